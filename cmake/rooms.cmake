@@ -1,0 +1,61 @@
+# One static library per room of src/. A room names the rooms it may use; tools/check_rooms.py holds
+# the same order for includes. Sources are found by glob: adding a file needs no change here.
+
+function(mayfly_room name)
+  cmake_parse_arguments(ROOM "" "" "LINK" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cc)
+  list(FILTER sources EXCLUDE REGEX "/main\\.cc$")
+  string(REPLACE "/" "_" target "mayfly_${name}")
+  if(sources)
+    add_library(${target} STATIC ${sources})
+    target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR}/src)
+    target_link_libraries(${target} PUBLIC ${ROOM_LINK})
+  else()
+    add_library(${target} INTERFACE)
+    target_include_directories(${target} INTERFACE ${CMAKE_SOURCE_DIR}/src)
+    target_link_libraries(${target} INTERFACE ${ROOM_LINK})
+  endif()
+endfunction()
+
+# Rooms that use Asio share one precompiled header: it is most of their compile time.
+function(mayfly_asio_pch name)
+  get_target_property(type mayfly_${name} TYPE)
+  if(type STREQUAL "STATIC_LIBRARY")
+    target_precompile_headers(mayfly_${name} PRIVATE
+      <boost/asio.hpp> <boost/json.hpp> <fmt/format.h> <string> <vector> <memory> <unordered_map>
+      <functional>)
+  endif()
+endfunction()
+
+add_compile_definitions(BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_BOOST_COROUTINE
+                        SPDLOG_FMT_EXTERNAL)
+
+mayfly_room(base LINK Boost::headers fmt::fmt spdlog::spdlog OpenSSL::Crypto)
+mayfly_room(os LINK mayfly_base PkgConfig::SECCOMP)
+mayfly_room(wire LINK mayfly_base Boost::json)
+mayfly_room(io LINK mayfly_os mayfly_wire Boost::headers Threads::Threads OpenSSL::SSL)
+mayfly_room(store LINK mayfly_base ${ROCKSDB_LIBRARY})
+mayfly_room(telemetry LINK mayfly_store mayfly_io Boost::json)
+mayfly_room(sandbox LINK mayfly_io mayfly_wire mayfly_os)
+mayfly_room(functions LINK mayfly_telemetry mayfly_sandbox PkgConfig::ARCHIVE yaml-cpp
+            OpenSSL::Crypto Boost::json)
+mayfly_room(engine LINK mayfly_functions mayfly_sandbox mayfly_telemetry)
+mayfly_room(gateway LINK mayfly_engine Boost::url)
+mayfly_room(dialects LINK mayfly_gateway mayfly_engine Boost::url Boost::json)
+mayfly_room(server LINK mayfly_dialects yaml-cpp)
+mayfly_room(cli LINK mayfly_io mayfly_functions Boost::json Boost::url)
+foreach(room io telemetry sandbox functions engine gateway dialects server cli)
+  mayfly_asio_pch(${room})
+endforeach()
+
+# The spawner links nothing of Asio or RocksDB, and starts no thread.
+mayfly_room(spawner LINK mayfly_os mayfly_wire)
+if(EXISTS ${CMAKE_SOURCE_DIR}/src/spawner/main.cc)
+  add_executable(mayfly-spawner ${CMAKE_SOURCE_DIR}/src/spawner/main.cc)
+  target_link_libraries(mayfly-spawner PRIVATE mayfly_spawner)
+endif()
+if(EXISTS ${CMAKE_SOURCE_DIR}/src/server/main.cc)
+  add_executable(mayfly ${CMAKE_SOURCE_DIR}/src/server/main.cc)
+  target_link_libraries(mayfly PRIVATE mayfly_server mayfly_cli)
+  target_compile_definitions(mayfly PRIVATE MAYFLY_VERSION="${PROJECT_VERSION}")
+endif()

@@ -1,0 +1,92 @@
+#pragma once
+// The one way in for every invocation (HTTP, API, later queues and schedules): finds or makes the
+// pool of the version, gives the invocation to an instance or lets it wait in line, enforces
+// deadline and concurrency, and writes the invocation's record. Belongs to one loop.
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/instance_protocol.h"
+#include "engine/invocation.h"
+#include "sandbox/sandbox.h"
+#include "telemetry/telemetry.h"
+
+namespace mayfly::engine {
+
+struct EngineSettings {
+  std::uint64_t memory_bytes_max = 0;   // for all instances; 0: 80 % of the machine's memory
+  std::uint32_t instances_max = 2'000;  // setting engine.instances_max
+  std::uint32_t starts_parallel_max = 0;  // sandboxes being made at once; 0: 2 for each core
+  std::uint32_t line_max = 10'000;      // waiting invocations of one version, else 429
+  std::uint64_t response_bytes_max = 64u << 20;
+  std::uint32_t init_timeout_ms = 10'000;
+  std::string runtimes_dir;             // host path of runtimes/
+  std::string region = "us-east-1", account = "000000000000";  // for names such as ARNs
+};
+
+// What the check at deploy saw.
+struct Probe {
+  functions::Model model = functions::Model::unknown;
+  std::string handler;      // as found
+  std::string runtime;      // "Python 3.11.2"
+  std::uint32_t concurrency = 0;  // what the runtime proposes; 0: default of the model
+  std::vector<std::string> notes;
+  std::shared_ptr<Failure> failure;  // initialisation failed: error_json has the user's trace
+};
+
+struct PoolStats {
+  std::string function;
+  std::uint64_t version = 0;
+  std::string revision;
+  std::uint32_t instances = 0, starting = 0, busy = 0, running = 0, waiting = 0;
+  std::uint64_t memory_bytes = 0;  // committed limits
+};
+
+class Dispatcher {
+ public:
+  struct Parts {
+    boost::asio::io_context& loop;
+    sandbox::Sandboxes& sandboxes;
+    telemetry::Telemetry& telemetry;
+    telemetry::Metrics& metrics;
+    const Clock& clock;
+    std::vector<const ProtocolFactory*> protocols;  // one for each model; outlive this
+    const functions::RuntimeTable& runtimes;
+    EngineSettings settings;
+  };
+  explicit Dispatcher(Parts parts);
+  ~Dispatcher();
+
+  // Resumes when the answer's head is there (or it failed). The rest of a streamed body comes
+  // through reply.more; the record is written when that has ended. Never throws.
+  // Cancelling (terminal) tells the instance and writes a record with outcome cancelled.
+  io::Task<Answer> invoke(Invocation invocation);
+
+  // The model of a version: at once when known, else by starting its first instance.
+  io::Task<Result<functions::Model>> model_of(functions::VersionPtr version);
+
+  // Starts one instance of a version that is not committed yet and keeps it as the first warm one
+  // (adopt() hands it to the committed version's pool; it ends by itself after keep-alive if not).
+  // For model unknown on executables: tells runtime_api, http_port and stdio apart by what the
+  // program does (polls the Runtime API, listens on $PORT, reads stdin or exits).
+  io::Task<Probe> probe(functions::VersionPtr version);
+  void adopt(functions::VersionPtr version);
+
+  // The version is not to be called any more: instances end when they are idle.
+  void retire(const std::string& function, const std::string& revision);
+  void retire_function(const std::string& function);
+
+  std::vector<PoolStats> pools() const;
+
+  // No new invocations (503 with phase accept), running ones finish until grace has passed, then
+  // everything is killed. Total.
+  io::Task<void> stop(std::chrono::milliseconds grace);
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace mayfly::engine

@@ -1,0 +1,65 @@
+#pragma once
+// One event for one version, and what came of it. The engine does not look into payloads: what they
+// mean belongs to the dialects.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "functions/types.h"
+#include "io/body.h"
+#include "telemetry/record.h"
+
+namespace mayfly::engine {
+
+enum class PayloadKind {
+  event,  // body is one JSON value (any bytes for a raw invoke), complete
+  http,   // head is wire::encode_request_head(); body may be streamed through more
+};
+
+struct Invocation {
+  std::string request_id;           // new_uuid() when empty
+  functions::VersionPtr version;
+  std::string source = "http";      // as in telemetry::Record
+  SteadyTime arrived;               // when the first byte was here; default: now
+  std::string trace_id;             // W3C traceparent or X-Amzn-Trace-Id; may be empty
+  std::string client_context;       // JSON, may be empty (Lambda's ClientContext)
+  PayloadKind kind = PayloadKind::event;
+  std::string head;
+  std::string body;
+  io::BodyReaderPtr more;
+  bool want_log_tail = false;       // fill Reply::log_tail with the last 4 KB
+};
+
+// Why an invocation has no proper answer. Everything a caller needs for an honest error.
+struct Failure {
+  telemetry::Outcome outcome = telemetry::Outcome::platform_error;
+  telemetry::Party party = telemetry::Party::platform;
+  telemetry::Phase phase = telemetry::Phase::none;
+  Code code = Code::internal;
+  std::string message;      // a sentence; names the setting where there is one
+  std::string error_json;   // {"errorType","errorMessage","stackTrace"} of the user's code, if any
+  std::uint32_t retry_after_s = 0;  // with refused
+  std::string log_tail;
+};
+
+struct Reply {
+  PayloadKind kind = PayloadKind::event;
+  std::string head;         // http: as the instance sent it; decode with wire::decode_response_head
+  std::string body;
+  io::BodyReaderPtr more;   // null when body is complete; an error from read(): cut off
+  std::string log_tail;
+};
+
+struct Answer {
+  std::string request_id;
+  std::string instance;
+  bool cold = false;
+  // Phases so far; run_us is final only when the reply was complete.
+  std::uint64_t queue_us = 0, start_us = 0, init_us = 0, run_us = 0;
+  std::shared_ptr<Failure> failure;  // null: reply holds
+  Reply reply;
+};
+
+}  // namespace mayfly::engine

@@ -1,0 +1,87 @@
+#pragma once
+// The catalogue: every function, its versions and the apps; durable in the store, and held in
+// memory for look-ups without a lock. Belongs to the engine's loop; writes go through the pool.
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "functions/app.h"
+#include "functions/packages.h"
+#include "functions/runtimes.h"
+#include "functions/types.h"
+#include "io/blocking.h"
+#include "sandbox/sandbox.h"
+#include "store/store.h"
+
+namespace mayfly::functions {
+
+struct Defaults {
+  std::uint32_t memory_mb = 128, memory_mb_max = 10'240;
+  std::uint32_t timeout_ms = 30'000, timeout_ms_max = 900'000;
+  std::int64_t keep_alive_ms = 60'000;
+  std::uint32_t concurrency_max = 1'000;
+  std::size_t functions_max = 20'000;
+  std::size_t env_bytes_max = 32 * 1024;
+};
+
+class Catalogue {
+ public:
+  struct Parts {
+    store::Store& store;
+    Packages& packages;
+    io::BlockingPool& pool;
+    const Clock& clock;
+    RuntimeTable runtimes;
+    Defaults defaults;
+    sandbox::Sandboxes* sandboxes = nullptr;  // for npm and pip; null: such packages are refused
+    std::string runtimes_dir;                 // folder runtimes/ of the installation
+  };
+  explicit Catalogue(Parts parts);
+  ~Catalogue();
+
+  // Reads everything from the store; at start. Blocks.
+  Status load();
+
+  // qualifier: "" or "$LATEST", or a published number. Null when unknown.
+  VersionPtr find(std::string_view function, std::string_view qualifier) const;
+  VersionPtr find_qualified(std::string_view name_or_name_colon_qualifier) const;
+  std::vector<VersionPtr> list() const;                         // $LATEST of each, by name
+  std::vector<VersionPtr> versions(std::string_view function) const;  // $LATEST, then 1, 2 ...
+  const RuntimeTable& runtimes() const;
+  const Defaults& defaults() const;
+
+  // Step 1 of a deploy: checks name, settings and limits, detects runtime and handler as far as the
+  // files tell, installs dependencies (npm, pip) in a sandbox when the package asks for it, and
+  // returns the version as it would be. Nothing is visible yet. `unchanged` when code and settings
+  // are those of the present $LATEST.
+  struct Candidate {
+    VersionPtr version;
+    bool unchanged = false;
+  };
+  io::Task<Result<Candidate>> prepare(std::string function, Settings settings, std::string package);
+
+  // Step 2, after the instance check filled in what it saw: durable, then visible.
+  io::Task<Result<VersionPtr>> commit(Version version);
+
+  io::Task<Result<VersionPtr>> publish(std::string function);  // snapshot of $LATEST
+  io::Task<Status> remove(std::string function);  // and its versions; routes to it answer 404
+
+  std::vector<App> apps() const;
+  io::Task<Status> put_app(App app);  // checks that functions and packages exist
+  io::Task<Status> remove_app(std::string name);
+  // Counts up with every change of apps or functions, so that routers know when to rebuild.
+  std::uint64_t generation() const;
+
+  // What Packages::collect must keep.
+  std::set<std::string> packages_in_use() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace mayfly::functions

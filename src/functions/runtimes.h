@@ -1,0 +1,32 @@
+#pragma once
+// The table of runtimes: what the settings file names, else what is found on the machine.
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "functions/types.h"
+
+namespace mayfly::functions {
+
+struct RuntimeSetting {
+  std::string name, program;
+};
+
+class RuntimeTable {
+ public:
+  // Runs each candidate program once with --version (at start, before threads matter: it uses
+  // posix_spawn and a two second limit). overrides come first and win.
+  static RuntimeTable discover(const std::vector<RuntimeSetting>& overrides);
+
+  const std::vector<Runtime>& all() const { return runtimes_; }
+  // By name or alias; "python" takes the newest. An unknown name is an error that lists the known
+  // ones; one that is known but not installed names the package that brings it.
+  Result<Runtime> find(std::string_view name) const;
+
+ private:
+  std::vector<Runtime> runtimes_;
+};
+
+}  // namespace mayfly::functions

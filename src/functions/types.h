@@ -1,0 +1,75 @@
+#pragma once
+// What a function is: settings, versions, runtimes. Plain values; they copy and compare.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace mayfly::functions {
+
+// How the engine and the user's code talk. Detected at deploy (the instance says so in its ready
+// frame, or the probe of an executable finds out).
+enum class Model {
+  unknown,      // not started yet: deployed with --no-check
+  event,        // handler(event, context): gets JSON, returns JSON (Lambda form)
+  http,         // an app that gets HTTP requests over frames: WSGI, ASGI, (req, res), fetch
+  runtime_api,  // executable that polls the Lambda Runtime API: gets JSON, returns JSON
+  http_port,    // executable that serves HTTP on $PORT
+  stdio,        // executable that reads stdin and writes stdout, one process for each call
+};
+std::string_view model_name(Model model);
+std::optional<Model> model_from_name(std::string_view name);
+
+enum class NetworkMode { nat, none };
+
+// Settings as the user gave them; an unset value is a default from Defaults (limits.h).
+struct Settings {
+  std::string runtime;   // "python3.11", "node", "provided", "http", "exec"; empty: detect
+  std::string handler;   // "module.attribute", a path for executables; empty: detect
+  std::string description;
+  std::uint32_t memory_mb = 0;     // 0: default 128
+  std::uint32_t timeout_ms = 0;    // 0: default 30 s (setting functions.timeout_ms)
+  std::uint32_t concurrency = 0;   // 0: by model: 1 for event, runtime_api and stdio, else 64
+  std::uint32_t instances_min = 0;
+  std::uint32_t instances_max = 0;  // 0: what the machine can take
+  std::int64_t keep_alive_ms = -1;  // -1: default 60 s (setting functions.keep_alive_ms)
+  NetworkMode network = NetworkMode::nat;
+  std::map<std::string, std::string> env;
+
+  bool operator==(const Settings&) const = default;
+};
+
+// An immutable snapshot of code and settings. Shared as shared_ptr<const Version>.
+struct Version {
+  std::string function;            // [a-zA-Z0-9_-]{1,64}
+  std::uint64_t number = 0;        // 0: $LATEST, else a published version
+  std::string revision;            // changes with every deploy; pools are keyed by it
+  std::string package;             // SHA-256 of the package, hex
+  std::string code_dir;            // host path of the unpacked package; read-only
+  std::uint64_t code_bytes = 0;
+  Settings settings;               // with runtime and handler as detected
+  Model model = Model::unknown;
+  std::uint32_t concurrency = 1;   // settled: settings.concurrency or the model's default
+  std::int64_t created_us = 0;     // Unix epoch, microseconds
+  std::vector<std::string> notes;  // what was detected, what to know
+
+  std::string qualified_name() const;  // "hello" or "hello:3"
+};
+using VersionPtr = std::shared_ptr<const Version>;
+
+// A language runtime or way to run executables, from the settings file or found on the machine.
+struct Runtime {
+  std::string name;         // "python3.11", "node18", "provided" ...
+  std::string language;     // "python", "node", "native"
+  std::string version;      // "3.11.2" (empty for native)
+  std::string program;      // host path: /usr/bin/python3 (empty for native)
+  std::vector<std::string> prefixes;  // host directories it needs besides /usr, bound read-only
+  std::vector<std::string> aliases;   // "python", "python3", "nodejs20.x" ...
+  bool installed = false;
+  std::string install_hint;  // "apt-get install python3"
+};
+
+}  // namespace mayfly::functions

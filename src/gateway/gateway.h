@@ -1,0 +1,64 @@
+#pragma once
+// The public port: finds the route of a request, applies CORS, hands it to the dialect that turns
+// HTTP into an invocation and back, or serves a file. Belongs to one loop.
+
+#include <memory>
+#include <string>
+
+#include "engine/dispatcher.h"
+#include "functions/catalogue.h"
+#include "io/http.h"
+
+namespace mayfly::gateway {
+
+// What the route says about a request; given to the dialect.
+struct RouteMatch {
+  functions::VersionPtr version;
+  std::string route_key;   // "GET /pets/{id}", "$default" for /function/NAME
+  std::string base;        // taken off the path for http models: "/function/NAME", "" for routes
+  std::string path;        // what the function sees, percent-encoded
+  std::vector<std::pair<std::string, std::string>> parameters;  // decoded path parameters
+};
+
+// Turns an HTTP request into an invocation of a model, and the answer back into HTTP. Implemented
+// in dialects/; the gateway picks by the version's model. Stateless.
+class HttpDialect {
+ public:
+  virtual ~HttpDialect() = default;
+  // May read the whole body (event models need it). An error becomes a 4xx to the client.
+  virtual io::Task<Result<engine::Invocation>> to_invocation(io::HttpRequest request,
+                                                             const RouteMatch& match,
+                                                             std::string request_id) const = 0;
+  // Never fails: a reply that breaks its contract becomes a 502 naming the function.
+  virtual io::HttpResponse to_response(engine::Answer answer, bool head_request) const = 0;
+};
+
+struct GatewayParts {
+  functions::Catalogue& catalogue;
+  engine::Dispatcher& dispatcher;
+  telemetry::Metrics& metrics;
+  const HttpDialect& event_dialect;  // API Gateway v2 events
+  const HttpDialect& http_dialect;   // http, http_port, stdio models
+};
+
+// Header on every answer: X-Mayfly-Request-Id. Failures add X-Mayfly-Error: code, party and phase
+// ("function_error; party=function; phase=run") and a JSON body {"error":{code,message,party,phase,
+// request_id}} with the status: 404 unknown function or route, 405 with Allow, 413, 429 with
+// Retry-After, 502 crash or bad answer, 503 stopping, 504 timeout.
+class Gateway {
+ public:
+  explicit Gateway(GatewayParts parts);
+  ~Gateway();
+  io::Task<io::HttpResponse> handle(io::HttpRequest request);
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+// Shared with the API port: the failure as an HTTP answer.
+io::HttpResponse failure_response(const engine::Failure& failure, const std::string& request_id);
+io::HttpResponse error_response(const Error& error, telemetry::Party party, telemetry::Phase phase,
+                                const std::string& request_id);
+
+}  // namespace mayfly::gateway

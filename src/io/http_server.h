@@ -1,0 +1,48 @@
+#pragma once
+// HTTP/1.1 server over Beast's parser. Keep-alive, pipelining, Expect: 100-continue, HEAD, chunked
+// both ways, limits on head and body, and a deadline for every wait on the client (RFC 9112).
+
+#include <boost/asio/io_context.hpp>
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "io/http.h"
+
+namespace mayfly::io {
+
+struct HttpServerOptions {
+  std::string name = "gateway";            // for log lines
+  std::size_t head_bytes_max = 64 * 1024;  // setting http.head_bytes_max, else 431
+  std::size_t fields_max = 256;            // setting http.fields_max, else 431
+  std::size_t body_bytes_max = 64u << 20;  // setting http.body_bytes_max, else 413
+  std::size_t buffer_body_max = 256 * 1024;  // a body up to this is read before the handler runs
+  std::chrono::milliseconds head_timeout{10'000};   // first byte to end of head, else 408
+  std::chrono::milliseconds idle_timeout{75'000};   // keep-alive between requests
+  std::chrono::milliseconds stall_timeout{30'000};  // one read or write of a body without progress
+  std::size_t connections_max = 20'000;
+};
+
+// Belongs to one loop: every call on that loop's thread.
+class HttpServer {
+ public:
+  HttpServer(boost::asio::io_context& loop, HttpServerOptions options, HttpHandler handler);
+  ~HttpServer();  // stop() must have finished, or the loop has ended
+
+  // address is "ADDR:PORT"; port 0 takes a free one; [::1]:80 for IPv6. Returns "ADDR:PORT" bound.
+  // A port in use is an error that names it.
+  Result<std::string> listen(const std::string& address);
+
+  // Stops accepting, closes idle connections, waits until running requests have been answered or
+  // grace has passed, then closes the rest. Total.
+  Task<void> stop(std::chrono::milliseconds grace);
+
+  std::size_t connections() const;
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace mayfly::io
