@@ -33,7 +33,9 @@ constexpr std::array<std::uint8_t, 256> make_classes() {
 
 constexpr auto kClasses = make_classes();
 
-bool is(char c, std::uint8_t bits) { return (kClasses[static_cast<unsigned char>(c)] & bits) != 0; }
+bool is(char c, std::uint8_t bits) {
+  return (kClasses[static_cast<unsigned char>(c)] & bits) != 0;
+}
 
 bool all(std::string_view text, std::uint8_t bits) {
   for (const char c : text)
@@ -76,8 +78,8 @@ bool each_element(std::string_view list, Use use) {
 // What the fields say about the message, gathered while they are read.
 struct Facts {
   unsigned hosts = 0, lengths = 0, content_types = 0;
-  bool coded = false;         // Transfer-Encoding is there
-  bool chunked = false;       // its last and only coding is chunked
+  bool coded = false;    // Transfer-Encoding is there
+  bool chunked = false;  // its last and only coding is chunked
   bool unknown_coding = false;
   bool close = false, keep_alive = false;
   bool expect_continue = false, unknown_expect = false;
@@ -166,7 +168,8 @@ bool note_field(std::string_view name, std::string_view value, Facts& facts, Htt
         return false;
       }
       return true;
-    default: return true;
+    default:
+      return true;
   }
 }
 
@@ -379,9 +382,9 @@ bool settle_request(const Facts& facts, std::string_view authority, ParsedReques
     const std::string host(authority);
     request.head.headers.set("Host", host);
   }
-  request.framing = facts.chunked                                     ? Framing::chunked
+  request.framing = facts.chunked                                   ? Framing::chunked
                     : facts.lengths > 0 && facts.content_length > 0 ? Framing::length
-                                                                      : Framing::none;
+                                                                    : Framing::none;
   request.content_length = facts.content_length;
   request.keep_alive = !facts.close && (http11 || facts.keep_alive);
   request.expect_continue = facts.expect_continue && http11 && request.framing != Framing::none;
@@ -570,7 +573,8 @@ ParseStatus ChunkDecoder::step(char c, HttpError& error) {
       }
       return end_of_trailer_line(error);
     case State::data:
-    case State::done: break;
+    case State::done:
+      break;
   }
   return ParseStatus::need_more;
 }
@@ -585,66 +589,118 @@ ParseStatus ChunkDecoder::end_of_trailer_line(HttpError& error) {
   }
   std::string_view name, value;
   if (!split_field(line_, name, value, error)) return ParseStatus::error;
-  for (const std::string_view forbidden : {"Content-Length", "Transfer-Encoding", "Host", "Trailer"})
+  for (const std::string_view forbidden :
+       {"Content-Length", "Transfer-Encoding", "Host", "Trailer"})
     if (wire::equal_ignoring_case(name, forbidden))
-      return refuse(error, 400,
-                    "The header " + std::string(name) + " is not allowed in trailers (RFC 9110 6.5.1).");
+      return refuse(
+          error, 400,
+          "The header " + std::string(name) + " is not allowed in trailers (RFC 9110 6.5.1).");
   line_.clear();
   return ParseStatus::need_more;
 }
 
 std::string_view reason_phrase(int status) {
   switch (status) {
-    case 100: return "Continue";
-    case 101: return "Switching Protocols";
-    case 200: return "OK";
-    case 201: return "Created";
-    case 202: return "Accepted";
-    case 203: return "Non-Authoritative Information";
-    case 204: return "No Content";
-    case 205: return "Reset Content";
-    case 206: return "Partial Content";
-    case 207: return "Multi-Status";
-    case 300: return "Multiple Choices";
-    case 301: return "Moved Permanently";
-    case 302: return "Found";
-    case 303: return "See Other";
-    case 304: return "Not Modified";
-    case 307: return "Temporary Redirect";
-    case 308: return "Permanent Redirect";
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 402: return "Payment Required";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 406: return "Not Acceptable";
-    case 408: return "Request Timeout";
-    case 409: return "Conflict";
-    case 410: return "Gone";
-    case 411: return "Length Required";
-    case 412: return "Precondition Failed";
-    case 413: return "Content Too Large";
-    case 414: return "URI Too Long";
-    case 415: return "Unsupported Media Type";
-    case 416: return "Range Not Satisfiable";
-    case 417: return "Expectation Failed";
-    case 418: return "I'm a teapot";
-    case 421: return "Misdirected Request";
-    case 422: return "Unprocessable Content";
-    case 425: return "Too Early";
-    case 426: return "Upgrade Required";
-    case 428: return "Precondition Required";
-    case 429: return "Too Many Requests";
-    case 431: return "Request Header Fields Too Large";
-    case 500: return "Internal Server Error";
-    case 501: return "Not Implemented";
-    case 502: return "Bad Gateway";
-    case 503: return "Service Unavailable";
-    case 504: return "Gateway Timeout";
-    case 505: return "HTTP Version Not Supported";
-    case 507: return "Insufficient Storage";
-    default: return "Status";
+    case 100:
+      return "Continue";
+    case 101:
+      return "Switching Protocols";
+    case 200:
+      return "OK";
+    case 201:
+      return "Created";
+    case 202:
+      return "Accepted";
+    case 203:
+      return "Non-Authoritative Information";
+    case 204:
+      return "No Content";
+    case 205:
+      return "Reset Content";
+    case 206:
+      return "Partial Content";
+    case 207:
+      return "Multi-Status";
+    case 300:
+      return "Multiple Choices";
+    case 301:
+      return "Moved Permanently";
+    case 302:
+      return "Found";
+    case 303:
+      return "See Other";
+    case 304:
+      return "Not Modified";
+    case 307:
+      return "Temporary Redirect";
+    case 308:
+      return "Permanent Redirect";
+    case 400:
+      return "Bad Request";
+    case 401:
+      return "Unauthorized";
+    case 402:
+      return "Payment Required";
+    case 403:
+      return "Forbidden";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 406:
+      return "Not Acceptable";
+    case 408:
+      return "Request Timeout";
+    case 409:
+      return "Conflict";
+    case 410:
+      return "Gone";
+    case 411:
+      return "Length Required";
+    case 412:
+      return "Precondition Failed";
+    case 413:
+      return "Content Too Large";
+    case 414:
+      return "URI Too Long";
+    case 415:
+      return "Unsupported Media Type";
+    case 416:
+      return "Range Not Satisfiable";
+    case 417:
+      return "Expectation Failed";
+    case 418:
+      return "I'm a teapot";
+    case 421:
+      return "Misdirected Request";
+    case 422:
+      return "Unprocessable Content";
+    case 425:
+      return "Too Early";
+    case 426:
+      return "Upgrade Required";
+    case 428:
+      return "Precondition Required";
+    case 429:
+      return "Too Many Requests";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 500:
+      return "Internal Server Error";
+    case 501:
+      return "Not Implemented";
+    case 502:
+      return "Bad Gateway";
+    case 503:
+      return "Service Unavailable";
+    case 504:
+      return "Gateway Timeout";
+    case 505:
+      return "HTTP Version Not Supported";
+    case 507:
+      return "Insufficient Storage";
+    default:
+      return "Status";
   }
 }
 

@@ -59,8 +59,8 @@ class HeadScanner {
   std::size_t lines_ = 0;
 };
 
-// One request head at the start of bytes; call again with more bytes while need_more. After complete
-// (used says how many bytes it took) or error, reset() before the next.
+// One request head at the start of bytes; call again with more bytes while need_more. After
+// complete (used says how many bytes it took) or error, reset() before the next.
 class RequestParser {
  public:
   explicit RequestParser(HeadLimits limits) : limits_(limits) {}
@@ -89,8 +89,8 @@ class ResponseParser {
 // Decodes one chunked body (RFC 9112 7.1). Extensions and trailers are checked and dropped.
 class ChunkDecoder {
  public:
-  // Appends decoded bytes to out until it holds out_max bytes or bytes are used up. used: how many of
-  // bytes were taken. complete: the body and its trailers have ended.
+  // Appends decoded bytes to out until it holds out_max bytes or bytes are used up. used: how many
+  // of bytes were taken. complete: the body and its trailers have ended.
   ParseStatus decode(std::string_view bytes, std::size_t& used, std::string& out,
                      std::size_t out_max, HttpError& error);
 
@@ -100,11 +100,11 @@ class ChunkDecoder {
   ParseStatus end_of_trailer_line(HttpError& error);
 
   State state_ = State::size;
-  std::uint64_t left_ = 0;       // of the chunk
-  unsigned digits_ = 0;          // of the size line
-  bool blank_ = false;           // white space behind the size: an extension must follow
-  std::size_t overhead_ = 0;     // bytes of extensions and trailers
-  std::string line_;             // trailer line
+  std::uint64_t left_ = 0;    // of the chunk
+  unsigned digits_ = 0;       // of the size line
+  bool blank_ = false;        // white space behind the size: an extension must follow
+  std::size_t overhead_ = 0;  // bytes of extensions and trailers
+  std::string line_;          // trailer line
 };
 
 std::string_view reason_phrase(int status);

@@ -18,10 +18,10 @@ namespace mayfly::io {
 namespace {
 
 constexpr std::size_t kBufferFirst = 4 * 1024;
-constexpr std::size_t kBufferMax = 64 * 1024;      // or a whole head, when that is more
-constexpr std::size_t kSealBytes = 32 * 1024;      // bodies over this are not copied
-constexpr std::size_t kOutKeep = 32 * 1024;        // capacity that an idle connection may keep
-constexpr std::size_t kBatchBytes = 128 * 1024;    // responses to pipelined requests in one write
+constexpr std::size_t kBufferMax = 64 * 1024;    // or a whole head, when that is more
+constexpr std::size_t kSealBytes = 32 * 1024;    // bodies over this are not copied
+constexpr std::size_t kOutKeep = 32 * 1024;      // capacity that an idle connection may keep
+constexpr std::size_t kBatchBytes = 128 * 1024;  // responses to pipelined requests in one write
 constexpr std::chrono::milliseconds kLingerTime{2'000};
 
 }  // namespace
@@ -37,7 +37,9 @@ Connection::Connection(std::shared_ptr<ServerCore> core, const SocketAddress& pe
 Connection::~Connection() = default;
 
 bool Connection::expired() const {
-  const auto over = [this](std::int64_t deadline) { return deadline != 0 && deadline <= core_->tick; };
+  const auto over = [this](std::int64_t deadline) {
+    return deadline != 0 && deadline <= core_->tick;
+  };
   return over(read_deadline_) || over(write_deadline_);
 }
 
@@ -58,7 +60,7 @@ void Connection::close() {
   boost::system::error_code ignored;
   if (cut_off_) {
     // The peer must not take the end of the connection for the end of the body: reset it.
-    const struct ::linger hard {1, 0};
+    const struct ::linger hard { 1, 0 };
     ::setsockopt(socket_.native_handle(), SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
   }
   socket_.close(ignored);
@@ -345,9 +347,12 @@ Task<Result<std::string>> RequestBody::read() {
       case Connection::Take::data:
         connection_->arm_read();
         co_return data;
-      case Connection::Take::end: co_return std::string();
-      case Connection::Take::error: co_return error;
-      case Connection::Take::wait: break;
+      case Connection::Take::end:
+        co_return std::string();
+      case Connection::Take::error:
+        co_return error;
+      case Connection::Take::wait:
+        break;
     }
     connection_->before_body_wait();
     co_await waiter_.wait();
@@ -493,7 +498,8 @@ Task<bool> Connection::next_head(ParsedRequest& parsed) {
       co_return false;
     }
     const bool partial = !input().empty();
-    if (broken_ || closed_ || (!partial && (eof_ || timed_out_ || core_->stopping))) co_return false;
+    if (broken_ || closed_ || (!partial && (eof_ || timed_out_ || core_->stopping)))
+      co_return false;
     if (eof_ || timed_out_) {
       problem = eof_ ? HttpError{400, "The connection was closed in the middle of a request head."}
                      : HttpError{408,
@@ -502,8 +508,7 @@ Task<bool> Connection::next_head(ParsedRequest& parsed) {
       refuse(std::move(problem));
       co_return false;
     }
-    if (partial && head_deadline == 0)
-      head_deadline = core_->deadline(core_->options.head_timeout);
+    if (partial && head_deadline == 0) head_deadline = core_->deadline(core_->options.head_timeout);
     read_deadline_ = partial ? head_deadline : core_->deadline(core_->options.idle_timeout);
     idle_ = !partial;
     flush();
@@ -553,7 +558,9 @@ Task<bool> Connection::receive_body(HttpRequest& request) {
   }
   if (taken == Take::error && (broken_ || closed_)) co_return false;
   if (taken == Take::error) {
-    problem = {error.code == Code::deadline_exceeded ? 408 : error.code == Code::too_large ? 413 : 400,
+    problem = {error.code == Code::deadline_exceeded ? 408
+               : error.code == Code::too_large       ? 413
+                                                     : 400,
                std::move(error.message)};
     refuse(std::move(problem));
     co_return false;

@@ -9,14 +9,19 @@ namespace {
 
 std::string_view code_of(int status) {
   switch (status) {
-    case 408: return code_name(Code::deadline_exceeded);
+    case 408:
+      return code_name(Code::deadline_exceeded);
     case 413:
     case 414:
-    case 431: return code_name(Code::too_large);
-    case 500: return code_name(Code::internal);
+    case 431:
+      return code_name(Code::too_large);
+    case 500:
+      return code_name(Code::internal);
     case 501:
-    case 505: return code_name(Code::unsupported);
-    default: return code_name(Code::invalid_argument);
+    case 505:
+      return code_name(Code::unsupported);
+    default:
+      return code_name(Code::invalid_argument);
   }
 }
 
@@ -94,7 +99,8 @@ void Connection::append_fields(const wire::Headers& headers, bool upgrade, Sent&
       case 17:
         if (equal_ignoring_case(name, "Transfer-Encoding")) continue;
         break;
-      default: break;
+      default:
+        break;
     }
     // Last line of defence against response splitting; the dialects refuse such fields earlier.
     if (!wire::is_token(name) || !wire::is_field_value(value)) continue;
@@ -106,8 +112,8 @@ Connection::OutFraming Connection::append_head(HttpResponse& response, std::uint
   const bool upgrade = response.upgrade != nullptr && response.head.status == 101;
   int status = response.head.status;
   if (!upgrade && (status < 200 || status > 599)) {
-    HttpError problem{500, "The handler answered with the invalid status " +
-                               std::to_string(status) + "."};
+    HttpError problem{
+        500, "The handler answered with the invalid status " + std::to_string(status) + "."};
     response = error_answer(problem, "platform", "reply");
     status = 500;
   }
@@ -128,8 +134,8 @@ Connection::OutFraming Connection::append_head(HttpResponse& response, std::uint
   if (!response.more && !(sent.has_length && (head_request_ || status == 304)))
     sent.length = response.body.size();
   if (head_request_ || status == 204 || status == 304) {
-    tell_length = status != 204 && framing == OutFraming::length &&
-                  (head_request_ || sent.has_length);
+    tell_length =
+        status != 204 && framing == OutFraming::length && (head_request_ || sent.has_length);
     framing = OutFraming::none;
   }
   if (framing == OutFraming::until_close) keep_alive_ = false;

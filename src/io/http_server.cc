@@ -1,8 +1,9 @@
 #include "io/http_server.h"
 
-#include <sys/socket.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <boost/asio/basic_waitable_timer.hpp>
@@ -21,7 +22,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr int kAcceptBatch = 64;
-constexpr milliseconds kAcceptPause{100};    // after running out of descriptors
+constexpr milliseconds kAcceptPause{100};     // after running out of descriptors
 constexpr milliseconds kStopPatience{1'000};  // for handlers that ignore cancellation
 
 milliseconds tick_length_for(const HttpServerOptions& options) {
@@ -33,7 +34,10 @@ milliseconds tick_length_for(const HttpServerOptions& options) {
 }  // namespace
 
 ServerCore::ServerCore(boost::asio::io_context& l, HttpServerOptions o, HttpHandler h)
-    : loop(l), options(std::move(o)), handler(std::move(h)), tick_length(tick_length_for(options)) {}
+    : loop(l),
+      options(std::move(o)),
+      handler(std::move(h)),
+      tick_length(tick_length_for(options)) {}
 
 std::int64_t ServerCore::deadline(milliseconds from_now) const {
   return tick + from_now / tick_length + 2;
@@ -100,7 +104,6 @@ void HttpServer::State::accept_soon() {
 
 // At the limit: an idle connection goes, the one open for longest first.
 bool HttpServer::State::make_room() {
-  if (core->open < core->options.connections_max) return true;
   for (auto& connection : core->connections) {
     if (!connection.idle()) continue;
     connection.close();
@@ -111,7 +114,10 @@ bool HttpServer::State::make_room() {
 
 void HttpServer::State::accept_batch() {
   for (int i = 0; i < kAcceptBatch; ++i) {
-    if (!make_room()) {
+    pollfd waiting{listener.native_handle(), POLLIN, 0};
+    const bool full = core->open >= core->options.connections_max;
+    if (full && ::poll(&waiting, 1, 0) == 0) break;  // nobody to make room for
+    if (full && !make_room()) {
       accept_waits = true;  // the kernel keeps the others in its backlog
       return;
     }
@@ -225,6 +231,8 @@ Task<void> HttpServer::stop(milliseconds grace) {
   state->ticker.cancel();
 }
 
-std::size_t HttpServer::connections() const { return state_->core->open; }
+std::size_t HttpServer::connections() const {
+  return state_->core->open;
+}
 
 }  // namespace mayfly::io

@@ -6,8 +6,8 @@
 #include <sys/un.h>
 
 #include <boost/asio/generic/stream_protocol.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -17,8 +17,9 @@ namespace {
 
 Error bad_address(const std::string& text) {
   return Error{Code::invalid_argument,
-               "'" + text + "' is not an address: write ADDR:PORT, for example 127.0.0.1:8080 or "
-               "[::1]:8080.",
+               "'" + text +
+                   "' is not an address: write ADDR:PORT, for example 127.0.0.1:8080 or "
+                   "[::1]:8080.",
                "parse address"};
 }
 
@@ -84,13 +85,16 @@ Result<os::Fd> listen_tcp(const SocketAddress& address, const std::string& optio
     const int problem = errno;
     if (problem == EADDRINUSE)
       return Error{Code::already_exists,
-                   "Cannot listen on " + name + ": another program uses this port; choose another "
-                   "with " + option_hint + " ADDR:PORT (port 0 takes a free one).",
+                   "Cannot listen on " + name +
+                       ": another program uses this port; choose another "
+                       "with " +
+                       option_hint + " ADDR:PORT (port 0 takes a free one).",
                    "listen", problem};
     if (problem == EACCES)
       return Error{Code::permission_denied,
-                   "Cannot listen on " + name + ": ports below 1024 need root; choose another with " +
-                       option_hint + " ADDR:PORT.",
+                   "Cannot listen on " + name +
+                       ": ports below 1024 need root; choose another with " + option_hint +
+                       " ADDR:PORT.",
                    "listen", problem};
     if (problem == EADDRNOTAVAIL)
       return Error{Code::invalid_argument,
@@ -144,7 +148,8 @@ Task<Result<StreamSocket>> connect_stream(boost::asio::any_io_executor executor,
     auto token = boost::asio::redirect_error(boost::asio::use_awaitable, problem);
     co_await socket.async_wait(StreamSocket::wait_write, token);
     if (problem == boost::asio::error::operation_aborted)
-      co_return Error{Code::cancelled, "Cancelled while connecting to " + peer_name + ".", "connect"};
+      co_return Error{Code::cancelled, "Cancelled while connecting to " + peer_name + ".",
+                      "connect"};
     int outcome = 0;
     socklen_t size = sizeof(outcome);
     ::getsockopt(socket.native_handle(), SOL_SOCKET, SO_ERROR, &outcome, &size);

@@ -73,13 +73,13 @@ bool is_token(std::string_view text);
 bool is_field_value(std::string_view text);
 
 struct RequestHead {
-  std::string method;       // upper case as received: GET, POST, any token
-  // Origin form, /a%20b?x=1 ; begins with /, but is "*" for OPTIONS *. As received, except that bytes
-  // over 0x7f are percent-encoded and a fragment is dropped.
+  std::string method;  // upper case as received: GET, POST, any token
+  // Origin form, /a%20b?x=1 ; begins with /, but is "*" for OPTIONS *. As received, except that
+  // bytes over 0x7f are percent-encoded and a fragment is dropped.
   std::string target;
-  int version = 11;         // 10 or 11 (20 for HTTP/2)
+  int version = 11;  // 10 or 11 (20 for HTTP/2)
   Headers headers;
-  std::string remote_ip;    // of the peer, without the port
+  std::string remote_ip;  // of the peer, without the port
   std::uint16_t remote_port = 0;
   std::string scheme = "http";
 
