@@ -228,10 +228,10 @@ functions:
   site-two:
     path: two.py
 routes:
-  - GET /site/one: site-one
-  - GET /site/two: site-two
+  - {method: GET, path: /site/one, function: site-one}
+  - {method: GET, path: /site/two, function: site-two}
 static:
-  /site/{proxy+}: public
+  - {path: "/site/{proxy+}", folder: public}
 """)
     return folder
 

@@ -10,24 +10,20 @@ functions:
   pets-api:
     path: api.py
 routes:
-  - GET /pets: pets-api
-  - POST /pets: pets-api
-  - GET /pets/{id}: pets-api
-  - GET /pets/mine: pets-api
-  - ANY /files/{proxy+}: pets-api
-  - GET /shops/{shop}/pets/{id}: pets-api
+  - {method: GET, path: /pets, function: pets-api}
+  - {method: POST, path: /pets, function: pets-api}
+  - {method: GET, path: "/pets/{id}", function: pets-api}
+  - {method: GET, path: /pets/mine, function: pets-api}
+  - {path: "/files/{proxy+}", function: pets-api}
+  - {method: GET, path: "/shops/{shop}/pets/{id}", function: pets-api}
 static:
-  /web/{proxy+}:
-    folder: public
-    index: index.html
-  /app/{proxy+}:
-    folder: spa
-    fallback: index.html
+  - {path: "/web/{proxy+}", folder: public, index: index.html}
+  - {path: "/app/{proxy+}", folder: spa, fallback: index.html}
 cors:
-  allow_origins: ["https://shop.example"]
-  allow_headers: [content-type]
-  allow_credentials: true
-  max_age_s: 60
+  origins: ["https://shop.example"]
+  headers: [content-type]
+  credentials: true
+  max_age: 60
 """
 API = """\
 def handler(event, context):
