@@ -68,7 +68,9 @@ Result<sandbox::LaunchSpec> Instance::make_spec() {
                              functions::model_name(version_->model), version_->settings.runtime),
                  "start of an instance", 0};
   }
-  auto runtime = core_->runtimes.find(version_->settings.runtime);
+  Result<functions::Runtime> runtime = functions::Runtime{};
+  if (factory_->wants_runtime(*version_))
+    runtime = core_->runtimes.find(version_->settings.runtime);
   if (runtime.has_error()) return std::move(runtime).error();
   auto spec = base_launch_spec(*version_, *runtime, core_->settings, id_,
                                core_->clock.wall_now());

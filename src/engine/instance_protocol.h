@@ -100,6 +100,8 @@ class ProtocolFactory {
  public:
   virtual ~ProtocolFactory() = default;
   virtual bool serves(const functions::Version& version) const = 0;
+  // False when it needs nothing of the table of runtimes: prepare() then gets an empty Runtime.
+  virtual bool wants_runtime(const functions::Version&) const { return true; }
   // True when every call gets a process of its own, started for it: prepare_call() is asked too,
   // and nothing is started ahead of need.
   virtual bool per_call(const functions::Version&) const { return false; }

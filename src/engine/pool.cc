@@ -17,7 +17,7 @@ using telemetry::Phase;
 
 constexpr std::size_t kSpreadMax = 16;  // instances looked at for the least busy one
 
-std::uint32_t default_concurrency(Model model) {
+std::uint32_t usual_concurrency(Model model) {
   return model == Model::http || model == Model::http_port ? 64 : 1;
 }
 
@@ -56,7 +56,7 @@ void Pool::settle(const Ready* ready) {
     learnt->model = ready->model;
     if (learnt->settings.concurrency != 0) learnt->concurrency = learnt->settings.concurrency;
     else if (ready->concurrency != 0) learnt->concurrency = ready->concurrency;
-    else learnt->concurrency = default_concurrency(ready->model);
+    else learnt->concurrency = usual_concurrency(ready->model);
     effective_ = std::move(learnt);
   }
   concurrency_ = std::max(1u, effective_->concurrency);
@@ -317,6 +317,7 @@ void Pool::on_ready(Instance& instance, const Ready& ready) {
   ++ready_;
   failures_ = 0;
   last_failure_.reset();
+  line_since_ = core_->now();  // what this one does for the line is to be seen first
   start_times_.add(to_us(instance.initialised - instance.launch_began));
   settle(&ready);
   tell_watchers(&ready, nullptr);

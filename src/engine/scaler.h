@@ -28,7 +28,8 @@ struct PoolView {
   std::uint32_t cores = 1;
   std::optional<microseconds> start_median;  // sandbox and initialisation
   std::optional<microseconds> run_median;
-  SteadyTime line_since;  // the line has not been empty since; counts when waiting > 0
+  // Since when the line has not been empty and no instance was added; counts when waiting > 0.
+  SteadyTime line_since;
 };
 
 // How many more instances are worth starting now (the machine's limits are not looked at).
