@@ -2,8 +2,8 @@
 // An application: what a mayfly.yaml describes; named functions and the routes that lead to them.
 // Plain values. Kept by the Catalogue, served by the gateway.
 
-#include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace mayfly::functions {
@@ -22,12 +23,14 @@ enum class Model {
 };
 std::string_view model_name(Model model);
 std::optional<Model> model_from_name(std::string_view name);
+// 64 for what serves HTTP, else 1.
+std::uint32_t default_concurrency(Model model);
 
 enum class NetworkMode { nat, none };
 
 // Settings as the user gave them; an unset value is a default from Defaults (limits.h).
 struct Settings {
-  std::string runtime;   // "python3.11", "node", "provided", "http", "exec"; empty: detect
+  std::string runtime;   // "python3.11", "node", "native", "provided", "http", "exec"; empty: detect
   std::string handler;   // "module.attribute", a path for executables; empty: detect
   std::string description;
   std::uint32_t memory_mb = 0;     // 0: default 128
@@ -50,9 +53,17 @@ struct Version {
   std::string package;             // SHA-256 of the package, hex
   std::string code_dir;            // host path of the unpacked package; read-only
   std::uint64_t code_bytes = 0;
-  Settings settings;               // with runtime and handler as detected
+  Settings settings;               // as detected; nothing is 0 or -1 that stands for a default,
+                                   // but concurrency and instances_max
+  // The file to start, relative to code_dir. Native: always set (settings.handler is the same, save
+  // that for "provided" it may be any text, handed on as _HANDLER). Else: set when the package is
+  // one file.
+  std::string entry;
+  // Of the package and the settings as they were asked for: equal digests mean nothing changed.
+  std::string digest;
   Model model = Model::unknown;
-  std::uint32_t concurrency = 1;   // settled: settings.concurrency or the model's default
+  std::uint32_t concurrency = 1;   // settled: settings.concurrency or the model's default; commit()
+                                   // settles a 0
   std::int64_t created_us = 0;     // Unix epoch, microseconds
   std::vector<std::string> notes;  // what was detected, what to know
 

@@ -1,6 +1,7 @@
 #pragma once
-// HTTP/1.1 server over Beast's parser. Keep-alive, pipelining, Expect: 100-continue, HEAD, chunked
-// both ways, limits on head and body, and a deadline for every wait on the client (RFC 9112).
+// HTTP/1.1 server (RFC 9112). Keep-alive, pipelining, Expect: 100-continue, HEAD, chunked both
+// ways, limits on head and body, and a deadline for every wait on the client.
+// docs/decisions/0003-http.md.
 
 #include <boost/asio/io_context.hpp>
 #include <chrono>
@@ -13,10 +14,11 @@
 namespace mayfly::io {
 
 struct HttpServerOptions {
-  std::string name = "gateway";            // for log lines
-  std::size_t head_bytes_max = 64 * 1024;  // setting http.head_bytes_max, else 431
-  std::size_t fields_max = 256;            // setting http.fields_max, else 431
-  std::size_t body_bytes_max = 64u << 20;  // setting http.body_bytes_max, else 413
+  std::string name = "gateway";              // for log lines
+  std::size_t head_bytes_max = 64 * 1024;    // setting http.head_bytes_max, else 431
+  std::size_t target_bytes_max = 16 * 1024;  // setting http.target_bytes_max, else 414
+  std::size_t fields_max = 256;              // setting http.fields_max, else 431
+  std::size_t body_bytes_max = 64u << 20;    // setting http.body_bytes_max, else 413
   std::size_t buffer_body_max = 256 * 1024;  // a body up to this is read before the handler runs
   std::chrono::milliseconds head_timeout{10'000};   // first byte to end of head, else 408
   std::chrono::milliseconds idle_timeout{75'000};   // keep-alive between requests

@@ -24,6 +24,10 @@ enum class Outcome : std::uint8_t {
 std::string_view party_name(Party party);
 std::string_view phase_name(Phase phase);
 std::string_view outcome_name(Outcome outcome);
+// Not an invocation that the caller pays for.
+inline bool is_unbilled(Outcome outcome) {
+  return outcome == Outcome::refused || outcome == Outcome::platform_error;
+}
 
 // All times in microseconds. Phases add up to the time between arrival and end.
 struct Record {

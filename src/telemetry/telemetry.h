@@ -34,6 +34,7 @@ struct PriceTable {
   double per_million_invocations = 0.20;
   double per_gb_second = 0.0000166667;   // memory limit times (init + run) time
   double per_gb_transfer_out = 0.0;
+  // 0 for what was refused or failed in the platform: only what ran is paid for.
   std::int64_t price_nano(const Record& record) const;
 };
 
@@ -42,13 +43,17 @@ struct Limits {
   std::uint64_t log_bytes_per_invocation_max = 1u << 20;  // the rest is dropped, with a mark
   std::uint64_t log_bytes_per_function_max = 64u << 20;   // oldest go first
   std::uint64_t records_per_function_max = 100'000;       // oldest go first; bills are kept
+  // Stored records of successes, of all functions together (bursts of ten times that); failures may
+  // be ten times as many. What is over is counted (FunctionTotals::records_dropped) and not stored;
+  // totals and bills have it all the same. Every function has a small share of its own.
+  std::uint64_t records_per_second_max = 2'000;           // setting telemetry.records_per_second_max
 };
 
 struct RecordQuery {
   std::string function;   // empty: all
   std::string request_id; // empty: all
   std::size_t limit = 50;
-  bool errors_only = false;
+  bool errors_only = false;  // outcome other than ok
 };
 
 struct LogQuery {
@@ -58,7 +63,8 @@ struct LogQuery {
   std::size_t limit = 1000;    // the newest so many, in order of time
 };
 
-// Sums since the server's data began; exact, durable.
+// Sums since the server's data began; exact, durable. invocations counts every record; errors those
+// that are neither ok nor refused, timeouts among them. gb_seconds and price hold what is billed.
 struct FunctionTotals {
   std::string function;
   std::uint64_t invocations = 0, errors = 0, timeouts = 0, refused = 0, cold_starts = 0;
@@ -67,14 +73,17 @@ struct FunctionTotals {
   std::uint64_t memory_peak_bytes = 0;
   double gb_seconds = 0;
   std::int64_t price_nano = 0;
-  // of the last 1,000 invocations since the start of the server, microseconds; 0 if none
+  std::uint64_t records_dropped = 0;    // not stored: over Limits::records_per_second_max
+  std::uint64_t log_bytes_dropped = 0;  // cut off, over a limit, or faster than the disk
+  // From arrival to end, of the last 1,000 invocations since the start of the server, microseconds;
+  // 0 if none
   std::uint64_t p50_us = 0, p90_us = 0, p99_us = 0;
 };
 
 struct BillLine {
   std::string function;
   std::string day;  // 2026-11-21, UTC
-  std::uint64_t invocations = 0;
+  std::uint64_t invocations = 0;  // billed ones: not what was refused or failed in the platform
   double gb_seconds = 0;
   std::uint64_t bytes_out = 0;
   std::int64_t price_nano = 0;
@@ -99,7 +108,7 @@ class Telemetry {
   virtual const PriceTable& prices() const = 0;
 
   // Lines as they are added, called on the adding thread; the token unsubscribes when destroyed.
-  // For `mayfly logs -f`.
+  // Afterwards it is not called again. An empty function means all. For `mayfly logs -f`.
   using LogListener = std::function<void(const LogLine&)>;
   virtual std::shared_ptr<void> follow(std::string function, LogListener listener) = 0;
 

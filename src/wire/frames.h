@@ -70,8 +70,11 @@ void append_window(std::string& out, std::uint32_t stream, std::uint32_t bytes);
 
 // Splits a reply payload into head and body; false when the lengths do not fit.
 bool split_reply(std::string_view payload, std::string_view& head, std::string_view& body);
-bool split_invoke(std::string_view payload, std::string_view& meta, std::string_view& head,
-                  std::string_view& body);
+// flags are those of the frame: head is present with kHttp only.
+bool split_invoke(std::string_view payload, std::uint8_t flags, std::string_view& meta,
+                  std::string_view& head, std::string_view& body);
+// The payload of a window frame; false unless it is exactly one u32.
+bool read_u32(std::string_view payload, std::uint32_t& value);
 
 enum class DecodeStatus { frame, need_more, error };
 
