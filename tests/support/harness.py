@@ -342,7 +342,7 @@ class Server:
         """Starts the program and does not wait."""
         log = open(self.log_path, "ab")
         environment = {**os.environ, "HOME": self.home, **self.env}
-        for name in ("MAYFLY_API", "MAYFLY_KEY", "XDG_DATA_HOME"):
+        for name in ("MAYFLY_API", "MAYFLY_KEY", "MAYFLY_DATA", "XDG_DATA_HOME"):
             if name not in self.env:
                 environment.pop(name, None)
         self.process = subprocess.Popen(
