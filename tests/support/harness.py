@@ -264,15 +264,27 @@ def mounts_with(text):
         return sorted(line.split()[4] for line in f if text in line)
 
 
-def mayfly_cgroups():
-    """Cgroup directories of Mayfly, in every hierarchy."""
+def mayfly_cgroups(tags=("mayfly",)):
+    """Cgroup directories whose path has one of the words, in every hierarchy."""
     found = set()
     for root, folders, _ in os.walk("/sys/fs/cgroup"):
         for name in folders:
-            if "mayfly" in name:
+            if any(tag in name for tag in tags):
                 for below, _, _ in os.walk(os.path.join(root, name)):
                     found.add(below)
     return found
+
+
+def cgroup_tags(pids):
+    """Names of the folders in which a spawner keeps the cgroups of these processes."""
+    tags = set()
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/cgroup") as f:
+                tags.update(re.findall(r"/(mayfly-[0-9a-f]{6,})(?=/|$)", f.read(), re.M))
+        except OSError:
+            continue
+    return tags
 
 
 def network_namespaces():
@@ -291,14 +303,16 @@ class Census:
     """What there was before a server; leftovers() says what there is too much afterwards."""
 
     def __init__(self):
-        self.cgroups = mayfly_cgroups()
+        self.tags = set()  # cgroup folders of the server's spawner
         self.named_netns = set(os.listdir("/run/netns")) if os.path.isdir("/run/netns") else set()
         self.interfaces = set(os.listdir("/sys/class/net"))
         self.seen = {}  # pid -> start time of everything that a server was seen to have started
 
     def watch(self, pid):
         """Notes what runs below pid now."""
-        self.seen.update(descendants(pid))
+        below = descendants(pid)
+        self.seen.update(below)
+        self.tags |= cgroup_tags(below)
 
     def leftovers(self, data):
         table = process_table()
@@ -308,7 +322,7 @@ class Census:
                 if data in command_of(pid) and "pytest" not in command_of(pid)]
         netns = set(os.listdir("/run/netns")) if os.path.isdir("/run/netns") else set()
         return (alive + here + [f"mount {m}" for m in mounts_with(data)]
-                + [f"cgroup {c}" for c in sorted(mayfly_cgroups() - self.cgroups)]
+                + [f"cgroup {c}" for c in sorted(mayfly_cgroups(self.tags) if self.tags else ())]
                 + [f"network namespace {n}" for n in sorted(netns - self.named_netns)]
                 + [f"interface {i}" for i in sorted(set(os.listdir("/sys/class/net")) - self.interfaces)])
 
@@ -342,7 +356,7 @@ class Server:
         """Starts the program and does not wait."""
         log = open(self.log_path, "ab")
         environment = {**os.environ, "HOME": self.home, **self.env}
-        for name in ("MAYFLY_API", "MAYFLY_KEY", "XDG_DATA_HOME"):
+        for name in ("MAYFLY_API", "MAYFLY_KEY", "MAYFLY_DATA", "XDG_DATA_HOME"):
             if name not in self.env:
                 environment.pop(name, None)
         self.process = subprocess.Popen(
