@@ -17,7 +17,9 @@ function parameters(fn) {
 
 function takesRequestAndResponse(fn) {
   const [first, second] = parameters(fn);
-  return first !== undefined && second !== undefined && REQUEST.test(first) && RESPONSE.test(second);
+  return (
+    first !== undefined && second !== undefined && REQUEST.test(first) && RESPONSE.test(second)
+  );
 }
 
 function isClass(fn) {
@@ -38,7 +40,11 @@ function isKoa(target) {
 }
 
 function isFastify(target) {
-  return typeof target.ready === 'function' && typeof target.inject === 'function' && isServer(target.server);
+  return (
+    typeof target.ready === 'function' &&
+    typeof target.inject === 'function' &&
+    isServer(target.server)
+  );
 }
 
 function isNest(target) {

@@ -38,8 +38,16 @@ class Context {
 }
 
 const NAMES = [
-  'functionVersion', 'functionName', 'memoryLimitInMB', 'logGroupName', 'logStreamName',
-  'clientContext', 'identity', 'invokedFunctionArn', 'awsRequestId', 'getRemainingTimeInMillis',
+  'functionVersion',
+  'functionName',
+  'memoryLimitInMB',
+  'logGroupName',
+  'logStreamName',
+  'clientContext',
+  'identity',
+  'invokedFunctionArn',
+  'awsRequestId',
+  'getRemainingTimeInMillis',
 ];
 
 // For handlers that do not declare the parameter and hardly ever ask for it: the meta JSON is
@@ -75,7 +83,12 @@ for (const name of NAMES) {
       return this.full()[name];
     },
     set(value) {
-      Object.defineProperty(this, name, { value, enumerable: true, writable: true, configurable: true });
+      Object.defineProperty(this, name, {
+        value,
+        enumerable: true,
+        writable: true,
+        configurable: true,
+      });
     },
   });
 }

@@ -28,8 +28,10 @@ function traceOf(error) {
 function isError(value) {
   return (
     value instanceof Error ||
-    (typeof value === 'object' && value !== null &&
-      typeof value.stack === 'string' && typeof value.message === 'string')
+    (typeof value === 'object' &&
+      value !== null &&
+      typeof value.stack === 'string' &&
+      typeof value.message === 'string')
   );
 }
 
@@ -48,7 +50,8 @@ function describe(thrown) {
 }
 
 function logText(error) {
-  const lines = error.trace.length > 0 ? error.trace : [`${error.errorType}: ${error.errorMessage}`];
+  const lines =
+    error.trace.length > 0 ? error.trace : [`${error.errorType}: ${error.errorMessage}`];
   return `ERROR\t${lines.join('\n')}\n`;
 }
 
@@ -67,4 +70,13 @@ function logTextOf(thrown, error) {
 const cancelledFault = () =>
   fault('Runtime.Cancelled', 'The invocation was cancelled: the caller is gone or it is late.');
 
-module.exports = { InitError, fault, describe, traceOf, isError, logText, logTextOf, cancelledFault };
+module.exports = {
+  InitError,
+  fault,
+  describe,
+  traceOf,
+  isError,
+  logText,
+  logTextOf,
+  cancelledFault,
+};

@@ -112,7 +112,10 @@ class EventServer extends Server {
     try {
       event = text === '' ? {} : JSON.parse(text);
     } catch (error) {
-      self.fail(call, fault('Runtime.UnmarshalError', `Unable to unmarshal input: ${error.message}`));
+      self.fail(
+        call,
+        fault('Runtime.UnmarshalError', `Unable to unmarshal input: ${error.message}`),
+      );
       return;
     }
     if (self.storage === null) self.setTrace(call.metaText);
@@ -317,7 +320,9 @@ function isIterator(value) {
 }
 
 function isHead(item) {
-  return typeof item === 'object' && item !== null && 'statusCode' in item && !ArrayBuffer.isView(item);
+  return (
+    typeof item === 'object' && item !== null && 'statusCode' in item && !ArrayBuffer.isView(item)
+  );
 }
 
 module.exports = { EventServer };

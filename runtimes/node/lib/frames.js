@@ -4,9 +4,18 @@
 const fs = require('fs');
 const net = require('net');
 
-const INVOKE = 1, DATA = 2, CANCEL = 3, WINDOW = 4, SHUTDOWN = 5;
-const READY = 65, INIT_ERROR = 66, REPLY = 67, ERROR = 69, LOG = 70;
-const END = 1, HTTP = 2;
+const INVOKE = 1,
+  DATA = 2,
+  CANCEL = 3,
+  WINDOW = 4,
+  SHUTDOWN = 5;
+const READY = 65,
+  INIT_ERROR = 66,
+  REPLY = 67,
+  ERROR = 69,
+  LOG = 70;
+const END = 1,
+  HTTP = 2;
 
 const MAX_FRAME = 64 << 20;
 const INITIAL_WINDOW = 1 << 20;
@@ -253,6 +262,21 @@ class Channel {
 }
 
 module.exports = {
-  Channel, INVOKE, DATA, CANCEL, WINDOW, SHUTDOWN, READY, INIT_ERROR, REPLY, ERROR, LOG, END, HTTP,
-  MAX_FRAME, INITIAL_WINDOW, BODY_BYTES, EMPTY,
+  Channel,
+  INVOKE,
+  DATA,
+  CANCEL,
+  WINDOW,
+  SHUTDOWN,
+  READY,
+  INIT_ERROR,
+  REPLY,
+  ERROR,
+  LOG,
+  END,
+  HTTP,
+  MAX_FRAME,
+  INITIAL_WINDOW,
+  BODY_BYTES,
+  EMPTY,
 };

@@ -17,7 +17,9 @@ function pretendToListen(server, args, port) {
   });
   define('close', {
     value: (done) => {
-      const error = open ? undefined : Object.assign(new Error('Server is not running.'), { code: 'ERR_SERVER_NOT_RUNNING' });
+      const error = open
+        ? undefined
+        : Object.assign(new Error('Server is not running.'), { code: 'ERR_SERVER_NOT_RUNNING' });
       open = false;
       process.nextTick(() => {
         if (typeof done === 'function') done(error);

@@ -11,7 +11,15 @@ const { captureListen } = require('./listen');
 const CANDIDATE_FILES = ['index', 'handler', 'app', 'main', 'function', 'server'];
 const EXTENSIONS = ['.mjs', '.cjs', '.js'];
 const CANDIDATE_EXPORTS = [
-  'handler', 'lambda_handler', 'default', 'main', 'app', 'application', 'server', 'listener', 'fetch',
+  'handler',
+  'lambda_handler',
+  'default',
+  'main',
+  'app',
+  'application',
+  'server',
+  'listener',
+  'fetch',
 ];
 
 function settingsFrom(environ) {
@@ -198,7 +206,8 @@ function pick(names, whole, label) {
 
 function isModuleSyntax(error) {
   return (
-    error.code === 'ERR_REQUIRE_ESM' || error.code === 'ERR_REQUIRE_ASYNC_MODULE' ||
+    error.code === 'ERR_REQUIRE_ESM' ||
+    error.code === 'ERR_REQUIRE_ASYNC_MODULE' ||
     (error instanceof SyntaxError &&
       /Cannot use import statement|Unexpected token 'export'|await is only valid|import\.meta/.test(
         error.message,
@@ -220,7 +229,8 @@ function packageType(file) {
 // Resolves with { names: the exports, whole: module.exports when CommonJS exports one thing }.
 async function importUser(file) {
   try {
-    const module = file.endsWith('.mjs') || (file.endsWith('.js') && packageType(file) === 'module');
+    const module =
+      file.endsWith('.mjs') || (file.endsWith('.js') && packageType(file) === 'module');
     if (module) return { names: await import(pathToFileURL(file).href), whole: undefined };
     try {
       return namesOf(require(file));
@@ -237,7 +247,10 @@ function namesOf(exported) {
   const isObject = typeof exported === 'object' && exported !== null;
   if (isObject && exported.__esModule) return { names: exported, whole: undefined };
   if (isObject && !(exported.handler || exported.default)) {
-    return { names: exported, whole: classify(exported, 'default') === null ? undefined : exported };
+    return {
+      names: exported,
+      whole: classify(exported, 'default') === null ? undefined : exported,
+    };
   }
   if (typeof exported === 'function') return { names: exported, whole: exported };
   return { names: exported || {}, whole: undefined };
@@ -262,7 +275,9 @@ async function importAsModule(file) {
 function importError(file, error) {
   const code = error && error.code;
   if (code === 'MODULE_NOT_FOUND' || code === 'ERR_MODULE_NOT_FOUND') {
-    return new InitError(fault('Runtime.ImportModuleError', `Error: ${error.message}`, traceOf(error)));
+    return new InitError(
+      fault('Runtime.ImportModuleError', `Error: ${error.message}`, traceOf(error)),
+    );
   }
   if (error instanceof SyntaxError) {
     const trace = traceOf(error);

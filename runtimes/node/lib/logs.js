@@ -70,8 +70,12 @@ function replaceWrite(stream, which) {
       encoding = undefined;
     }
     if (typeof chunk === 'string') {
-      write(which, encoding && encoding !== 'utf8' && encoding !== 'utf-8'
-        ? Buffer.from(chunk, encoding).toString() : chunk);
+      write(
+        which,
+        encoding && encoding !== 'utf8' && encoding !== 'utf-8'
+          ? Buffer.from(chunk, encoding).toString()
+          : chunk,
+      );
     } else if (ArrayBuffer.isView(chunk)) {
       write(which, Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).toString());
     } else {

@@ -34,7 +34,9 @@ function serve(app, fd) {
 }
 
 function rejectionFault(reason) {
-  const text = isError(reason) ? `${reason.name}: ${reason.message}` : describe(reason).errorMessage;
+  const text = isError(reason)
+    ? `${reason.name}: ${reason.message}`
+    : describe(reason).errorMessage;
   return fault('Runtime.UnhandledPromiseRejection', text, isError(reason) ? traceOf(reason) : []);
 }
 
