@@ -519,6 +519,11 @@ Result<SeccompFilter> compile_seccomp_filter() {
   allow.rule(SCMP_ACT_ALLOW, "personality", scmp_arg_cmp{0, SCMP_CMP_EQ, kLow32, 0});
   // clone3 hides its flags behind a pointer; ENOSYS makes libc use clone, whose flags show.
   allow.rule(SCMP_ACT_ALLOW, "clone", equals(0, 0, kNamespaceFlags));
+  for (std::uint64_t flag :
+       {CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET,
+        CLONE_NEWCGROUP}) {
+    allow.rule(SCMP_ACT_ERRNO(EPERM), "clone", equals(0, flag, flag));
+  }
   allow.optimise();
 
   Builder arguments(SCMP_ACT_ALLOW);
@@ -528,13 +533,6 @@ Result<SeccompFilter> compile_seccomp_filter() {
     arguments.rule(SCMP_ACT_ERRNO(EPERM), "ioctl", equals(1, request));
   }
   arguments.rule(SCMP_ACT_ERRNO(EPERM), "prctl", equals(0, PR_SET_SECCOMP));
-  for (unsigned bits = 0; bits < 7; ++bits) {
-    // Each namespace flag of clone on its own, for EPERM in place of ENOSYS.
-    constexpr std::uint64_t kFlags[] = {CLONE_NEWNS,  CLONE_NEWUTS, CLONE_NEWIPC,   CLONE_NEWUSER,
-                                        CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWCGROUP};
-    arguments.rule(SCMP_ACT_ERRNO(EPERM), "clone", equals(0, kFlags[bits], kFlags[bits]));
-  }
-
   SeccompFilter filter;
   auto first = allow.compile();
   if (first.has_error()) return std::move(first).error();

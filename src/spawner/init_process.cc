@@ -76,6 +76,8 @@ void join_groups(const InitPlan& plan) {
     check(plan, ::write(plan.cgroup_procs[i], "0", 1), "join cgroup");
     ::close(plan.cgroup_procs[i]);
   }
+  // From here on /proc/self/cgroup shows "/", not where the host keeps it.
+  check(plan, ::unshare(CLONE_NEWCGROUP), "make cgroup namespace");
 }
 
 void wait_for_go(const InitPlan& plan) {

@@ -113,8 +113,12 @@ WRITE(forwarding, "/proc/sys/net/ipv4/ip_forward")
 WRITE(init_memory, "/proc/1/mem")
 WRITE(init_oom, "/proc/1/oom_score_adj")
 WRITE(kernel_memory, "/proc/kcore")
-WRITE(uid_map, "/proc/self/uid_map")
 
+static void uid_map(char** a) {
+  (void)a;
+  int fd = open("/proc/self/uid_map", O_WRONLY);
+  told(fd < 0 ? -1 : write(fd, "0 0 1", 5));
+}
 static void clone3_user(char** a) {
   (void)a;
   struct clone_args args = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};

@@ -55,7 +55,7 @@ TEST_F(Life, SignalIsTold) {
 TEST_F(Life, MissingProgramNamesTheStep) {
   auto output = world->run(world->spec({"/var/task/x"}));
   ASSERT_TRUE(output.has_error());
-  EXPECT_THAT(output.error().message, HasSubstr("exec /var/task/x: No such file or directory"));
+  EXPECT_THAT(output.error().describe(), HasSubstr("exec /var/task/x: No such file or directory"));
   EXPECT_EQ(output.error().sys_errno, ENOENT);
 }
 
@@ -64,7 +64,7 @@ TEST_F(Life, BadRequestsAreRefusedWithTheReason) {
   spec.mounts.push_back({"/nowhere/at/all", "/var/task"});
   auto missing = world->run(spec);
   ASSERT_TRUE(missing.has_error());
-  EXPECT_THAT(missing.error().message, HasSubstr("/nowhere/at/all"));
+  EXPECT_THAT(missing.error().describe(), HasSubstr("/nowhere/at/all"));
   for (const char* path : {"/usr/lib", "/proc/x", "/etc", "/var/../etc", "relative", "/tmp/x"}) {
     spec.mounts = {{"/usr", path}};
     auto refused = world->run(spec);
