@@ -17,9 +17,6 @@ using telemetry::Phase;
 
 constexpr std::size_t kSpreadMax = 16;  // instances looked at for the least busy one
 
-std::uint32_t usual_concurrency(Model model) {
-  return model == Model::http || model == Model::http_port ? 64 : 1;
-}
 
 }  // namespace
 
@@ -56,7 +53,7 @@ void Pool::settle(const Ready* ready) {
     learnt->model = ready->model;
     if (learnt->settings.concurrency != 0) learnt->concurrency = learnt->settings.concurrency;
     else if (ready->concurrency != 0) learnt->concurrency = ready->concurrency;
-    else learnt->concurrency = usual_concurrency(ready->model);
+    else learnt->concurrency = functions::default_concurrency(ready->model);
     effective_ = std::move(learnt);
   }
   concurrency_ = std::max(1u, effective_->concurrency);
