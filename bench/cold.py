@@ -1,0 +1,161 @@
+"""Cold rows: nothing of the function runs when the request comes in."""
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+
+from harness import Server, zip_bytes
+from measure import HERE, percentile, pss_mb, rss_mb, trees, wait_until
+
+STATIC = '#include <unistd.h>\nint main(void) { return write(1, "hello\\n", 6) != 6; }\n'
+
+
+def row(rows, name, milliseconds):
+    values = [m for m in milliseconds]
+    rows[name] = {"p50_ms": percentile(values, 0.5), "p99_ms": percentile(values, 0.99), "count": len(values)}
+
+
+def at_zero(server, name):
+    wait_until(lambda: not server.stats(name).get("instances") and not server.stats(name).get("starting"),
+               f"{name} has no instance")
+
+
+def cold_starts(server, rows, label, path, flags, count, body='{"name":"World"}'):
+    server.cli("deploy", path, "--name", "cold", "--keep-alive", "0", *flags, timeout=300)
+    times = []
+    for number in range(count + 2):
+        at_zero(server, "cold")
+        began = time.perf_counter()
+        server.call("cold", body, headers={"Content-Type": "application/json"}).expect(200)
+        if number >= 2:  # the first ones read files from the disk
+            times.append((time.perf_counter() - began) * 1e3)
+    row(rows, label, times)
+    server.cli("rm", "cold")
+
+
+def deploy_to_answer(server, rows, count):
+    times = []
+    for number in range(count):
+        package = zip_bytes({"main.py": f"def handler(event, context):\n    return {number}\n"})
+        began = time.perf_counter()
+        sha256 = server.put_package(package).expect(200, 201).json["sha256"]
+        server.put_function("fresh", sha256).expect(200)
+        server.call("fresh").expect(200)
+        times.append((time.perf_counter() - began) * 1e3)
+    row(rows, "deploy of a small function until it answers", times)
+    server.cli("rm", "fresh")
+
+
+def parallel_sleepers(server, rows, count=100):
+    server.cli("deploy", f"{HERE}/functions/sleeper.py", "--name", "sleeper", "--keep-alive", "0")
+    at_zero(server, "sleeper")
+    answers, threads = [], []
+    gate = threading.Barrier(count + 1)
+
+    def call():
+        gate.wait()
+        answers.append(server.call("sleeper", "{}", timeout=60).status)
+
+    for _ in range(count):
+        threads.append(threading.Thread(target=call))
+        threads[-1].start()
+    gate.wait()
+    began = time.perf_counter()
+    for t in threads:
+        t.join()
+    row(rows, f"{count} parallel calls that sleep 1 s, from zero, all answered",
+        [(time.perf_counter() - began) * 1e3])
+    if set(answers) != {200}:
+        print(f"  (answers were {sorted(set(answers))})")
+    server.cli("rm", "sleeper")
+
+
+def container_run(rows, runtime, count):
+    """`runc run` of a static hello, for comparison."""
+    program, compiler = shutil.which(runtime, path=os.environ["PATH"] + ":/usr/sbin"), shutil.which("gcc")
+    if not program or not compiler:
+        return f"{runtime} or gcc is not installed"
+    with tempfile.TemporaryDirectory() as bundle:
+        os.makedirs(f"{bundle}/rootfs")
+        with open(f"{bundle}/hello.c", "w") as f:
+            f.write(STATIC)
+        subprocess.run([compiler, "-O2", "-static", "-o", f"{bundle}/rootfs/hello", f"{bundle}/hello.c"], check=True)
+        subprocess.run([program, "spec"], cwd=bundle, check=True)
+        with open(f"{bundle}/config.json") as f:
+            config = json.load(f)
+        config["process"]["terminal"], config["process"]["args"] = False, ["/hello"]
+        with open(f"{bundle}/config.json", "w") as f:
+            json.dump(config, f)
+        times = []
+        for number in range(count + 1):
+            began = time.perf_counter()
+            done = subprocess.run([program, "run", "--bundle", bundle, f"mayfly-bench-{os.getpid()}-{number}"],
+                                  capture_output=True, stdin=subprocess.DEVNULL)
+            if done.returncode != 0 or done.stdout != b"hello\n":
+                return f"{runtime} run fails here: {done.stderr.decode().strip()[-160:]}"
+            if number:
+                times.append((time.perf_counter() - began) * 1e3)
+    row(rows, f"{runtime} run of a static hello, for comparison", times)
+    return None
+
+
+def measure(count):
+    rows, server = {}, Server().start()
+    try:
+        native = os.path.join(server.home, "hello-native")
+        cold_starts(server, rows, "cold start, Python handler", f"{HERE}/functions/hello.py", [], count)
+        cold_starts(server, rows, "cold start, Node handler", f"{HERE}/functions/hello.js", [], count)
+        if shutil.which("gcc"):
+            subprocess.run(["gcc", "-O2", "-o", native, f"{HERE}/functions/hello.c"], check=True)
+            cold_starts(server, rows, "cold start, native HTTP server", native, [], count)
+        deploy_to_answer(server, rows, max(5, count // 5))
+        parallel_sleepers(server, rows)
+    finally:
+        server.close()
+    why = container_run(rows, "runc", count)
+    print("\n| cold, request in to response out | p50 ms | p99 ms | of |\n|---|---|---|---|")
+    for name, r in rows.items():
+        print(f"| {name} | {r['p50_ms']:.1f} | {r['p99_ms']:.1f} | {r['count']} |")
+    if why:
+        print(f"left out: {why}")
+    return rows
+
+
+def idle_instances(count):
+    server = Server(config=f"engine:\n  instances_max: {count + 10}\n  memory_bytes_max: {count * (16 << 20)}\n").start()
+    try:
+        before = pss_mb(trees([server.pid]))
+        server.cli("deploy", f"{HERE}/functions/hello.py", "--name", "idle", "--memory", "16", "--min", str(count),
+                   timeout=300)
+        wait_until(lambda: server.stats("idle").get("instances", 0) >= count, f"{count} instances", 300)
+        each = (pss_mb(trees([server.pid])) - before) / count
+        print(f"\n{count:,} idle Python instances: {each:.2f} MB each (PSS)")
+        return {"count": count, "pss_mb_each": each}
+    finally:
+        server.close()
+
+
+def deployed_functions(count):
+    server = Server().start()
+    try:
+        package = server.put_package(zip_bytes({"main.py": "def handler(event, context):\n    return 1\n"})).json
+        rest = rss_mb([server.pid])
+        began = time.perf_counter()
+        for number in range(count):
+            server.put_function(f"f{number}", package["sha256"], {"handler": "main.handler"}, check=False).expect(200)
+        took = time.perf_counter() - began
+        each_kb = (rss_mb([server.pid]) - rest) * 1024 / count
+        processes = len(trees([server.pid]))
+        server.stop()
+        began = time.perf_counter()
+        server.start()
+        start_s = time.perf_counter() - began
+        print(f"\n{count:,} deployed, idle functions: {each_kb:.1f} KB each, {processes} processes in all, "
+              f"start of the server {start_s:.2f} s, {count / took:,.0f} deploys/s without a check")
+        return {"count": count, "kb_each": each_kb, "processes": processes, "start_s": start_s}
+    finally:
+        server.close()

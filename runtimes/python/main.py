@@ -1,0 +1,51 @@
+"""Starts a Python function: python3 /var/runtime/main.py, frame channel on fd 3.
+
+Two strictly separate steps, so that a template process can be forked between them:
+initialise() loads the user's code and opens nothing; serve() opens the channel and never returns.
+"""
+
+import os
+import sys
+
+from mayfly_runtime import logs
+from mayfly_runtime.errors import InitError
+from mayfly_runtime.load import Settings, load
+
+
+def initialise(environ):
+    """Loads the user's code. Returns the App; raises InitError."""
+    settings = Settings.from_environ(environ)
+    logs.install()
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [settings.task_root] + [
+        entry for entry in sys.path if entry not in (settings.task_root, here)
+    ]
+    sys.argv = [sys.argv[0]]
+    return load(settings)
+
+
+def serve(app, fd=3):
+    """Serves the app on the frame channel until it is shut down. Does not return."""
+    from mayfly_runtime.serve import serve as serve_app
+
+    serve_app(app, fd)
+
+
+def main():
+    fd = 3
+    try:
+        os.set_inheritable(fd, False)
+    except OSError:
+        sys.exit("mayfly: file descriptor 3 is not open: this program is started by Mayfly")
+    try:
+        app = initialise(os.environ)
+    except InitError as error:
+        from mayfly_runtime.serve import report_init_error
+
+        report_init_error(error, fd)
+    else:
+        serve(app, fd)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+#pragma once
+// One launch: checks the request, gathers what init needs, clones.
+
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "os/cgroup.h"
+#include "os/fd.h"
+#include "os/seccomp.h"
+#include "spawner/networks.h"
+#include "spawner/skeleton.h"
+#include "wire/spawner_messages.h"
+
+namespace mayfly::spawner {
+
+// What all launches share.
+struct Host {
+  Skeleton skeleton;
+  std::unique_ptr<Networks> networks;
+  os::CgroupTree cgroups;
+  os::SeccompFilter filter;
+  // Unprivileged: every sandbox has the server's own user.
+  bool privileged = false;
+  uid_t first_user = 0;
+};
+
+// A sandbox from its clone to the end of everything inside.
+struct Instance {
+  std::uint64_t number = 0;  // the spawner's own, never used twice
+  std::uint64_t handle = 0;  // the engine's
+  uid_t user = 0;
+  int pid = 0;  // of init
+  os::Fd pidfd, control;
+  os::Cgroup cgroup;
+  NetworkSpace network;
+  std::vector<os::Fd> listeners;
+  std::vector<std::string> lent;  // writable mounts, owned by user for now
+
+  bool started = false;
+  bool failed = false;
+  Error failure;
+  bool ended = false;
+  int wait_status = 0;
+};
+
+// invalid_argument says what is wrong with the request.
+Status check_launch(const wire::SpawnerLaunch& request, std::size_t fds);
+
+// Clones init and lets it go. instance has number, handle, user and cgroup; on an error the caller
+// takes those back, and nothing else is left. fds as SpawnerLaunch says.
+Status launch(Host& host, const wire::SpawnerLaunch& request, const std::vector<os::Fd>& fds,
+              Instance& instance);
+
+// Gives writable mounts back to their owner.
+void take_back(Instance& instance);
+
+}  // namespace mayfly::spawner

@@ -1,0 +1,129 @@
+"""Thousands of starts leave nothing: descriptors, zombies, mounts, cgroups, namespaces, memory.
+
+MAYFLY_LEAK_STARTS sets how many (the full run takes 10,000).
+"""
+
+import os
+import re
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from harness import descendants, eventually, fixture_path, mayfly_cgroups, network_namespaces, process_table
+
+STARTS = int(os.environ.get("MAYFLY_LEAK_STARTS", "300"))
+WARM_UP = 40
+
+
+def rss_kb(pid):
+    with open(f"/proc/{pid}/status") as f:
+        return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
+
+
+def count_lines(path):
+    with open(path) as f:
+        return sum(1 for _ in f)
+
+
+def census(server):
+    spawner = server.spawner_pid()
+    table = process_table()
+    below = descendants(server.pid, table)
+    return {
+        "server descriptors": len(os.listdir(f"/proc/{server.pid}/fd")),
+        "spawner descriptors": len(os.listdir(f"/proc/{spawner}/fd")),
+        "server threads": len(os.listdir(f"/proc/{server.pid}/task")),
+        "processes": len(below),
+        "zombies": sum(1 for p in below if p in table and table[p][2] == "Z"),
+        "server mounts": count_lines(f"/proc/{server.pid}/mountinfo"),
+        "spawner mounts": count_lines(f"/proc/{spawner}/mountinfo"),
+        "host mounts": count_lines("/proc/self/mountinfo"),
+        "cgroups": len(mayfly_cgroups()),
+        "network namespaces": len(network_namespaces()),
+        "interfaces": len(os.listdir("/sys/class/net")),
+        "state files": sum(len(f) for _, _, f in os.walk(os.path.join(server.data, "spawner"))),
+        "server memory": rss_kb(server.pid),
+        "spawner memory": rss_kb(spawner),
+    }
+
+
+# What may differ between two moments of rest, whatever the number of starts: pools of prepared
+# namespaces and cgroups, a log file of the store, a closing connection.
+SLACK = {"server descriptors": 8, "spawner descriptors": 16, "server threads": 2, "processes": 6,
+         "zombies": 0, "server mounts": 2, "spawner mounts": 4, "host mounts": 0, "cgroups": 40,
+         "network namespaces": 8, "interfaces": 0, "state files": 4}
+
+
+def at_rest(server, *names):
+    eventually(lambda: all(server.stats(n).get("instances", 0) + server.stats(n).get("starting", 0) == 0
+                           for n in names), "no instance is left", 30)
+
+
+def compare(before, after, starts):
+    grown = {k: (before[k], after[k]) for k, slack in SLACK.items() if after[k] > before[k] + slack}
+    # Memory: the store's write buffer and the allocator's arenas fill up once; beyond that, a start
+    # may cost its record and its bill, not more.
+    for name, once, each in (("server memory", 24_000, 2.0), ("spawner memory", 1_000, 0.05)):
+        if after[name] > before[name] + once + each * starts:
+            grown[name] = (before[name], after[name])
+    assert grown == {}, f"after {starts} starts (before, after): {grown}"
+
+
+@pytest.mark.parametrize("kind", ["stdio", "python"])
+def test_starts_leave_nothing(make_server, kind):
+    server = make_server()
+    if kind == "stdio":  # one process for each call
+        server.deploy(fixture_path("words.sh"), "--name", "once", "--keep-alive", "0")
+        starts = STARTS
+
+        def call(_):
+            return server.call("once", "x").status == 200
+    else:
+        server.deploy(fixture_path("echo.py"), "--name", "once", "--keep-alive", "0")
+        starts = max(STARTS // 3, 50)
+
+        def call(_):
+            return server.invoke("once", {}).status == 200
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(call, range(WARM_UP)))
+        at_rest(server, "once")
+        before = census(server)
+        assert all(pool.map(call, range(starts)))
+        at_rest(server, "once")
+    after = None
+
+    def settled():
+        nonlocal after
+        after = census(server)
+        return after["zombies"] == 0 and after["processes"] <= before["processes"] + SLACK["processes"]
+
+    eventually(settled, lambda: f"before {before}\nafter {after}", 20)
+    print(f"{kind}: {starts} starts\nbefore {before}\nafter  {after}")
+    assert server.stats("once")["cold_starts"] >= starts * 0.5, "they were starts indeed"
+    compare(before, after, starts)
+    assert server.stop() == 0
+
+
+def test_failing_starts_leave_nothing(make_server):
+    """Starts that fail in initialisation, time out or crash go the other ways out."""
+    server = make_server()
+    server.deploy_source("broken", "main.py", "raise ValueError('never starts')\n", "--no-check")
+    server.deploy(fixture_path("misbehave.py"), "--name", "crasher", "--keep-alive", "0")
+    rounds = max(STARTS // 10, 20)
+
+    def one(i):
+        server.invoke("broken", {})
+        server.invoke("crasher", {"do": "exit"})
+        server.invoke("crasher", {"do": "daemon"})
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(one, range(10)))
+        at_rest(server, "broken", "crasher")
+        before = census(server)
+        list(pool.map(one, range(rounds)))
+        at_rest(server, "broken", "crasher")
+    eventually(lambda: census(server)["processes"] <= before["processes"] + SLACK["processes"],
+               lambda: f"before {before}\nafter {census(server)}", 20)
+    compare(before, census(server), rounds * 3)
+    assert server.stop() == 0

@@ -1,0 +1,272 @@
+// Nothing grows with the number of launches, and nothing is left after a stop or a kill -9.
+// MAYFLY_LAUNCHES=10000 for the long run.
+
+#include <gmock/gmock.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "fixture.h"
+
+namespace mayfly::sandbox_tests {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+std::size_t count_entries(const std::string& path) {
+  std::error_code error;
+  fs::directory_iterator entries(path, error);
+  return error ? 0 : static_cast<std::size_t>(std::distance(begin(entries), end(entries)));
+}
+
+std::size_t count_lines(const std::string& path) {
+  std::ifstream file(path);
+  return static_cast<std::size_t>(
+      std::count(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>(), '\n'));
+}
+
+// Folders of control groups that belong to any spawner.
+std::set<std::string> groups() {
+  std::set<std::string> found;
+  std::error_code error;
+  for (fs::recursive_directory_iterator it("/sys/fs/cgroup", error), end; it != end;
+       it.increment(error)) {
+    if (error) break;
+    if (it->is_directory(error) && it->path().string().find("/mayfly-") != std::string::npos) {
+      found.insert(it->path().string());
+    }
+  }
+  return found;
+}
+
+// Children of a process, and theirs: pid and state.
+std::map<int, char> family(int root) {
+  std::multimap<int, std::pair<int, char>> children;
+  for (const auto& entry : fs::directory_iterator("/proc")) {
+    std::ifstream file(entry.path() / "stat");
+    std::string text;
+    std::getline(file, text);
+    auto name_end = text.rfind(')');
+    if (name_end == std::string::npos) continue;
+    char state = 0;
+    int parent = 0;
+    std::sscanf(text.c_str() + name_end + 1, " %c %d", &state, &parent);
+    children.emplace(parent, std::pair(std::atoi(text.c_str()), state));
+  }
+  std::map<int, char> found;
+  std::vector<int> todo = {root};
+  while (!todo.empty()) {
+    int parent = todo.back();
+    todo.pop_back();
+    for (auto [at, end] = children.equal_range(parent); at != end; ++at) {
+      found[at->second.first] = at->second.second;
+      todo.push_back(at->second.first);
+    }
+  }
+  return found;
+}
+
+std::set<std::string> network_namespaces() {
+  std::set<std::string> found;
+  for (const auto& entry : fs::directory_iterator("/proc")) {
+    std::error_code error;
+    auto target = fs::read_symlink(entry.path() / "ns/net", error);
+    if (!error) found.insert(target.string());
+  }
+  return found;
+}
+
+struct Census {
+  std::size_t own_fds, spawner_fds, spawner_mounts, host_mounts, children, cgroups;
+};
+
+Census take(World& world) {
+  std::string spawner = "/proc/" + std::to_string(world.spawner->pid());
+  return {count_entries("/proc/self/fd"),      count_entries(spawner + "/fd"),
+          count_lines(spawner + "/mountinfo"), count_lines("/proc/self/mountinfo"),
+          family(world.spawner->pid()).size(), groups().size()};
+}
+
+bool equal(const Census& a, const Census& b) {
+  return a.own_fds == b.own_fds && a.spawner_fds == b.spawner_fds &&
+         a.spawner_mounts == b.spawner_mounts && a.host_mounts == b.host_mounts &&
+         a.children == b.children;
+}
+
+// The pools fill in idle moments: two equal readings, a launch's worth apart, are the rest state.
+Census settle(World& world) {
+  Census before = take(world);
+  for (int i = 0; i < 500; ++i) {
+    auto run = world.run(world.spec({"/bin/true"}));
+    EXPECT_TRUE(run.has_value());
+    ::usleep(20'000);
+    Census now = take(world);
+    if (equal(before, now)) return now;
+    before = now;
+  }
+  ADD_FAILURE() << "the spawner does not come to rest";
+  return before;
+}
+
+TEST(Leak, LaunchesLeaveNothing) {
+  MAYFLY_NEEDS_ROOT();
+  World world;
+  ASSERT_EQ(world.error, "");
+  Census before = settle(world);
+  const char* wanted = std::getenv("MAYFLY_LAUNCHES");
+  int launches = wanted != nullptr ? std::atoi(wanted) : 200;
+  std::vector<double> first_instruction, answered;
+  std::string hello = MAYFLY_BUILD_DIR "/sandbox_hello";
+  for (int i = 0; i < launches; ++i) {
+    LaunchSpec spec = world.spec({"/opt/hello"});
+    spec.mounts.push_back({hello, "/opt/hello"});
+    spec.network = i % 2 == 0 ? Network::nat : Network::none;
+    auto start = steady_clock::now();
+    auto launched = world.launch(spec);
+    auto end = steady_clock::now();
+    ASSERT_TRUE(launched.has_value()) << launched.error().describe();
+    auto output = world.finish(*launched.value(), milliseconds(10'000));
+    ASSERT_TRUE(output.has_value());
+    ASSERT_EQ(output.value().exit.status, 0) << output.value().exit.reason;
+    double us = static_cast<double>(std::atoll(output.value().out.c_str())) -
+                static_cast<double>(
+                    std::chrono::duration_cast<std::chrono::microseconds>(start.time_since_epoch())
+                        .count());
+    first_instruction.push_back(us / 1000);
+    answered.push_back(std::chrono::duration<double, std::milli>(end - start).count());
+    if (i % 4 == 0) ::usleep(3000);  // lets the pools fill, as between real cold starts
+  }
+  std::sort(first_instruction.begin(), first_instruction.end());
+  std::sort(answered.begin(), answered.end());
+  auto at = [](const std::vector<double>& v, double q) {
+    return v[static_cast<std::size_t>(q * static_cast<double>(v.size() - 1))];
+  };
+  std::printf(
+      "launch to first instruction: p50 %.2f p90 %.2f p99 %.2f ms; to answer: p50 %.2f ms\n",
+      at(first_instruction, 0.5), at(first_instruction, 0.9), at(first_instruction, 0.99),
+      at(answered, 0.5));
+  Census after = settle(world);
+  EXPECT_EQ(after.own_fds, before.own_fds);
+  EXPECT_EQ(after.spawner_fds, before.spawner_fds);
+  EXPECT_EQ(after.spawner_mounts, before.spawner_mounts);
+  EXPECT_EQ(after.host_mounts, before.host_mounts);
+  EXPECT_EQ(after.children, before.children);
+  EXPECT_EQ(after.cgroups, before.cgroups);
+  EXPECT_EQ(world.sandboxes->running(), 0u);
+  for (auto [pid, state] : family(world.spawner->pid())) EXPECT_NE(state, 'Z') << pid;
+}
+
+TEST(Leak, FailedLaunchesLeaveNothing) {
+  MAYFLY_NEEDS_ROOT();
+  World world;
+  ASSERT_EQ(world.error, "");
+  Census before = settle(world);
+  for (int i = 0; i < 50; ++i) {
+    LaunchSpec spec = world.spec({"/nowhere"});
+    if (i % 3 == 1) spec.mounts.push_back({"/nowhere", "/var/task"});
+    if (i % 3 == 2) spec.cwd = "/nowhere";
+    EXPECT_TRUE(world.run(spec).has_error());
+  }
+  Census after = settle(world);
+  EXPECT_EQ(after.own_fds, before.own_fds);
+  EXPECT_EQ(after.spawner_fds, before.spawner_fds);
+  EXPECT_EQ(after.spawner_mounts, before.spawner_mounts);
+  EXPECT_EQ(after.children, before.children);
+  EXPECT_EQ(after.cgroups, before.cgroups);
+}
+
+TEST(Leak, CleanStopLeavesNothing) {
+  MAYFLY_NEEDS_ROOT();
+  auto groups_before = groups();
+  auto namespaces_before = network_namespaces();
+  auto mounts_before = count_lines("/proc/self/mountinfo");
+  auto fds_before = count_entries("/proc/self/fd");
+  std::map<int, char> members;
+  std::string root;
+  {
+    World world;
+    ASSERT_EQ(world.error, "");
+    root = world.state;
+    std::vector<std::unique_ptr<Sandbox>> running;
+    for (int i = 0; i < 5; ++i) {
+      auto launched = world.launch(world.spec({"/bin/sleep", "300"}));
+      ASSERT_TRUE(launched.has_value());
+      running.push_back(std::move(launched).value());
+    }
+    members = family(world.spawner->pid());
+    ASSERT_GE(members.size(), 10u);
+    world.spawner.reset();                      // while all five run
+    EXPECT_EQ(count_entries(world.state), 1u);  // the lock file
+  }
+  for (auto [pid, state] : members) {
+    EXPECT_NE(::kill(pid, 0), 0) << "process " << pid << " is still there";
+  }
+  auto groups_after = groups();
+  for (const auto& group : groups_after) {
+    EXPECT_TRUE(groups_before.contains(group) || group.find("mayfly-") == std::string::npos)
+        << group;
+  }
+  for (const auto& ns : network_namespaces()) EXPECT_TRUE(namespaces_before.contains(ns)) << ns;
+  EXPECT_EQ(count_lines("/proc/self/mountinfo"), mounts_before);
+  EXPECT_EQ(count_entries("/proc/self/fd"), fds_before);
+}
+
+TEST(Leak, KilledServerIsCleanedByTheNextStart) {
+  MAYFLY_NEEDS_ROOT();
+  auto groups_before = groups();
+  World world;
+  ASSERT_EQ(world.error, "");
+  // A second server, in a process of its own, that dies with its spawner by SIGKILL.
+  std::string state = world.folder.path() + "/second";
+  pid_t server = ::fork();
+  if (server == 0) {
+    sandbox::SpawnerOptions options;
+    options.program = MAYFLY_BUILD_DIR "/mayfly-spawner";
+    options.state_dir = state;
+    auto started = Spawner::start(options);
+    if (started.has_error()) ::_exit(1);
+    boost::asio::io_context loop;
+    auto client = started.value()->client(loop.get_executor());
+    std::optional<Result<std::unique_ptr<Sandbox>>> kept;
+    LaunchSpec spec = world.spec({"/bin/sleep", "300"});
+    boost::asio::co_spawn(loop, World::store(client->launch(spec), kept),
+                          [&](std::exception_ptr) { loop.stop(); });
+    loop.run();
+    if (!kept || kept->has_error()) ::_exit(1);
+    ::kill(started.value()->pid(), SIGKILL);
+    ::kill(::getpid(), SIGKILL);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(server, &status, 0), server);
+  ASSERT_TRUE(WIFSIGNALED(status));
+  EXPECT_GT(groups().size(), groups_before.size());  // left behind
+  sandbox::SpawnerOptions options;
+  options.program = MAYFLY_BUILD_DIR "/mayfly-spawner";
+  options.state_dir = state;
+  auto again = Spawner::start(options);
+  ASSERT_TRUE(again.has_value()) << again.error().describe();
+  again.value().reset();
+  world.sandboxes.reset();
+  world.spawner.reset();
+  for (const auto& group : groups()) EXPECT_TRUE(groups_before.contains(group)) << group;
+}
+
+TEST(Leak, SecondSpawnerOnTheSameStateIsRefused) {
+  MAYFLY_NEEDS_ROOT();
+  World world(false);
+  ASSERT_EQ(world.error, "");
+  sandbox::SpawnerOptions options;
+  options.program = MAYFLY_BUILD_DIR "/mayfly-spawner";
+  options.state_dir = world.state;
+  auto second = Spawner::start(options);
+  ASSERT_TRUE(second.has_error());
+  EXPECT_THAT(second.error().message, ::testing::HasSubstr("another mayfly-spawner uses"));
+}
+
+}  // namespace
+}  // namespace mayfly::sandbox_tests

@@ -1,0 +1,303 @@
+"""Programming models: what each kind of program is given and how its answer comes back."""
+
+import base64
+import json
+import os
+
+import pytest
+
+from harness import BUILD, ROOT, fixture_path, needs, run
+
+
+@pytest.fixture(scope="module")
+def deployed(server):
+    """Deploys a fixture once and returns its name."""
+    done = {}
+
+    def deploy(file, handler=None, *flags):
+        key = (file, handler, flags)
+        if key not in done:
+            name = f"model-{len(done)}-{file.replace('.', '-')}"
+            words = ["--handler", handler] if handler else []
+            server.deploy(fixture_path(file), "--name", name, *words, *flags)
+            done[key] = name
+        return done[key]
+
+    return deploy
+
+
+@pytest.mark.smoke
+def test_http_arrives_as_an_api_gateway_v2_event(server, deployed):
+    name = deployed("echo.py")
+    answer = server.call(name, b'{"k": 1}', "PUT", "/a%20b/c?x=1&x=2&y=%26",
+                         [("Content-Type", "application/json"), ("X-Twice", "1"), ("X-Twice", "2"),
+                          ("Cookie", "s=1; t=2"), ("User-Agent", "tester/1")]).expect(200)
+    told = answer.json
+    event = told["event"]
+    assert event["version"] == "2.0" and event["rawQueryString"] == "x=1&x=2&y=%26"
+    assert event["rawPath"].endswith("/a%20b/c") or event["rawPath"].endswith("/a b/c")
+    assert event["body"] == '{"k": 1}' and event["isBase64Encoded"] is False
+    assert event["headers"]["content-type"] == "application/json"
+    assert event["headers"]["x-twice"] in ("1,2", "1, 2")
+    assert event["cookies"] == ["s=1", "t=2"]
+    assert event["queryStringParameters"] == {"x": "1,2", "y": "&"}
+    context = event["requestContext"]
+    assert context["http"]["method"] == "PUT" and context["http"]["sourceIp"] == "127.0.0.1"
+    assert context["http"]["userAgent"] == "tester/1" and context["http"]["protocol"] == "HTTP/1.1"
+    assert context["requestId"] == told["request_id"] == answer.request_id
+    assert isinstance(context["timeEpoch"], int) and event["routeKey"] == "$default"
+
+
+def test_binary_body_is_base64(server, deployed):
+    event = server.call(deployed("echo.py"), bytes(range(256)), "POST", "",
+                        {"Content-Type": "application/octet-stream"}).expect(200).json["event"]
+    assert event["isBase64Encoded"] is True and base64.b64decode(event["body"]) == bytes(range(256))
+
+
+def test_no_body_no_cookies(server, deployed):
+    event = server.call(deployed("echo.py")).expect(200).json["event"]
+    assert not event.get("body") and "cookies" not in event and event["rawQueryString"] == ""
+
+
+def test_invoke_passes_the_raw_json(server, deployed):
+    for event in ({"deep": [1, {"x": None}]}, [1, 2], "text", 17, None, True, {}, {"ü": "ß\u2028"}):
+        told = server.invoke(deployed("echo.py"), event).expect(200).json
+        assert told["event"] == event
+
+
+def test_shaped_answers(server, deployed):
+    name = deployed("echo.py", "echo.shaped")
+
+    def call(kind):
+        return server.call(name, json.dumps({"kind": kind}))
+
+    full = call("full").expect(201)
+    assert full.text == "made" and full.header("X-One") == "1"
+    assert full.header("Content-Type") == "text/plain; charset=utf-8"
+    assert full.all("Set-Cookie") == ["a=1; Path=/", "b=2"]
+    binary = call("binary").expect(200)
+    assert binary.body == base64.b64decode("iVBORwD/AP4=") and binary.header("Content-Type") == "image/png"
+    plain = call("plain").expect(200)
+    assert plain.json == {"just": "json"} and plain.header("Content-Type").startswith("application/json")
+    assert "a string" in call("text").expect(200).text
+    assert call("bad_status").expect(502).error["party"] == "function"
+    assert call("not_json").expect(502).error["party"] == "function"
+    assert server.invoke(name, {"kind": "null"}).expect(200).json is None
+
+
+def test_python_sync_and_async(server):
+    server.deploy_source("py-async", "main.py",
+                         "import asyncio\nasync def handler(event, context):\n"
+                         "    await asyncio.sleep(0)\n    return {'async': event}\n")
+    assert server.invoke("py-async", 1).expect(200).json == {"async": 1}
+
+
+def test_node_callback_promise_and_module(server, deployed):
+    needs("node")
+    told = server.invoke(deployed("echo.js"), {"a": 1}).expect(200).json
+    assert told["event"] == {"a": 1} and told["remaining_ms"] > 0 and told["request_id"]
+    assert server.invoke(deployed("echo.js", "echo.promise"), 2).expect(200).json == {"promised": 2}
+    module = server.invoke(deployed("echo.mjs"), 3).expect(200).json
+    assert module["event"] == 3 and module["started"] == "awaited at the top"
+
+
+@pytest.mark.parametrize("handler, kind, text", [
+    ("echo.fails", "RangeError", "callback said no"), ("echo.rejects", "TypeError", "promise said no")])
+def test_node_errors_carry_type_and_trace(server, deployed, handler, kind, text):
+    needs("node")
+    name = deployed("echo.js", handler)
+    answer = server.invoke(name, {})
+    assert answer.status >= 400 or answer.header("X-Mayfly-Error"), answer
+    assert kind in answer.text and text in answer.text
+    web = server.call(name).expect(502)
+    assert web.error["party"] == "function" and web.error["phase"] == "run" and text in web.text
+
+
+def test_python_error_carries_type_and_trace(server, deployed):
+    answer = server.invoke(deployed("misbehave.py"), {"do": "raise"})
+    assert "ValueError" in answer.text and "no such luck" in answer.text
+    assert "party=function" in answer.header("X-Mayfly-Error")
+
+
+def test_wsgi_flask_from_debian(server, tmp_path):
+    if run(["/usr/bin/python3", "-c", "import flask"]).code != 0:
+        pytest.skip("python3-flask is not installed")
+    (tmp_path / "site.py").write_text("""\
+from flask import Flask, Response, request
+app = Flask(__name__)
+
+@app.get("/hello/<who>")
+def hello(who):
+    return {"hello": who, "query": request.args.get("q"), "url": request.path}
+
+@app.post("/form")
+def form():
+    return request.form["field"]
+
+@app.get("/stream")
+def stream():
+    return Response((f"{i}\\n" for i in range(3)), mimetype="text/plain")
+
+@app.get("/boom")
+def boom():
+    raise KeyError("in a view")
+""")
+    detected = " ".join(server.deploy(tmp_path / "site.py", "--name", "flask-site")["detected"]).lower()
+    assert "wsgi" in detected or "flask" in detected or "http" in detected
+    told = server.call("flask-site", path="/hello/anna?q=1").expect(200).json
+    assert told == {"hello": "anna", "query": "1", "url": "/hello/anna"}
+    form = server.call("flask-site", "field=value", path="/form",
+                       headers={"Content-Type": "application/x-www-form-urlencoded"})
+    assert form.expect(200).text == "value"
+    assert server.call("flask-site", path="/stream").expect(200).text == "0\n1\n2\n"
+    assert server.call("flask-site", path="/nowhere").status == 404
+    assert server.call("flask-site", path="/boom").status == 500  # Flask's own answer
+
+
+@pytest.mark.smoke
+def test_asgi(server, deployed):
+    name = deployed("app.py")
+    told = server.call(name, b"", "DELETE", "/a%2Fb?x=%20",
+                       [("X-Many", "1"), ("X-Many", "2")]).expect(200).json
+    assert told["method"] == "DELETE" and told["query"] == "x=%20"
+    assert told["path"].endswith("/a/b")
+    assert [v for k, v in told["headers"] if k == "x-many"] in (["1", "2"], ["1, 2"], ["1,2"])
+
+
+def test_node_listener(server, deployed):
+    needs("node")
+    name = deployed("listener.js")
+    answer = server.call(name, b"\x00\xff", "PATCH", "/x%20y?q=1").expect(200)
+    assert answer.json["method"] == "PATCH" and answer.json["url"] == "/x%20y?q=1"
+    assert base64.b64decode(answer.json["body"]) == b"\x00\xff"
+    assert answer.all("Set-Cookie") == ["a=1", "b=2"]
+    assert server.call(name, path="/throw").status in (500, 502)
+    assert server.call(name, path="/again").status == 200
+
+
+def test_fetch_export(server):
+    needs("node")
+    server.deploy_source("fetcher", "worker.mjs", """\
+export default {
+  async fetch (request) {
+    const url = new URL(request.url)
+    const text = await request.text()
+    return new Response(JSON.stringify({ path: url.pathname, method: request.method, text }),
+      { status: 203, headers: { 'x-made': 'by fetch', 'content-type': 'application/json' } })
+  }
+}
+""")
+    answer = server.call("fetcher", "words", "POST", "/p/q").expect(203)
+    assert answer.json == {"path": "/p/q", "method": "POST", "text": "words"}
+    assert answer.header("X-Made") == "by fetch"
+
+
+RUNTIME_API = """\
+#!/bin/sh
+# bootstrap: the Lambda Runtime API in shell.
+base="http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime"
+while :; do
+  event=$(curl -sS -D /tmp/head "$base/invocation/next") || exit 1
+  id=$(sed -n 's/^[Ll]ambda-[Rr]untime-[Aa]ws-[Rr]equest-[Ii]d: *\\([^\\r]*\\).*/\\1/p' /tmp/head | tr -d '\\r')
+  case $event in
+    *fail*) curl -sS -o /dev/null -H 'Lambda-Runtime-Function-Error-Type: Function.Asked' \
+      -d '{"errorType":"Asked","errorMessage":"asked to fail"}' "$base/invocation/$id/error" ;;
+    *) curl -sS -o /dev/null -d "{\\"got\\":$event}" "$base/invocation/$id/response" ;;
+  esac
+done
+"""
+
+
+def test_runtime_api_bootstrap(server, tmp_path):
+    needs("curl")
+    folder = tmp_path / "custom"
+    folder.mkdir()
+    (folder / "bootstrap").write_text(RUNTIME_API)
+    (folder / "bootstrap").chmod(0o755)
+    server.deploy(folder, "--name", "custom")
+    for n in range(3):
+        assert server.invoke("custom", {"n": n}).expect(200).json == {"got": {"n": n}}
+    assert "asked to fail" in server.invoke("custom", {"please": "fail"}).text
+    assert "got" in server.call("custom", "{}").expect(200).text
+    described = server.cli("describe", "custom").out.decode()
+    assert "runtime_api" in described or "Runtime API" in described
+
+
+HTTP_SERVER = """\
+#!/usr/bin/python3
+import http.server, os
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        out = ("served " + self.path).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(out)))
+        self.end_headers()
+        self.wfile.write(out)
+    def do_POST(self):
+        out = self.rfile.read(int(self.headers.get("Content-Length") or 0))[::-1]
+        self.send_response(201)
+        self.send_header("Content-Length", str(len(out)))
+        self.end_headers()
+        self.wfile.write(out)
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+
+def test_http_server_on_port(server):
+    server.deploy_source("on-port", "serve", HTTP_SERVER)
+    assert "served" in server.call("on-port", path="/x?y=1").expect(200).text
+    assert server.call("on-port", b"abc").expect(201).body == b"cba"
+    assert server.invoke("on-port", {"a": 1}).status in (200, 201)
+
+
+def test_stdio_program(server):
+    server.deploy_source("stdio", "reply.sh", "#!/bin/sh\nread line\necho \"got: $line\"\necho noted >&2\n")
+    answer = server.call("stdio", "hello\n").expect(200)
+    assert answer.text == "got: hello\n"
+    assert any("noted" in line["text"] for line in _logs_of(server, "stdio", answer.request_id))
+    server.deploy_source("stdio-fails", "fail.sh", "#!/bin/sh\ncat >/dev/null\necho broken >&2\nexit 4\n",
+                         "--no-check")
+    failed = server.call("stdio-fails", "x").expect(502)
+    assert failed.error["party"] == "function" and "4" in failed.error["message"]
+
+
+def _logs_of(server, name, request_id):
+    from harness import eventually
+    return eventually(lambda: server.logs(name, request_id=request_id), "its log lines")
+
+
+def example_folders():
+    top = os.path.join(ROOT, "examples")
+    if not os.path.isdir(top):
+        return []
+    return sorted(e for e in os.listdir(top) if not e.startswith((".", "README")))
+
+
+@pytest.mark.parametrize("example", example_folders())
+def test_each_example_is_deployed_and_called(server, example):
+    """examples/NAME/try says how: 'curl' and 'invoke' lines with what must come back."""
+    folder = os.path.join(ROOT, "examples", example)
+    if not os.path.isdir(folder):
+        pytest.skip("not a folder")
+    plan = EXAMPLES.get(example)
+    assert plan is not None, f"examples/{example} is not in EXAMPLES of test_models.py"
+    for program in plan.get("needs", []):
+        needs(program)
+    path = folder
+    if "build" in plan:  # a compiled example: made as its README says
+        done = run(["sh", "-c", plan["build"]], cwd=folder, env={**os.environ, "OUT": BUILD}, timeout=180)
+        assert done.code == 0, done
+        path = plan["path"].replace("$OUT", BUILD).replace("$HERE", folder)
+    words = [] if os.path.exists(os.path.join(folder, "mayfly.yaml")) else ["--name", example]
+    server.cli("deploy", path, *words, timeout=300)
+    for method, target, body, status, part in plan["calls"]:
+        data = ["--data-binary", body] if body is not None else []
+        out = server.curl("-X", method, *data, "-w", "\n%{http_code}", server.gateway + target).out.decode()
+        text, _, code = out.rpartition("\n")
+        assert int(code) == status and part in text, (target, out)
+    for name, event, part in plan.get("invokes", []):
+        assert part in server.cli("invoke", name, "--data", event).out.decode()
+
+
+EXAMPLES = {}

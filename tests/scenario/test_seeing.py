@@ -1,0 +1,200 @@
+"""Logs, records, metrics, bill, and the commands that show them."""
+
+import datetime
+import json
+import subprocess
+
+import pytest
+
+from harness import MAYFLY, decode_log_tail, eventually, fixture_path
+
+
+@pytest.fixture(scope="module")
+def talker(server):
+    server.deploy(fixture_path("misbehave.py"), "--name", "talker", "--memory", "128")
+    return "talker"
+
+
+def test_logs_by_request_id(server, talker):
+    first = server.invoke(talker, {"do": "print", "word": "one"}).expect(200).request_id
+    second = server.invoke(talker, {"do": "print", "word": "two"}).expect(200).request_id
+    lines = eventually(lambda: [x for x in server.logs(talker, request_id=first)
+                                if x["stream"] in ("stdout", "stderr", "out", "err")][1:] and
+                       server.logs(talker, request_id=first), "its lines")
+    texts = [x["text"] for x in lines]
+    assert "to stdout one" in texts and "to stderr one" in texts and not any("two" in t for t in texts)
+    assert {x["request_id"] for x in lines} == {first}
+    assert all(x["time_us"] > 1e15 for x in lines)
+    eventually(lambda: server.logs(talker, request_id=second), "the second call's lines")
+    shown = server.cli("logs", talker).out.decode()
+    assert "to stdout one" in shown and "to stderr two" in shown
+
+
+def test_log_tail_with_the_answer(server, talker):
+    answer = server.invoke(talker, {"do": "print", "word": "tail"}, log=1).expect(200)
+    assert "to stdout tail" in decode_log_tail(answer)
+    result = server.cli("invoke", talker, "--data", '{"do": "print", "word": "seen"}', "--log")
+    assert "to stdout seen" in result.err + result.out.decode()
+
+
+def test_logs_follow(server, talker):
+    child = subprocess.Popen([MAYFLY, "logs", "-f", talker, "--api", server.api_url, "--data", server.data],
+                             stdout=subprocess.PIPE, text=True)
+    try:
+        # Call until the follower, which starts at its own time, has shown a line of ours.
+        import os
+        os.set_blocking(child.stdout.fileno(), False)
+        seen = ""
+
+        def step():
+            nonlocal seen
+            server.invoke(talker, {"do": "print", "word": "followed"}).expect(200)
+            seen += child.stdout.read() or ""
+            return "to stdout followed" in seen
+
+        eventually(step, "the line comes", 15, interval=0.1)
+        assert child.poll() is None
+    finally:
+        child.terminate()
+        child.wait(10)
+        child.stdout.close()
+
+
+def test_record_has_phases_that_add_up(server):
+    server.deploy(fixture_path("slow_init.py"), "--name", "phases", "--keep-alive", "0")
+    eventually(lambda: server.stats("phases").get("instances", 0) == 0, "from zero")
+    answer = server.call("phases").expect(200)
+    record = server.record(answer.request_id)
+    assert record["function"] == "phases" and record["outcome"] == "ok" and record["cold"] is True
+    assert record["init_us"] >= 150_000 and record["start_us"] > 0
+    assert record["http_status"] == 200 and record["bytes_out"] > 0 and record["memory_mb"] == 128
+    total = sum(record[k] for k in ("queue_us", "start_us", "init_us", "run_us"))
+    assert 200_000 <= total < 30_000_000
+
+
+@pytest.mark.smoke
+def test_phases_add_up_to_the_time_seen_outside(server, talker):
+    import time
+    server.invoke(talker, {"do": "nothing"}).expect(200)
+    began = time.perf_counter()
+    answer = server.invoke(talker, {"do": "sleep", "s": 0.3}).expect(200)
+    outside = (time.perf_counter() - began) * 1e6
+    record = server.record(answer.request_id)
+    total = sum(record[k] for k in ("queue_us", "start_us", "init_us", "run_us"))
+    assert 300_000 <= record["run_us"] <= total <= outside
+    assert outside - total < 200_000, "what is not accounted for is small"
+
+
+def test_cpu_and_memory_are_measured(server):
+    server.deploy_source("busy", "main.py", """\
+import time
+def handler(event, context):
+    hoard = bytearray(30 << 20)
+    hoard[::4096] = b"x" * len(hoard[::4096])
+    end = time.process_time() + 0.3
+    while time.process_time() < end:
+        pass
+    return len(hoard)
+""")
+    record = server.record(server.invoke("busy", {}).expect(200).request_id)
+    assert record["cpu_us"] >= 250_000
+    assert record["memory_peak_bytes"] >= 30 << 20
+
+
+def test_invocations_command(server, talker):
+    failed = server.invoke(talker, {"do": "exit"}).request_id
+    server.record(failed)
+    rows = server.invocations(function=talker, errors=1)
+    assert rows and all(r["outcome"] != "ok" for r in rows) and any(r["request_id"] == failed for r in rows)
+    assert len(server.invocations(function=talker, limit=1)) == 1
+    shown = server.cli("invocations", talker).out.decode()
+    assert "crash" in shown
+    assert server.cli("invocations", talker, "--json").lines
+
+
+def test_stats_and_top(server, talker):
+    before = server.stats(talker)["invocations"]
+    ids = [server.invoke(talker, {"do": "nothing"}).expect(200).request_id for _ in range(3)]
+    for i in ids:
+        server.record(i)
+    row = server.stats(talker)
+    assert row["invocations"] == before + 3
+    assert row["p50_us"] > 0 and row["run_us"] > 0
+    assert talker in server.cli("stats").out.decode()
+    assert server.cli("stats", talker, "--json").json
+    assert talker in server.cli("top").out.decode()  # one picture when nobody watches
+
+
+def test_metrics_follow_the_conventions(server, talker):
+    def count():
+        return sum(v for k, v in server.metrics().items()
+                   if k.startswith("mayfly_invocations_total") and f'"{talker}"' in k)
+
+    before = count()
+    server.invoke(talker, {"do": "nothing"}).expect(200)
+    eventually(lambda: count() == before + 1, "the counter moves by one")
+    text = server.api("GET", "/metrics").expect(200)
+    assert text.header("Content-Type").startswith("text/plain")
+    kinds = {line.split()[2]: line.split()[3] for line in text.text.splitlines() if line.startswith("# TYPE")}
+    helps = {line.split()[2] for line in text.text.splitlines() if line.startswith("# HELP")}
+    assert set(kinds) == helps
+    for name, kind in kinds.items():
+        assert name.startswith("mayfly_"), name
+        assert (kind == "counter") == name.endswith("_total"), (name, kind)
+        if kind == "histogram":
+            assert name.endswith(("_seconds", "_bytes")), name
+    histogram = next(n for n, k in kinds.items() if k == "histogram")
+    assert any(k.startswith(histogram + "_bucket") and 'le="+Inf"' in k for k in server.metrics())
+
+
+def test_the_bill_is_exact_and_idle_costs_nothing(make_server):
+    own = make_server(config="prices:\n  currency: EUR\n  per_million_invocations: 1000000\n"
+                             "  per_gb_second: 0\n")
+    own.deploy(fixture_path("echo.py"), "--name", "sold")
+    own.deploy(fixture_path("echo.py"), "--name", "idle")
+    ids = [own.invoke("sold", {}).expect(200).request_id for _ in range(5)]
+    for i in ids:
+        assert own.record(i)
+    bill = eventually(lambda: (lambda b: b if any(x["function"] == "sold" and x["invocations"] >= 5
+                                                  for x in b["lines"]) else None)
+                      (own.api("GET", "/v1/bill").expect(200).json), "the bill has five calls")
+    assert bill["currency"] == "EUR"
+    sold = [x for x in bill["lines"] if x["function"] == "sold"]
+    assert sum(x["invocations"] for x in sold) == 5
+    assert abs(float(bill["total"]) - 5.0) < 1e-6
+    assert not any(x["function"] == "idle" and x["invocations"] for x in bill["lines"])
+    today = datetime.datetime.now(datetime.timezone.utc).date()
+    later = today + datetime.timedelta(days=3)
+    empty = own.api("GET", f"/v1/bill?from={later}&to={later}").expect(200).json
+    assert empty["lines"] == [] and float(empty["total"]) == 0
+    shown = own.cli("bill").out.decode()
+    assert "sold" in shown and "EUR" in shown and "5" in shown
+
+
+def test_the_price_follows_memory_and_time(make_server):
+    own = make_server(config="prices:\n  per_million_invocations: 0\n  per_gb_second: 1\n")
+    own.deploy(fixture_path("sleeper.py"), "--name", "half", "--memory", "512")
+    own.invoke("half", {"s": 0}).expect(200)
+    record = own.record(own.invoke("half", {"s": 0.4}).expect(200).request_id)
+    # 512 MB for 0.4 s at 1 a GB-second: 0.2
+    assert 0.2 <= record["price"] < 0.26
+    assert record["price"] == pytest.approx(0.5 * record["run_us"] / 1e6, rel=0.01)
+
+
+def test_exit_codes_tell(server, talker):
+    assert server.cli("invoke", talker, "--data", '{"do": "nothing"}').code == 0
+    server.cli("invoke", talker, "--data", '{"do": "raise"}', check=1)
+    server.cli("invoke", talker, "--no-such-flag", check=2)
+    server.cli("invoke", "nobody-here", check=3)
+    server.cli("ls", check=4, env={"MAYFLY_API": "http://127.0.0.1:1"})
+    server.cli("deploy", fixture_path("echo.py"), "--name", "x" * 65, check=5)
+    raw = server.cli("invoke", talker, "--data", '{"do": "nothing"}', "--raw").out
+    assert json.loads(raw)["did"] == "nothing"
+    piped = server.cli("invoke", talker, "--data", "-", "--raw", input='{"do": "nothing"}')
+    assert json.loads(piped.out)["did"] == "nothing"
+
+
+def test_data_from_a_file(server, talker, tmp_path):
+    (tmp_path / "event.json").write_text('{"do": "nothing"}')
+    out = server.cli("invoke", talker, "--data", f"@{tmp_path}/event.json", "--raw").out
+    assert json.loads(out)["did"] == "nothing"

@@ -1,0 +1,17 @@
+// CommonJS, a callback handler.
+const instance = require('crypto').randomUUID()
+let calls = 0
+exports.handler = (event, context, callback) => {
+  calls++
+  callback(null, {
+    event,
+    request_id: context.awsRequestId,
+    function: context.functionName,
+    remaining_ms: context.getRemainingTimeInMillis(),
+    instance,
+    calls
+  })
+}
+exports.promise = event => Promise.resolve({ promised: event })
+exports.fails = (event, context, callback) => callback(new RangeError('callback said no'))
+exports.rejects = () => Promise.reject(new TypeError('promise said no'))
