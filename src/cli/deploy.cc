@@ -83,6 +83,9 @@ int deploy_one(Context& context, const std::string& name, const std::string& pat
   int code = kOk;
   auto got = fetch_json(context, "PUT", "/v1/functions/" + percent_encode(name), code,
                         json::serialize(body));
+  if (!got && code == kFunctionFailed)
+    write_err("mayfly: Nothing was deployed: " + name +
+              " fails to start. --no-check deploys it all the same.\n");
   if (!got) return code;
   answer = std::move(*got);
   return kOk;
@@ -166,6 +169,8 @@ int deploy_manifest(Context& context, const std::string& file, bool check) {
     return fail(error);
   }
 
+  if (manifest->functions.empty() && manifest->routes.empty() && manifest->sites.empty())
+    return usage_error(file + " describes nothing: it has no functions, no routes and no static");
   json::object summary;
   json::array deployed;
   int worst = kOk;

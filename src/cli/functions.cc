@@ -45,13 +45,22 @@ void line(std::string& out, const std::string& key, const std::string& value) {
   if (!value.empty()) out += fmt::format("{:<13}{}\n", key, printable(value));
 }
 
-std::string describe_text(const json::value& function) {
+// Where a function is called; the server's address is not part of the function.
+std::string url_of(Context& context, const json::value& function, int& code) {
+  const auto info = fetch_json(context, "GET", "/v1/info", code);
+  if (!info) return {};
+  const std::string version = text_of(function, "version");
+  return text_of(*info, "gateway") + "/function/" + text_of(function, "function") +
+         (version.empty() || version == "$LATEST" ? "" : ":" + version);
+}
+
+std::string describe_text(const json::value& function, const std::string& url) {
   const auto& settings = value_of(function, "settings");
   std::string out;
   line(out, "name", text_of(function, "function"));
   line(out, "version", text_of(function, "version"));
   line(out, "description", text_of(settings, "description"));
-  line(out, "url", text_of(function, "url"));
+  line(out, "url", url);
   line(out, "runtime", text_of(settings, "runtime"));
   line(out, "handler", text_of(settings, "handler"));
   line(out, "model", text_of(function, "model"));
@@ -106,8 +115,9 @@ int describe(Context& context, const std::string& name) {
   const auto answer = fetch_json(context, "GET", "/v1/functions/" + percent_encode(name), code);
   if (!answer) return code;
   if (context.json) return print_json(*answer);
-  write_out(describe_text(*answer));
-  return kOk;
+  const std::string url = url_of(context, *answer, code);
+  if (code == kOk) write_out(describe_text(*answer, url));
+  return code;
 }
 
 int list_versions(Context& context, const std::string& name) {
@@ -129,9 +139,11 @@ int publish(Context& context, const std::string& name) {
       fetch_json(context, "POST", "/v1/functions/" + percent_encode(name) + "/versions", code);
   if (!answer) return code;
   if (context.json) return print_json(*answer);
-  write_out(fmt::format("{}:{}  published  {}\n", text_of(*answer, "function"),
-                        text_of(*answer, "version"), text_of(*answer, "url")));
-  return kOk;
+  const std::string url = url_of(context, *answer, code);
+  if (code == kOk)
+    write_out(fmt::format("{}:{}  published  {}\n", text_of(*answer, "function"),
+                          text_of(*answer, "version"), url));
+  return code;
 }
 
 int remove(Context& context, const std::vector<std::string>& names, bool apps) {
@@ -240,12 +252,14 @@ int show_url(Context& context, const std::string& name) {
   int code = kOk;
   const auto answer = fetch_json(context, "GET", "/v1/functions/" + percent_encode(name), code);
   if (!answer) return code;
+  const std::string url = url_of(context, *answer, code);
+  if (code != kOk) return code;
   if (context.json) {
     json::object object;
-    object["url"] = text_of(*answer, "url");
+    object["url"] = url;
     return print_json(json::value(std::move(object)));
   }
-  write_out(text_of(*answer, "url") + "\n");
+  write_out(url + "\n");
   return kOk;
 }
 

@@ -230,7 +230,7 @@ class ResponseBody final : public BodyReader {
   void finish() {
     auto connection = std::move(connection_);
     connection_.reset();
-    if (keep_alive_ && framing_ != Framing::until_close)
+    if (keep_alive_ && framing_ != Framing::until_close && !connection->pumping)
       release_(std::move(connection));
     else
       stop(connection);

@@ -19,6 +19,8 @@ class Adapters {
   virtual const gateway::HttpDialect& http_dialect() const = 0;
 };
 
-std::unique_ptr<Adapters> make_adapters(const engine::EngineSettings& settings);
+// body_bytes_max: setting http.body_bytes_max; events are held in memory whole.
+std::unique_ptr<Adapters> make_adapters(const engine::EngineSettings& settings,
+                                        std::size_t body_bytes_max);
 
 }  // namespace mayfly::server

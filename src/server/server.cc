@@ -158,12 +158,12 @@ Status Server::start_engine() {
   for (const auto& missing : sandboxes_->abilities().missing) log::warn("{}", missing);
   engine::EngineSettings engine = settings_.engine;
   engine.runtimes_dir = layout_.runtimes_dir;
-  adapters_ = make_adapters(engine);
+  adapters_ = make_adapters(engine, settings_.http.body_bytes_max);
   dispatcher_ = std::make_unique<engine::Dispatcher>(
       engine::Dispatcher::Parts{loop_, *sandboxes_, *telemetry_, *metrics_, clock_,
                                 adapters_->protocols(), catalogue_->runtimes(), engine});
   for (const auto& version : catalogue_->list())
-    if (version->settings.instances_min > 0) dispatcher_->adopt(version);
+    if (version->settings.instances_min > 0) dispatcher_->keep(version);
   deployer_ = std::make_unique<engine::Deployer>(
       engine::Deployer::Parts{loop_, *catalogue_, *dispatcher_, *telemetry_, *pool_});
   return ok();

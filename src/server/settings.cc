@@ -156,6 +156,8 @@ void add_server(std::vector<SettingSpec>& table) {
 void add_http(std::vector<SettingSpec>& table) {
   table.push_back(number("http.head_bytes_max", "bytes", FIELD(http.head_bytes_max), 1024, 16 << 20,
                          "Request line and fields; more is answered 431."));
+  table.push_back(number("http.target_bytes_max", "bytes", FIELD(http.target_bytes_max), 256,
+                         1 << 20, "Path and query of a request; more is answered 414."));
   table.push_back(number("http.fields_max", "fields", FIELD(http.fields_max), 8, 65'536,
                          "Header fields of a request; more is answered 431."));
   table.push_back(number("http.body_bytes_max", "bytes", FIELD(http.body_bytes_max), 0, kAny,
@@ -190,6 +192,12 @@ void add_functions(std::vector<SettingSpec>& table) {
                          10'000'000, "Functions of this server."));
   table.push_back(number("functions.env_bytes_max", "bytes", FIELD(functions.env_bytes_max), 0,
                          1 << 20, "Names and values of a function's own environment, together."));
+  table.push_back(number("functions.install_timeout_ms", "ms", FIELD(functions.install_timeout_ms),
+                         1000, kDayMs, "npm or pip at a deploy."));
+  table.push_back(
+      flag("functions.install_outside", FIELD(functions.install_outside),
+           "When the sandbox cannot reach the package index, npm and pip run outside of "
+           "it, without running any code of the packages."));
   table.push_back(number("packages.archive_bytes_max", "bytes", FIELD(packages.archive_bytes_max),
                          1, kAny, "An uploaded archive."));
   table.push_back(number("packages.unpacked_bytes_max", "bytes", FIELD(packages.unpacked_bytes_max),
@@ -231,6 +239,10 @@ void add_insight(std::vector<SettingSpec>& table) {
   table.push_back(number("telemetry.records_per_function_max", "records",
                          FIELD(telemetry.records_per_function_max), 1, kAny,
                          "Invocation records kept of one function; bills are kept for ever."));
+  table.push_back(number("telemetry.records_per_second_max", "records/s",
+                         FIELD(telemetry.records_per_second_max), 1, kAny,
+                         "Invocation records stored; what is over is counted and billed all the "
+                         "same, but not kept one by one."));
   table.push_back(text("prices.currency", "", FIELD(prices.currency), "Currency of the bill."));
   table.push_back(decimal("prices.per_million_invocations", "currency",
                           FIELD(prices.per_million_invocations), "For a million invocations."));

@@ -32,8 +32,7 @@ Reply Api::State::head_package(Call call) {
 Reply Api::State::list_functions(Call call) {
   if (auto query = query_of(call, {}); query.has_error()) co_return query.error();
   json::array array;
-  for (const auto& version : parts.catalogue.list())
-    array.push_back(render_version(*version, facts.gateway_url));
+  for (const auto& version : parts.catalogue.list()) array.push_back(render_version(*version));
   json::object object;
   object["functions"] = std::move(array);
   co_return json_reply(200, object);
@@ -83,7 +82,7 @@ Reply Api::State::put_function(Call call) {
   if (before) keeper->touch(before->package);
   keeper->collect();
   json::object object;
-  object["function"] = render_version(*deployed->version, facts.gateway_url);
+  object["function"] = render_version(*deployed->version);
   object["unchanged"] = deployed->unchanged;
   object["created"] = deployed->created;
   object["detected"] = json::array(deployed->detected.begin(), deployed->detected.end());
@@ -94,7 +93,7 @@ Reply Api::State::put_function(Call call) {
 Reply Api::State::get_function(Call call) {
   const auto version = parts.catalogue.find_qualified(call.name);
   if (!version) co_return no_such_function(call.name);
-  co_return json_reply(200, render_version(*version, facts.gateway_url));
+  co_return json_reply(200, render_version(*version));
 }
 
 Reply Api::State::delete_function(Call call) {
@@ -112,14 +111,14 @@ Reply Api::State::publish_version(Call call) {
   if (!parts.catalogue.find(call.name, "")) co_return no_such_function(call.name);
   auto published = co_await parts.deployer.publish(call.name);
   if (published.has_error()) co_return published.error();
-  co_return json_reply(200, render_version(**published, facts.gateway_url));
+  co_return json_reply(200, render_version(**published));
 }
 
 Reply Api::State::list_versions(Call call) {
   if (!parts.catalogue.find(call.name, "")) co_return no_such_function(call.name);
   json::array array;
   for (const auto& version : parts.catalogue.versions(call.name))
-    array.push_back(render_version(*version, facts.gateway_url));
+    array.push_back(render_version(*version));
   json::object object;
   object["versions"] = std::move(array);
   co_return json_reply(200, object);

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <boost/json/array.hpp>
 #include <cstdio>
 #include <ctime>
@@ -194,9 +196,12 @@ Reply Api::State::bill(Call call) {
   std::string to = text_in(*query, "to");
   if (from.empty()) from = today.substr(0, 8) + "01";
   if (to.empty()) to = std::max(today, from);
-  for (const auto& day : {from, to})
-    if (!is_day(day))
-      co_return Error{Code::invalid_argument, "\"" + day + "\" is no day such as " + today + "."};
+  for (const char* name : {"from", "to"})
+    if (const std::string& day = name[0] == 'f' ? from : to; !is_day(day))
+      co_return Error{Code::invalid_argument,
+                      fmt::format("Query parameter {} wants a day such as {}, "
+                                  "not \"{}\".",
+                                  name, today, day)};
   if (from > to)
     co_return Error{Code::invalid_argument, "from (" + from + ") is after to (" + to + ")."};
 

@@ -14,12 +14,10 @@ double price(std::int64_t nano) {
   return static_cast<double>(nano) / 1e9;
 }
 
-json::object render_version(const functions::Version& version, const std::string& gateway_url) {
+json::object render_version(const functions::Version& version) {
   boost::system::error_code failed;
   json::value value = json::parse(functions::version_to_json(version), failed);
-  json::object object = !failed && value.is_object() ? value.get_object() : json::object();
-  object["url"] = gateway_url + "/function/" + version.qualified_name();
-  return object;
+  return !failed && value.is_object() ? value.get_object() : json::object();
 }
 
 json::object render_runtime(const functions::Runtime& runtime) {

@@ -13,9 +13,8 @@
 
 namespace mayfly::dialects::native {
 
-// functions::version_to_json() and where it is called: "url".
-boost::json::object render_version(const functions::Version& version,
-                                   const std::string& gateway_url);
+// functions::version_to_json() as a value.
+boost::json::object render_version(const functions::Version& version);
 boost::json::object render_runtime(const functions::Runtime& runtime);
 boost::json::object render_record(const telemetry::Record& record, const std::string& currency);
 boost::json::object render_bill_line(const telemetry::BillLine& line);

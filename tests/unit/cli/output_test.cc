@@ -23,7 +23,7 @@ TEST(Output, BytesChooseTheirUnit) {
   EXPECT_EQ(human_bytes(1023), "1023 B");
   EXPECT_EQ(human_bytes(1536), "1.5 kB");
   EXPECT_EQ(human_bytes(128u << 20), "128 MB");
-  EXPECT_EQ(human_bytes((1u << 20) - 1), "1 MB");
+  EXPECT_EQ(human_bytes((1u << 20) - 1), "1.0 MB");
   EXPECT_EQ(human_bytes(3ull << 40), "3 TB");
 }
 
