@@ -62,10 +62,10 @@ function existing(file) {
 
 async function loadNamed(settings, listening) {
   const { handler, taskRoot } = settings;
-  const whole = existing(path.resolve(taskRoot, handler));
-  if (whole !== null && /\.[cm]?js$/.test(whole)) {
-    const found = await search(whole, settings, listening);
-    if (found === null) throw new InitError(nothingIn([path.basename(whole)]));
+  const direct = existing(path.resolve(taskRoot, handler));
+  if (direct !== null && /\.[cm]?js$/.test(direct)) {
+    const found = await search(direct, settings, listening);
+    if (found === null) throw new InitError(nothingIn([path.basename(direct)]));
     return found;
   }
   const base = path.basename(handler);
@@ -79,8 +79,8 @@ async function loadNamed(settings, listening) {
     const message = `Error: Cannot find module '${base.slice(0, dot)}' in ${taskRoot}`;
     throw new InitError(fault('Runtime.ImportModuleError', message));
   }
-  const { names } = await importUser(file);
-  let target = names;
+  const { names, whole } = await importUser(file);
+  let target = name === 'default' && names.default === undefined ? { default: whole } : names;
   for (const part of name.split('.')) {
     target = target === undefined || target === null ? undefined : target[part];
   }
