@@ -4,7 +4,7 @@
 const fs = require('fs');
 const path = require('path');
 const { pathToFileURL } = require('url');
-const { InitError, fault, describe, traceOf, logTextOf } = require('./errors');
+const { InitError, fault, describe, traceOf, logTextOf, withoutOurs } = require('./errors');
 const { classify, settle } = require('./classify');
 const { captureListen } = require('./listen');
 
@@ -276,7 +276,7 @@ function importError(file, error) {
   const code = error && error.code;
   if (code === 'MODULE_NOT_FOUND' || code === 'ERR_MODULE_NOT_FOUND') {
     return new InitError(
-      fault('Runtime.ImportModuleError', `Error: ${error.message}`, traceOf(error)),
+      fault('Runtime.ImportModuleError', `Error: ${withoutOurs(error.message)}`, traceOf(error)),
     );
   }
   if (error instanceof SyntaxError) {
