@@ -7,7 +7,7 @@ initialise() loads the user's code and opens nothing; serve() opens the channel 
 import os
 import sys
 
-from mayfly_runtime import logs
+from mayfly_runtime import frames, jsonio, logs  # noqa: F401  (before a user's json.py is in sight)
 from mayfly_runtime.errors import InitError
 from mayfly_runtime.load import Settings, load
 

@@ -92,7 +92,7 @@ class ResponseBody {
   fail(error) {
     if (this.over) return;
     this.over = true;
-    this.channel.json(this.stream, ERROR, error);
+    this.channel.json(this.stream, ERROR, error, END);
     this.drop();
   }
 

@@ -50,8 +50,9 @@ function describe(thrown) {
 }
 
 function logText(error) {
-  const lines =
-    error.trace.length > 0 ? error.trace : [`${error.errorType}: ${error.errorMessage}`];
+  const title = `${error.errorType}: ${error.errorMessage}`;
+  const titled = error.trace.length > 0 && error.trace[0].startsWith(error.errorType);
+  const lines = titled ? error.trace : [title, ...error.trace];
   return `ERROR\t${lines.join('\n')}\n`;
 }
 
@@ -70,7 +71,16 @@ function logTextOf(thrown, error) {
 const cancelledFault = () =>
   fault('Runtime.Cancelled', 'The invocation was cancelled: the caller is gone or it is late.');
 
+// A message without the lines that name the runtime's own files ("Require stack").
+function withoutOurs(message) {
+  return String(message)
+    .split('\n')
+    .filter((line) => !line.includes(HERE))
+    .join('\n');
+}
+
 module.exports = {
+  withoutOurs,
   InitError,
   fault,
   describe,

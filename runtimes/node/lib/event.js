@@ -85,7 +85,7 @@ class EventServer extends Server {
     const at = this.waiting.findIndex((item) => item[0] === stream);
     if (at >= 0) this.waiting.splice(at, 1);
     if (at >= 0 || this.incoming.delete(stream)) {
-      this.channel.json(stream, ERROR, cancelledFault());
+      this.channel.json(stream, ERROR, cancelledFault(), END);
     }
   }
 
@@ -152,7 +152,7 @@ class EventServer extends Server {
 
   setTrace(metaText) {
     let trace = '';
-    if (metaText.includes('"trace":"') && !metaText.includes('"trace":""')) {
+    if (!metaText.includes('"trace":""') && metaText.includes('"trace"')) {
       trace = JSON.parse(metaText).trace || '';
     }
     if (trace === this.trace) return;

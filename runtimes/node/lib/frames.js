@@ -172,8 +172,8 @@ class Channel {
     this.schedule();
   }
 
-  json(stream, type, value) {
-    this.frame(stream, type, 0, Buffer.from(JSON.stringify(value)));
+  json(stream, type, value, flags = 0) {
+    this.frame(stream, type, flags, Buffer.from(JSON.stringify(value)));
   }
 
   // The result of an event, complete, as text that takes at most INITIAL_WINDOW bytes.

@@ -48,7 +48,18 @@ class HttpServer extends Server {
     const call = this.calls.get(stream);
     if (call === undefined) return;
     this.cancelCall(call);
+    this.gone(call);
+  }
+
+  // Tells the app that the caller is gone; what it prints then is still this call's.
+  gone(call) {
+    if (this.storage !== null) {
+      this.storage.run(call, () => call.gone());
+      return;
+    }
+    logs.state.sole = call;
     call.gone();
+    logs.state.sole = null;
   }
 
   finish(call) {

@@ -252,7 +252,7 @@ class ListenerServer extends HttpServer {
   thrown(call, error) {
     if (call.done) return;
     this.failThrown(call, error);
-    call.gone();
+    this.gone(call);
   }
 
   // As Node's server does it when a response has been sent.

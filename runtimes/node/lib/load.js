@@ -4,7 +4,7 @@
 const fs = require('fs');
 const path = require('path');
 const { pathToFileURL } = require('url');
-const { InitError, fault, describe, traceOf, logTextOf } = require('./errors');
+const { InitError, fault, describe, traceOf, logTextOf, withoutOurs } = require('./errors');
 const { classify, settle } = require('./classify');
 const { captureListen } = require('./listen');
 
@@ -62,10 +62,10 @@ function existing(file) {
 
 async function loadNamed(settings, listening) {
   const { handler, taskRoot } = settings;
-  const whole = existing(path.resolve(taskRoot, handler));
-  if (whole !== null && /\.[cm]?js$/.test(whole)) {
-    const found = await search(whole, settings, listening);
-    if (found === null) throw new InitError(nothingIn([path.basename(whole)]));
+  const direct = existing(path.resolve(taskRoot, handler));
+  if (direct !== null && /\.[cm]?js$/.test(direct)) {
+    const found = await search(direct, settings, listening);
+    if (found === null) throw new InitError(nothingIn([path.basename(direct)]));
     return found;
   }
   const base = path.basename(handler);
@@ -79,8 +79,8 @@ async function loadNamed(settings, listening) {
     const message = `Error: Cannot find module '${base.slice(0, dot)}' in ${taskRoot}`;
     throw new InitError(fault('Runtime.ImportModuleError', message));
   }
-  const { names } = await importUser(file);
-  let target = names;
+  const { names, whole } = await importUser(file);
+  let target = name === 'default' && names.default === undefined ? { default: whole } : names;
   for (const part of name.split('.')) {
     target = target === undefined || target === null ? undefined : target[part];
   }
@@ -276,7 +276,7 @@ function importError(file, error) {
   const code = error && error.code;
   if (code === 'MODULE_NOT_FOUND' || code === 'ERR_MODULE_NOT_FOUND') {
     return new InitError(
-      fault('Runtime.ImportModuleError', `Error: ${error.message}`, traceOf(error)),
+      fault('Runtime.ImportModuleError', `Error: ${withoutOurs(error.message)}`, traceOf(error)),
     );
   }
   if (error instanceof SyntaxError) {

@@ -65,10 +65,7 @@ function dieOfUncaught(server) {
 // Watches over initialisation: what is thrown outside of the import itself, an exit, and an import
 // that never ends. Returns the function that ends the watch.
 function guardInitialisation(fd) {
-  const thrown = (error) => {
-    const described = describe(error);
-    reportInitError(new InitError(described, logTextOf(error, described)), fd);
-  };
+  const thrown = (error) => reportInitError(error, fd);
   const rejected = (reason) => reportInitError(new InitError(rejectionFault(reason)), fd);
   const exited = (code) => {
     const message = `The function called process.exit(${code}) while it was initialised`;
@@ -117,7 +114,12 @@ function writeInitError(error, fd) {
 }
 
 // Tells the engine that initialisation failed, and ends the process.
-function reportInitError(error, fd) {
+function reportInitError(thrown, fd) {
+  let error = thrown;
+  if (!(thrown instanceof InitError)) {
+    const described = describe(thrown);
+    error = new InitError(described, logTextOf(thrown, described));
+  }
   writeInitError(error, fd);
   process.exit(1);
 }

@@ -3,7 +3,7 @@
 // the process ends.
 
 const logs = require('./logs');
-const { HTTP, ERROR } = require('./frames');
+const { HTTP, ERROR, END } = require('./frames');
 const { ResponseBody } = require('./body');
 const { fault, describe, logText, logTextOf, cancelledFault } = require('./errors');
 
@@ -68,7 +68,7 @@ class Server {
   }
 
   refuse(stream, message) {
-    this.channel.json(stream, ERROR, fault('Runtime.ProtocolError', message));
+    this.channel.json(stream, ERROR, fault('Runtime.ProtocolError', message), END);
   }
 
   cancelCall(call) {

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from collections import deque
 
 from . import frames, logs, streaming
 from .context import LambdaContext
@@ -65,6 +66,9 @@ class AsyncServer:
         self.loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self.loop)
         self.http = app.kind == "asgi"
+        self.limit = app.settings.concurrency or 1  # of event handlers; web apps have none here
+        self.running = 0
+        self.waiting = deque()  # complete events beyond the limit
         if self.http:
             from .asgi import AsgiRunner
 
@@ -182,7 +186,8 @@ class AsyncServer:
         if self.http:
             stream.wake()
         elif stream.complete:
-            self.start(stream, self.run_event(stream))
+            self.waiting.append(stream)
+            self.start_waiting()
         else:
             self.grant(stream, count)
 
@@ -190,6 +195,13 @@ class AsyncServer:
         if count and not stream.over:
             self.out.append(frames.window_frame(stream.number, count))
             self.flush_soon()
+
+    def start_waiting(self):
+        while self.waiting and self.running < self.limit:
+            stream = self.waiting.popleft()
+            if not stream.over:
+                self.running += 1
+                self.start(stream, self.run_event(stream))
 
     def start(self, stream, work):
         token = logs.current.set(stream.context)  # the task copies the context now
@@ -294,6 +306,10 @@ class AsyncServer:
             self.failed(stream, error)
         else:
             self.finish(stream)
+        finally:
+            self.running -= 1
+            if self.waiting:
+                self.start_waiting()
 
     async def stream_event(self, stream, head, items):
         first = b""

@@ -199,7 +199,8 @@ class SyncServer:
             self.sending[stream] = text[frames.INITIAL_WINDOW :]
 
     def set_trace(self, context):
-        if b'"trace":""' in context._meta or b'"trace"' not in context._meta:
+        meta = context._meta
+        if b'"trace":""' in meta or b'"trace"' not in meta or not context._trace:
             if self.trace_last:
                 self.trace_last = None
                 self.environ.pop("_X_AMZN_TRACE_ID", None)

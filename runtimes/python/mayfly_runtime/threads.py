@@ -37,6 +37,7 @@ class Stream:
         self.credit = frames.INITIAL_WINDOW
         self.changed = None  # Condition, made when the worker first waits
         self.replied = False
+        self.over = False  # the end has been sent
 
 
 class ThreadServer:
@@ -151,8 +152,6 @@ class ThreadServer:
             logs.current.set(stream.context)
             try:
                 self.run_one(stream)
-            except (ConnectionError, Cancelled):
-                pass  # nobody is there to be told
             except SystemExit as error:
                 leave(exit_code(error))
             except BaseException as error:
@@ -185,13 +184,19 @@ class ThreadServer:
 
     def send(self, *parts):
         self.out.extend(parts)
-        self.channel.flush()
+        try:
+            self.channel.flush()
+        except ConnectionError:
+            pass  # the engine is gone: the main thread ends the process
 
     def error(self, stream, error):
+        if stream.over:
+            return  # what happens after the answer cannot change it
+        stream.over = True
         self.send(frames.frame(stream.number, frames.ERROR, frames.END, dumps(error)))
 
     def raised(self, stream, exc):
-        if stream.context._cancelled:
+        if stream.context._cancelled or isinstance(exc, Cancelled):
             return self.error(stream, cancelled_fault())
         error = describe(exc)
         self.failed(stream, error, log_text_of(exc, error))
@@ -223,6 +228,7 @@ class ThreadServer:
             piece = data[at : at + count] if count < len(data) else data
             at += count
             end = frames.END if last and at == len(data) else 0
+            stream.over = end != 0
             if not stream.replied:
                 if stream.context._partial is not None and end:
                     logs.finish(stream.context)
