@@ -203,7 +203,11 @@ std::string nearest(std::string_view word, const std::vector<std::string_view>& 
       best = candidate;
     }
   }
-  return best;
+  if (!best.empty() || word.size() < 3) return best;
+  for (const auto candidate : known)  // "memory" for memory_mb
+    if (candidate.rfind(word, 0) == 0 || (candidate.size() >= 3 && word.rfind(candidate, 0) == 0))
+      return std::string(candidate);
+  return "";
 }
 
 std::string did_you_mean(std::string_view word, const std::vector<std::string_view>& known) {

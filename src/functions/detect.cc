@@ -123,15 +123,14 @@ bool is_file_inside(const std::string& tree, const std::string& name) {
 Status check_program(const std::string& tree, const std::string& name) {
   const std::string head = read_head(tree + "/" + name, 256);
   if (head.substr(0, 2) == "#!") {
-    std::istringstream line(head.substr(2, head.find('\n') - 2));
-    std::string interpreter;
-    line >> interpreter;
-    if (!interpreter.empty() && interpreter.back() == '\r')
+    const std::string line = head.substr(2, head.find('\n') - 2);
+    if (!line.empty() && line.back() == '\r')
       return invalid(
-          fmt::format("The first line of {} ends in a carriage return (Windows line "
-                      "ends): the kernel cannot find its interpreter. Save it with "
-                      "Unix line ends.",
+          fmt::format("The first line of {} ends in a carriage return (Windows line ends): the "
+                      "kernel cannot find its interpreter. Save it with Unix line ends.",
                       name));
+    std::string interpreter;
+    std::istringstream(line) >> interpreter;
     if (interpreter.empty() || interpreter[0] != '/')
       return invalid(
           fmt::format("The first line of {} does not name an interpreter by an "
@@ -299,9 +298,9 @@ Result<Detection> detect(const std::string& tree, const Settings& asked,
   const bool detected = asked.runtime.empty();
   auto runtime = runtimes.find(detected ? guess.runtime : asked.runtime);
   if (runtime.has_error()) {
-    if (detected)
-      runtime.error().message = "Because " + guess.reason + ": " + runtime.error().message;
-    return runtime.error();
+    Error error = runtime.error();
+    if (detected) error.message = "Because " + guess.reason + ": " + error.message;
+    return error;
   }
   d.runtime = std::move(*runtime);
   d.handler = asked.handler;

@@ -146,15 +146,20 @@ Status copy_tree_writable(const std::string& source, const std::string& target) 
   std::error_code error;
   fs::copy(source, target, fs::copy_options::recursive | fs::copy_options::copy_symlinks, error);
   if (error) return disk_error("copy the package", target, error.value());
-  if (chmod(target.c_str(), 0777) != 0) return disk_error("open up", target, errno);
-  auto at = fs::recursive_directory_iterator(target, error);
+  return open_up_tree(target);
+}
+
+Status open_up_tree(const std::string& root) {
+  std::error_code error;
+  if (chmod(root.c_str(), 0777) != 0) return disk_error("open up", root, errno);
+  auto at = fs::recursive_directory_iterator(root, error);
   for (; !error && at != fs::recursive_directory_iterator(); at.increment(error)) {
     struct stat info;
     if (lstat(at->path().c_str(), &info) != 0 || S_ISLNK(info.st_mode)) continue;
     const mode_t mode = S_ISDIR(info.st_mode) || (info.st_mode & 0100) != 0 ? 0777 : 0666;
     if (chmod(at->path().c_str(), mode) != 0) return disk_error("open up", at->path(), errno);
   }
-  if (error) return disk_error("copy the package", target, error.value());
+  if (error) return disk_error("read", root, error.value());
   return ok();
 }
 

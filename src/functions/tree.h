@@ -31,6 +31,9 @@ Status sync_directory(const std::string& path);
 // exist.
 Status copy_tree_writable(const std::string& source, const std::string& target);
 
+// Lets anybody write to everything in a tree that no other user of the host can reach.
+Status open_up_tree(const std::string& root);
+
 // Deletes as far as it can.
 void remove_tree(const std::string& path);
 

@@ -105,7 +105,7 @@ class Unpacker {
                                    problem()));
       MAYFLY_TRY(take(entry));
     }
-    if (entries_ == 0) return invalid("The archive is empty.");
+    if (summary_.files == 0) return invalid("The archive is empty: it holds no file.");
     MAYFLY_TRY(check_links(directory_, links_));
     return summary_;
   }
