@@ -4,12 +4,11 @@ import io
 import json
 import os
 import shutil
-import subprocess
 import tarfile
 
 import pytest
 
-from harness import fixture_path, needs, run, zip_bytes
+from harness import fixture_path, needs, registry_reachable, run, zip_bytes
 
 
 def echo(server, name, event=None):
@@ -153,12 +152,6 @@ def test_node_initialisation_error(server, tmp_path):
     refused = server.cli("deploy", tmp_path / "thrower.js", check=None)
     text = refused.err + refused.out.decode()
     assert refused.code != 0 and "at start" in text and "thrower.js:1" in text and "deep" in text
-
-
-def registry_reachable():
-    done = subprocess.run(["npm", "view", "is-number@7.0.0", "version", "--fetch-retries=0",
-                           "--fetch-timeout=8000"], capture_output=True, timeout=60)
-    return done.returncode == 0
 
 
 def test_npm_installs_at_deploy(server, tmp_path):

@@ -3,10 +3,11 @@
 import base64
 import json
 import os
+import re
 
 import pytest
 
-from harness import EXAMPLES, fixture_path, needs, run
+from harness import BUILD, EXAMPLES, ROOT, fixture_path, needs, registry_reachable, run
 
 
 @pytest.fixture(scope="module")
@@ -273,51 +274,31 @@ def example_folders():
     return sorted(e for e in os.listdir(EXAMPLES) if os.path.isdir(os.path.join(EXAMPLES, e)))
 
 
-def built(folder, tmp_path):
-    """What to deploy of an example: the folder itself, or the program made of its one source file."""
-    files = os.listdir(folder)
-    for ending, compiler in ((".c", ["gcc", "-O2", "-o"]), (".cc", ["g++", "-std=c++20", "-O2", "-o"]),
-                             (".go", ["go", "build", "-o"])):
-        sources = [os.path.join(folder, f) for f in files if f.endswith(ending)]
-        if sources:
-            needs(compiler[0])
-            program = tmp_path / "program"
-            env = {**os.environ, "HOME": str(tmp_path), "GOCACHE": str(tmp_path / "go"), "GOFLAGS": "-mod=mod",
-                   "GO111MODULE": "off", "CGO_ENABLED": "0"}
-            run([*compiler, program, *sources], check=0, env=env, timeout=240, cwd=folder)
-            return program
-    return folder
+def readme_commands(example):
+    with open(os.path.join(EXAMPLES, example, "README.md")) as f:
+        return [line.strip() for line in f if line.startswith("    ")]
 
 
 @pytest.mark.parametrize("example", example_folders())
-def test_each_example_is_deployed_and_called(server, tmp_path, example):
-    """By the CLI, then by curl through the gateway and by `mayfly invoke`."""
-    folder = os.path.join(EXAMPLES, example)
-    if os.path.exists(os.path.join(folder, "package.json")):
-        needs("node")
-        with open(os.path.join(folder, "package.json")) as f:
+def test_each_example_does_what_its_readme_says(server, example):
+    """The commands of examples/NAME/README.md: made, deployed, called by curl and the CLI."""
+    commands = readme_commands(example)
+    assert any(c.startswith("mayfly deploy") for c in commands) and any("curl" in c for c in commands)
+    if any(c.startswith("make") for c in commands):
+        needs("make", "go" if example.startswith("go-") else "g++" if example.startswith("cpp-") else "gcc")
+    package = os.path.join(EXAMPLES, example, "package.json")
+    if os.path.exists(package) and not os.path.isdir(os.path.join(EXAMPLES, example, "node_modules")):
+        with open(package) as f:
             wanted = json.load(f).get("dependencies")
-        if wanted and not os.path.isdir(os.path.join(folder, "node_modules")):
-            from test_deploying import registry_reachable
-            needs("npm")
-            if not registry_reachable():
-                pytest.skip("no npm registry can be reached from this machine")
-
-    def curl(target, *words):
-        out = server.curl(*words, "-w", "\n%{http_code}", server.gateway + target).out.decode()
-        text, _, code = out.rpartition("\n")
-        assert int(code) == 200 and text, (target, out)
-
-    if os.path.exists(os.path.join(folder, "mayfly.yaml")):
-        server.cli("deploy", folder, timeout=300)
-        apps = server.api("GET", "/v1/apps").expect(200).json["apps"]
-        routes = [r for a in apps for r in a["routes"] if a["name"] == example or len(apps) == 1]
-        plain = [r["path"] for r in routes if r["method"] in ("GET", "ANY") and "{" not in r["path"]]
-        assert plain, f"{example} has a route that can be called as it is"
-        for path in plain:
-            curl(path)
-        return
-    server.cli("deploy", built(folder, tmp_path), "--name", example, timeout=300)
-    curl(f"/function/{example}", "-H", "Content-Type: application/json", "--data-binary", '{"name": "World"}')
-    invoked = server.cli("invoke", example, "--data", '{"name": "World"}', "--raw")
-    assert invoked.out.strip()
+        needs("node", "npm")
+        if wanted and not registry_reachable():
+            pytest.skip("no npm registry can be reached from this machine")
+    env = {**os.environ, "HOME": server.home, "MAYFLY_API": server.api_url, "MAYFLY_KEY": server.key,
+           "PATH": f"{BUILD}:{os.environ['PATH']}", "GOCACHE": os.path.join(server.home, "go-cache")}
+    for command in commands:
+        command = command.replace("http://127.0.0.1:8080", server.gateway)
+        command = re.sub(r"\bcurl ", "curl -sS --fail-with-body --max-time 60 ", command)
+        done = run(["sh", "-c", command], env=env, cwd=ROOT, timeout=300)
+        assert done.code == 0, done
+        if "curl" in command or "invoke" in command:
+            assert done.out.strip(), f"an answer: {done}"

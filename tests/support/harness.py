@@ -2,6 +2,7 @@
 it by HTTP, curl and the CLI, and can say what a stopped server left behind."""
 
 import base64
+import functools
 import http.client
 import io
 import json
@@ -571,3 +572,14 @@ def needs(*programs):
     for program in programs:
         if not shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin"):
             pytest.skip(f"{program} is not installed")
+
+
+@functools.lru_cache
+def registry_reachable():
+    """Whether npm can fetch from its registry here."""
+    try:
+        done = subprocess.run(["npm", "view", "is-number@7.0.0", "version", "--fetch-retries=0",
+                               "--fetch-timeout=8000"], capture_output=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
