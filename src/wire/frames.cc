@@ -64,15 +64,12 @@ void append_frame(std::string& out, std::uint32_t stream, FrameType type, std::u
 
 void append_invoke(std::string& out, std::uint32_t stream, std::uint8_t flags,
                    std::string_view meta, std::string_view head, std::string_view body) {
-  const bool http = (flags & kHttp) != 0;
-  const std::size_t size = 4 + meta.size() + (http ? 4 + head.size() : 0) + body.size();
+  const std::size_t size = 4 + meta.size() + 4 + head.size() + body.size();
   put_header(out, size, stream, FrameType::invoke, flags);
   put_u32(out, static_cast<std::uint32_t>(meta.size()));
   out.append(meta);
-  if (http) {
-    put_u32(out, static_cast<std::uint32_t>(head.size()));
-    out.append(head);
-  }
+  put_u32(out, static_cast<std::uint32_t>(head.size()));
+  out.append(head);
   out.append(body);
 }
 
@@ -87,11 +84,9 @@ bool split_reply(std::string_view payload, std::string_view& head, std::string_v
   return true;
 }
 
-bool split_invoke(std::string_view payload, std::uint8_t flags, std::string_view& meta,
-                  std::string_view& head, std::string_view& body) {
-  head = {};
-  if (!take_sized(payload, meta)) return false;
-  if ((flags & kHttp) != 0 && !take_sized(payload, head)) return false;
+bool split_invoke(std::string_view payload, std::string_view& meta, std::string_view& head,
+                  std::string_view& body) {
+  if (!take_sized(payload, meta) || !take_sized(payload, head)) return false;
   body = payload;
   return true;
 }

@@ -21,7 +21,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     std::string_view meta, head, body;
     std::uint32_t value = 0;
     (void)split_reply(frame.payload, head, body);
-    (void)split_invoke(frame.payload, frame.flags, meta, head, body);
+    (void)split_invoke(frame.payload, meta, head, body);
     (void)read_u32(frame.payload, value);
     rest.remove_prefix(used);
   }

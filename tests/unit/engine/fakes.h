@@ -121,7 +121,7 @@ class Program : public std::enable_shared_from_this<Program> {
   void handle(const wire::Frame& frame) {
     if (frame.type == FrameType::invoke && on_invoke) {
       std::string_view meta, head, body;
-      ASSERT_TRUE(wire::split_invoke(frame.payload, frame.flags, meta, head, body));
+      ASSERT_TRUE(wire::split_invoke(frame.payload, meta, head, body));
       on_invoke(*this, {frame.stream, frame.flags, std::string(meta), std::string(head),
                         std::string(body)});
     } else if (frame.type == FrameType::data && on_data) {

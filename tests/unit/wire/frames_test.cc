@@ -56,8 +56,8 @@ TEST(Frames, LayoutIsLittleEndian) {
   append_window(out, 7, 0x00010000);
   EXPECT_EQ(hex(out), "04000000" "07000000" "04" "00" "0000" "00000100");
   out.clear();
-  append_invoke(out, 1, kEnd, "{}", "ignored", "xy");
-  EXPECT_EQ(hex(out), "08000000" "01000000" "01" "01" "0000" "02000000" "7b7d" "7879");
+  append_invoke(out, 1, kEnd, "{}", "", "xy");
+  EXPECT_EQ(hex(out), "0c000000" "01000000" "01" "01" "0000" "02000000" "7b7d" "00000000" "7879");
   out.clear();
   append_invoke(out, 1, kEnd | kHttp, "{}", "[]", "xy");
   EXPECT_EQ(hex(out), "0e000000" "01000000" "01" "03" "0000" "02000000" "7b7d" "02000000" "5b5d"
@@ -153,19 +153,20 @@ TEST(Frames, ReplyAndInvokePayloadsSplit) {
   EXPECT_FALSE(split_reply("\xff\xff\xff\xff", head, body));
 
   for (const std::uint8_t flags : {std::uint8_t{0}, kHttp}) {
+    const std::string_view sent_head = flags == kHttp ? "{\"method\":\"GET\"}" : "";
     std::string bytes;
-    append_invoke(bytes, 9, flags, "{\"id\":1}", "{\"method\":\"GET\"}", "BODY");
+    append_invoke(bytes, 9, flags, "{\"id\":1}", sent_head, "BODY");
     Frame frame;
     std::size_t used = 0;
     ASSERT_EQ(decode_frame(bytes, frame, used), DecodeStatus::frame);
-    ASSERT_TRUE(split_invoke(frame.payload, frame.flags, meta, head, body));
+    ASSERT_TRUE(split_invoke(frame.payload, meta, head, body));
     EXPECT_EQ(meta, "{\"id\":1}");
-    EXPECT_EQ(head, flags == kHttp ? "{\"method\":\"GET\"}" : "");
+    EXPECT_EQ(head, sent_head);
     EXPECT_EQ(body, "BODY");
     // Cut anywhere before the body, the lengths no longer fit.
     const std::size_t fixed = frame.payload.size() - 4;
     for (std::size_t size = 0; size < fixed; ++size)
-      EXPECT_FALSE(split_invoke(frame.payload.substr(0, size), flags, meta, head, body));
+      EXPECT_FALSE(split_invoke(frame.payload.substr(0, size), meta, head, body));
   }
   std::uint32_t value = 0;
   EXPECT_TRUE(read_u32(std::string_view("\x01\x02\0\0", 4), value));
