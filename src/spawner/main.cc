@@ -60,6 +60,13 @@ bool may_make_namespaces() {
   return status == 0;
 }
 
+// Real-time priority of whoever started the server is not for functions; and v1's cpu controller
+// takes no real-time process into a new group.
+void use_normal_scheduling() {
+  sched_param parameter{};
+  ::sched_setscheduler(0, SCHED_OTHER, &parameter);
+}
+
 void block_signals() {
   // The engine's socket decides when this program ends: a Ctrl-C or a stop of the whole service
   // must leave it time to drain.
@@ -112,6 +119,7 @@ Status serve(const Options& options) {
   ready.network_nat = host.networks->nat_available();
   ready.missing = std::move(missing);
   Server server(std::move(state).value(), std::move(host), os::Fd(kEngineFd));
+  MAYFLY_TRY(server.try_out());
   MAYFLY_TRY(os::send_message(kEngineFd, wire::encode_spawner_message(ready)));
   server.run();
   return ok();
@@ -140,6 +148,7 @@ int run(int argc, char** argv) {
     return 2;
   }
   block_signals();
+  use_normal_scheduling();
   // Descriptor 3 came without CLOEXEC, of necessity; from here on nothing may inherit it.
   ::close_range(kEngineFd, ~0u, CLOSE_RANGE_CLOEXEC);
   ::umask(077);
