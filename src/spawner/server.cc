@@ -260,6 +260,11 @@ void Server::on_control(Instance& instance) {
       report.step[sizeof report.step - 1] = '\0';
       instance.failed = true;
       instance.failure = errno_error(report.step, report.sys_errno);
+      // The program or its folder is not there: the function's fault, not this machine's.
+      if (instance.assigned && (std::string_view(report.step).starts_with("exec ") ||
+                                std::string_view(report.step).starts_with("enter "))) {
+        instance.failure.code = Code::function_error;
+      }
       break;
     case InitReport::ended:
       instance.ended = true;
