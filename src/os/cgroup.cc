@@ -267,6 +267,15 @@ Status CgroupTree::set_limits(const Cgroup& group, const CgroupLimits& limits) c
   return ok();
 }
 
+void CgroupTree::reset_usage(const Cgroup& group) const {
+  if (kind_ != UsageKind::v1) return;
+  for (const char* file : {"cpuacct.usage", "memory.max_usage_in_bytes"}) {
+    for (const auto& dir : group.dirs) {
+      if (write_file_at(dir.get(), file, "0").has_value()) break;
+    }
+  }
+}
+
 bool CgroupTree::remove(const Cgroup& group) const {
   bool gone = true;
   for (const auto& folder : folders_) {

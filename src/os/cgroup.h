@@ -63,6 +63,9 @@ class CgroupTree {
 
   Result<Cgroup> create(const std::string& name) const;
   Status set_limits(const Cgroup& group, const CgroupLimits& limits) const;
+  // Sets the counters to zero where the kernel can (v1), so that what came before the program does
+  // not count.
+  void reset_usage(const Cgroup& group) const;
   // False while something is still inside: try again later.
   bool remove(const Cgroup& group) const;
   // Removes the folders themselves; every group must be gone.

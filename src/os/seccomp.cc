@@ -388,9 +388,9 @@ class Builder {
  public:
   explicit Builder(std::uint32_t default_action)
       : context_(::seccomp_init(default_action), [](void* c) { ::seccomp_release(c); }) {
-    fail(context_ ? -::seccomp_attr_set(context_.get(), SCMP_FLTATR_ACT_BADARCH,
-                                        SCMP_ACT_KILL_PROCESS)
-                  : ENOMEM);
+    fail(context_
+             ? -::seccomp_attr_set(context_.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS)
+             : ENOMEM);
   }
 
   template <class... Conditions>
@@ -519,9 +519,8 @@ Result<SeccompFilter> compile_seccomp_filter() {
   allow.rule(SCMP_ACT_ALLOW, "personality", scmp_arg_cmp{0, SCMP_CMP_EQ, kLow32, 0});
   // clone3 hides its flags behind a pointer; ENOSYS makes libc use clone, whose flags show.
   allow.rule(SCMP_ACT_ALLOW, "clone", equals(0, 0, kNamespaceFlags));
-  for (std::uint64_t flag :
-       {CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET,
-        CLONE_NEWCGROUP}) {
+  for (std::uint64_t flag : {CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID,
+                             CLONE_NEWNET, CLONE_NEWCGROUP}) {
     allow.rule(SCMP_ACT_ERRNO(EPERM), "clone", equals(0, flag, flag));
   }
   allow.optimise();
@@ -543,14 +542,10 @@ Result<SeccompFilter> compile_seccomp_filter() {
   return filter;
 }
 
-int install_seccomp_filter(const SeccompFilter& filter) {
-  // The argument filter goes first: the allow-list refuses the seccomp call itself.
-  for (const auto* program : {&filter.arguments, &filter.allow}) {
-    sock_fprog prog{static_cast<unsigned short>(program->size()),
-                    const_cast<sock_filter*>(program->data())};
-    if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) != 0) return errno;
-  }
-  return 0;
+int install_seccomp_filter(const std::vector<sock_filter>& program) {
+  sock_fprog prog{static_cast<unsigned short>(program.size()),
+                  const_cast<sock_filter*>(program.data())};
+  return ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) == 0 ? 0 : errno;
 }
 
 }  // namespace mayfly::os

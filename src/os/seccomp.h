@@ -19,7 +19,8 @@ struct SeccompFilter {
 
 Result<SeccompFilter> compile_seccomp_filter();
 
-// Installs both for the calling thread; needs no_new_privs. No allocation. 0 or errno.
-int install_seccomp_filter(const SeccompFilter& filter);
+// Installs one of them for the calling thread; needs no_new_privs. `allow` goes last: it refuses
+// the call that installs filters. No allocation. 0 or errno.
+int install_seccomp_filter(const std::vector<sock_filter>& program);
 
 }  // namespace mayfly::os

@@ -14,10 +14,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <string>
+#include <variant>
+#include <vector>
 
+#include "os/ipc.h"
 #include "spawner/skeleton.h"
+#include "wire/spawner_messages.h"
 
 namespace mayfly::spawner {
 
@@ -48,7 +54,7 @@ void check(const InitPlan& plan, long status, const char* step, const char* what
 // launch does not need goes first of all. Above all the engine's socket, whose end-of-file tells
 // the engine that the spawner has died.
 void close_foreign(const InitPlan& plan) {
-  int keep[kMountsMax + kHierarchiesMax + 8];
+  int keep[kHierarchiesMax + 2];
   int count = 0;
   auto add = [&](int fd) {
     if (fd < 0) return;
@@ -56,12 +62,9 @@ void close_foreign(const InitPlan& plan) {
     for (; at > 0 && keep[at - 1] > fd; --at) keep[at] = keep[at - 1];
     keep[at] = fd;
   };
-  for (int fd :
-       {plan.control, plan.root, plan.stdin_fd, plan.stdout_fd, plan.stderr_fd, plan.channel_fd}) {
-    add(fd);
-  }
+  add(plan.control);
+  add(plan.root);
   for (int i = 0; i < plan.cgroup_count; ++i) add(plan.cgroup_procs[i]);
-  for (int i = 0; i < plan.attach_count; ++i) add(plan.attach[i].tree);
   unsigned next = 0;
   for (int i = 0; i < count; ++i) {
     auto fd = static_cast<unsigned>(keep[i]);
@@ -102,19 +105,67 @@ void build_root(const InitPlan& plan) {
   check(plan, ::chdir(kNewRoot), "enter root");
   check(plan, ::mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr),
         "mount /proc");
-  check(plan, ::mount("tmpfs", "tmp", "tmpfs", MS_NOSUID | MS_NODEV, plan.tmp_options),
-        "mount /tmp");
-  for (int i = 0; i < plan.attach_count; ++i) {
-    const auto& attach = plan.attach[i];
-    check(plan, ::move_mount(attach.tree, "", AT_FDCWD, attach.path + 1, MOVE_MOUNT_F_EMPTY_PATH),
-          "mount ", attach.path);
-    ::close(attach.tree);
-  }
   check(plan, ::syscall(SYS_pivot_root, ".", "."), "pivot root");
   // The old root now lies over the new one at "."; detaching it uncovers ours.
   check(plan, ::umount2(".", MNT_DETACH), "detach old root");
   check(plan, ::chdir("/"), "enter /");
   ::close(plan.root);
+}
+
+// What the launch brings.
+struct Order {
+  wire::SpawnerLaunch launch;
+  int stdin_fd = -1, stdout_fd = -1, stderr_fd = -1, channel_fd = -1;
+  std::vector<int> trees;
+  std::vector<char*> argv, env;
+};
+
+std::vector<char*> pointers(std::vector<std::string>& words) {
+  std::vector<char*> list;
+  for (auto& word : words) list.push_back(word.data());
+  list.push_back(nullptr);
+  return list;
+}
+
+void receive_order(const InitPlan& plan, Order& order) {
+  auto received = os::receive_message(plan.control, wire::kSpawnerMessageMax);
+  if (received.has_error()) fail(plan, "receive launch", "", received.error().sys_errno);
+  if (received.value().bytes.empty()) ::_exit(125);  // the spawner has no use for this one
+  auto message = wire::decode_spawner_message(received.value().bytes);
+  auto* launch = message.has_value() ? std::get_if<wire::SpawnerLaunch>(&message.value()) : nullptr;
+  auto& fds = received.value().fds;
+  std::size_t named = 3;
+  if (launch != nullptr && launch->channel) ++named;
+  if (launch == nullptr || fds.size() != named + launch->mounts.size()) {
+    fail(plan, "receive launch", "", EBADMSG);
+  }
+  order.launch = std::move(*launch);
+  order.stdin_fd = fds[0].release();
+  order.stdout_fd = fds[1].release();
+  order.stderr_fd = fds[2].release();
+  if (order.launch.channel) order.channel_fd = fds[3].release();
+  for (std::size_t i = named; i < fds.size(); ++i) order.trees.push_back(fds[i].release());
+  order.argv = pointers(order.launch.argv);
+  order.env = pointers(order.launch.env);
+}
+
+constexpr std::uint64_t kInodeBytes = 1024;  // one inode of /tmp for so many bytes of its size
+
+void attach_mounts(const InitPlan& plan, const Order& order) {
+  std::uint64_t bytes = order.launch.tmp_bytes;
+  auto inodes = std::clamp<std::uint64_t>(bytes / kInodeBytes, 1024, 1 << 20);
+  std::string options =
+      "size=" + std::to_string(bytes) + ",nr_inodes=" + std::to_string(inodes) + ",mode=1777";
+  check(plan, ::mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()),
+        "mount /tmp");
+  for (std::size_t i = 0; i < order.trees.size(); ++i) {
+    const char* path = order.launch.mounts[i].sandbox_path.c_str();
+    check(plan, ::move_mount(order.trees[i], "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH), "mount ",
+          path);
+    ::close(order.trees[i]);
+  }
+  const std::string& id = order.launch.id;
+  check(plan, ::sethostname(id.data(), id.size()), "set hostname");
 }
 
 void set_limit(const InitPlan& plan, int resource, std::uint64_t value) {
@@ -125,29 +176,33 @@ void set_limit(const InitPlan& plan, int resource, std::uint64_t value) {
   check(plan, ::setrlimit(static_cast<__rlimit_resource>(resource), &limit), "set rlimit");
 }
 
-void set_limits(const InitPlan& plan) {
-  set_limit(plan, RLIMIT_NOFILE, plan.files_max);
+void set_limits(const InitPlan& plan, const wire::SpawnerLaunch& launch) {
+  set_limit(plan, RLIMIT_NOFILE, launch.files_max);
   set_limit(plan, RLIMIT_CORE, 0);
-  if (plan.data_bytes_max != 0) set_limit(plan, RLIMIT_DATA, plan.data_bytes_max);
-  if (plan.processes_max != 0) set_limit(plan, RLIMIT_NPROC, plan.processes_max);
+  if (!plan.limit_by_rlimits) return;
+  if (launch.memory_bytes != 0) set_limit(plan, RLIMIT_DATA, launch.memory_bytes);
+  if (launch.pids_max != 0) set_limit(plan, RLIMIT_NPROC, launch.pids_max);
 }
 
-void drop_privileges(const InitPlan& plan) {
+// What may go before the launch: it does not touch the capabilities that the mounts still need.
+void drop_early(const InitPlan& plan) {
   for (int capability = 0; capability < 64; ++capability) {
     if (::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0) break;  // past the last one
   }
   ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-  __user_cap_data_struct none[2] = {};
-  check(plan, ::syscall(SYS_capset, &header, none), "drop capabilities");
   check(plan, ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "set no_new_privs");
   // The program has the same user: it must not be able to look into or trace this process, whose
   // memory is a copy of the spawner's.
   check(plan, ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "set non-dumpable");
-  // Changing the user has cleared this; so it is set here, and then the spawner checked.
+  // Changing the user has cleared this. If the spawner has died before, the wait for the launch
+  // finds its socket closed.
   check(plan, ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0), "set death signal");
-  pollfd poll{plan.control, POLLIN, 0};
-  if (::poll(&poll, 1, 0) > 0 && (poll.revents & (POLLHUP | POLLIN)) != 0) ::_exit(125);
+}
+
+void drop_capabilities(const InitPlan& plan) {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct none[2] = {};
+  check(plan, ::syscall(SYS_capset, &header, none), "drop capabilities");
 }
 
 struct StartFailure {
@@ -156,8 +211,9 @@ struct StartFailure {
   int error = 0;
 };
 
-// In the vfork child: it shares memory with init until the exec, but not descriptors.
-[[noreturn]] void start_program(const InitPlan& plan, volatile StartFailure* failure) {
+// In the vfork child: it shares memory with init until the exec, but not descriptors. No
+// allocation.
+[[noreturn]] void start_program(const Order& order, volatile StartFailure* failure) {
   auto give_up = [failure](const char* step, const char* what) {
     failure->error = errno;
     failure->what = what;
@@ -166,8 +222,8 @@ struct StartFailure {
   };
   if (::setsid() < 0) give_up("start session", "");
   // First out of the way of 0 to 3, then into place; dup2 clears CLOEXEC.
-  int from[4] = {plan.stdin_fd, plan.stdout_fd, plan.stderr_fd, plan.channel_fd};
-  int count = plan.channel_fd >= 0 ? 4 : 3;
+  int from[4] = {order.stdin_fd, order.stdout_fd, order.stderr_fd, order.channel_fd};
+  int count = order.channel_fd >= 0 ? 4 : 3;
   for (int i = 0; i < count; ++i) {
     from[i] = ::fcntl(from[i], F_DUPFD_CLOEXEC, 10);
     if (from[i] < 0) give_up("pass descriptors", "");
@@ -176,12 +232,13 @@ struct StartFailure {
     if (::dup2(from[i], i) < 0) give_up("pass descriptors", "");
   }
   ::close_range(static_cast<unsigned>(count), ~0u, 0);
-  if (::chdir(plan.cwd) != 0) give_up("enter ", plan.cwd);
+  const char* cwd = order.launch.cwd.c_str();
+  if (::chdir(cwd) != 0) give_up("enter ", cwd);
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  ::execve(plan.argv[0], const_cast<char**>(plan.argv), const_cast<char**>(plan.env));
-  give_up("exec ", plan.argv[0]);
+  ::execve(order.argv[0], order.argv.data(), order.env.data());
+  give_up("exec ", order.argv[0]);
   ::_exit(127);
 }
 
@@ -210,27 +267,44 @@ struct StartFailure {
 
 }  // namespace
 
+namespace {
+
+void tell(int control, InitReport::Kind kind) {
+  InitReport report;
+  report.kind = kind;
+  ::send(control, &report, sizeof report, MSG_NOSIGNAL);
+}
+
+}  // namespace
+
 void run_init(const InitPlan& plan) {
   close_foreign(plan);
   join_groups(plan);
   wait_for_go(plan);
-  if (!plan.keep_user) become_user(plan);
+  become_user(plan);
   build_root(plan);
-  check(plan, ::sethostname(plan.hostname, std::strlen(plan.hostname)), "set hostname");
   ::umask(022);
-  set_limits(plan);
-  drop_privileges(plan);
-  if (int error = os::install_seccomp_filter(*plan.filter); error != 0) {
+  drop_early(plan);
+  if (int error = os::install_seccomp_filter(plan.filter->arguments); error != 0) {
+    fail(plan, "install seccomp filter", "", error);
+  }
+  tell(plan.control, InitReport::prepared);
+
+  Order order;
+  receive_order(plan, order);
+  attach_mounts(plan, order);
+  set_limits(plan, order.launch);
+  drop_capabilities(plan);
+  // Last: it refuses most of what has been done above.
+  if (int error = os::install_seccomp_filter(plan.filter->allow); error != 0) {
     fail(plan, "install seccomp filter", "", error);
   }
   volatile StartFailure failure;
   pid_t program = ::vfork();
-  if (program == 0) start_program(plan, &failure);
+  if (program == 0) start_program(order, &failure);
   if (program < 0) fail(plan, "start process", "", errno);
   if (failure.step != nullptr) fail(plan, failure.step, failure.what, failure.error);
-  InitReport report;
-  report.kind = InitReport::started;
-  ::send(plan.control, &report, sizeof report, MSG_NOSIGNAL);
+  tell(plan.control, InitReport::started);
   auto control = static_cast<unsigned>(plan.control);
   if (control > 0) ::close_range(0, control - 1, 0);
   ::close_range(control + 1, ~0u, 0);

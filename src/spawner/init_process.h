@@ -1,9 +1,9 @@
 #pragma once
-// What runs between clone and exec, and then stays as process 1 of the sandbox: it builds the root
-// out of prepared pieces, gives up every privilege, starts the program and reaps. No allocation, no
-// exceptions, no locks: only system calls on what the spawner laid out before the clone.
+// What a sandbox starts as: process 1 of its namespaces. In two parts, since the first is slow and
+// needs to know nothing of the program: it joins the cgroup, builds the root and waits, as one of
+// a few kept ready. The second, the launch, attaches the program's own mounts, gives up every
+// privilege, starts it, and reaps. Runs in a fork of the spawner, which has one thread.
 
-#include <linux/filter.h>
 #include <sys/types.h>
 
 #include <cstdint>
@@ -15,39 +15,23 @@ namespace mayfly::spawner {
 inline constexpr int kMountsMax = 16;
 inline constexpr int kHierarchiesMax = 8;
 
+// Laid out by the spawner before the clone.
 struct InitPlan {
-  int control = -1;  // SEQPACKET to the spawner: "go" in, InitReport out
+  // SEQPACKET to the spawner. In: "g" when the user is mapped, then the launch, a
+  // wire::SpawnerLaunch with descriptors: stdin, stdout, stderr, the channel when asked for, and a
+  // detached tree for each mount. Out: InitReport.
+  int control = -1;
   int inside_uid = 1000;
-  bool keep_user = false;  // unprivileged: the user cannot be changed, it is already the right one
-
   int cgroup_procs[kHierarchiesMax];
   int cgroup_count = 0;
-
-  int root = -1;  // detached copy of the skeleton
-  struct Attach {
-    int tree;
-    const char* path;  // inside the new root, with a leading slash
-  } attach[kMountsMax];
-  int attach_count = 0;
-  const char* tmp_options = "";
-  const char* hostname = "";
-
-  const char* const* argv = nullptr;
-  const char* const* env = nullptr;
-  const char* cwd = "/";
-  int stdin_fd = -1, stdout_fd = -1, stderr_fd = -1;
-  int channel_fd = -1;  // becomes 3; -1: none
-
-  std::uint64_t files_max = 1024;
-  std::uint64_t data_bytes_max = 0;  // rlimits in place of a cgroup; 0: not used
-  std::uint64_t processes_max = 0;
-
+  int root = -1;                  // detached copy of the skeleton
+  bool limit_by_rlimits = false;  // in place of a cgroup
   const os::SeccompFilter* filter = nullptr;
 };
 
-// Sent by init on the control socket, in this order: started or failed; then ended.
+// In this order: prepared, then started, then ended; or failed in place of any.
 struct InitReport {
-  enum Kind : std::uint32_t { started = 1, failed = 2, ended = 3 };
+  enum Kind : std::uint32_t { prepared = 1, started = 2, ended = 3, failed = 4 };
   std::uint32_t kind = 0;
   std::int32_t sys_errno = 0;    // failed
   std::int32_t wait_status = 0;  // ended: of the program, as waitpid gives it

@@ -23,37 +23,15 @@ namespace mayfly::spawner {
 namespace {
 
 constexpr std::size_t kPortsMax = 16;
-constexpr std::uint64_t kInodeBytes = 1024;  // one inode of /tmp for so many bytes of its size
-constexpr const char* kOomScore = "500";     // the host's own programs are spared first
+constexpr const char* kOomScore = "500";  // the host's own programs are spared first
 
 Error invalid(std::string what) {
   return Error{Code::invalid_argument, std::move(what), "check launch", EINVAL};
 }
 
-std::string tmp_options(std::uint64_t bytes) {
-  auto inodes = std::clamp<std::uint64_t>(bytes / kInodeBytes, 1024, 1 << 20);
-  return "size=" + std::to_string(bytes) + ",nr_inodes=" + std::to_string(inodes) + ",mode=1777";
-}
-
-std::vector<const char*> pointers(const std::vector<std::string>& words) {
-  std::vector<const char*> list;
-  for (const auto& word : words) list.push_back(word.c_str());
-  list.push_back(nullptr);
-  return list;
-}
-
-// Everything that init's plan points to; lives until the clone has copied it.
-struct Prepared {
-  os::Fd root, null;
-  std::vector<os::Fd> trees;
-  std::vector<const char*> argv, env;
-  std::string tmp;
-  os::Fd control_ours, control_theirs;
-  InitPlan plan;
-};
-
-Status prepare_mounts(Host& host, const wire::SpawnerLaunch& request, Instance& instance,
-                      Prepared& p) {
+// Detached trees in the order of the request's mounts.
+Status open_mounts(Host& host, const wire::SpawnerLaunch& request, Instance& instance,
+                   std::vector<os::Fd>& trees) {
   for (const auto& mount : request.mounts) {
     if (mount.writable && host.privileged) {
       struct stat info {};
@@ -66,68 +44,28 @@ Status prepare_mounts(Host& host, const wire::SpawnerLaunch& request, Instance& 
     auto source = host.skeleton.copy_source(mount.host_path, mount.writable);
     if (source.has_error()) return std::move(source).error();
     MAYFLY_TRY(host.skeleton.prepare_mount_point(mount.sandbox_path, source.value().directory));
-    p.plan.attach[p.plan.attach_count++] = {source.value().tree.get(), mount.sandbox_path.c_str()};
-    p.trees.push_back(std::move(source.value().tree));
+    trees.push_back(std::move(source.value().tree));
   }
-  // After the mount points are there.
-  auto root = host.skeleton.copy_root();
-  if (root.has_error()) return std::move(root).error();
-  p.root = std::move(root).value();
-  p.plan.root = p.root.get();
   return ok();
 }
 
-Status prepare_descriptors(Host& host, const wire::SpawnerLaunch& request,
-                           const std::vector<os::Fd>& fds, Instance& instance, Prepared& p) {
-  std::size_t next = 0;
-  p.plan.stdout_fd = fds[next++].get();
-  p.plan.stderr_fd = fds[next++].get();
-  if (request.channel) p.plan.channel_fd = fds[next++].get();
-  if (request.stdin_pipe) {
-    p.plan.stdin_fd = fds[next++].get();
-  } else {
-    p.null = os::Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-    if (!p.null) return errno_error("open /dev/null", errno);
-    p.plan.stdin_fd = p.null.get();
-  }
+Status send_order(Host& host, const wire::SpawnerLaunch& request, const std::vector<os::Fd>& fds,
+                  const std::vector<os::Fd>& trees, Instance& instance) {
+  int out = fds[0].get(), err = fds[1].get();
   // So that programs can open /dev/stdout and the like again by name.
-  if (host.privileged) {
-    for (int fd : {p.plan.stdout_fd, p.plan.stderr_fd}) {
-      if (::fchown(fd, instance.user, instance.user) != 0) {
-        return errno_error("give output pipe to the sandbox", errno);
-      }
-    }
+  if (host.privileged && (::fchown(out, instance.user, instance.user) != 0 ||
+                          ::fchown(err, instance.user, instance.user) != 0)) {
+    return errno_error("give output pipes to the sandbox", errno);
   }
-  auto control = os::make_socket_pair(SOCK_SEQPACKET);
-  if (control.has_error()) return std::move(control).error();
-  p.control_ours = std::move(control.value().first);
-  p.control_theirs = std::move(control.value().second);
-  p.plan.control = p.control_theirs.get();
-  return ok();
-}
-
-void prepare_rest(Host& host, const wire::SpawnerLaunch& request, const Instance& instance,
-                  Prepared& p) {
-  p.argv = pointers(request.argv);
-  p.env = pointers(request.env);
-  p.tmp = tmp_options(request.tmp_bytes);
-  p.plan.inside_uid = kInsideUid;
-  p.plan.tmp_options = p.tmp.c_str();
-  p.plan.hostname = request.id.c_str();
-  p.plan.argv = p.argv.data();
-  p.plan.env = p.env.data();
-  p.plan.cwd = request.cwd.c_str();
-  p.plan.files_max = request.files_max;
-  if (host.cgroups.kind() == os::UsageKind::process) {
-    p.plan.data_bytes_max = request.memory_bytes;
-    p.plan.processes_max = request.pids_max;
+  os::Fd null;
+  if (!request.stdin_pipe) {
+    null = os::Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    if (!null) return errno_error("open /dev/null", errno);
   }
-  for (const auto& procs : instance.cgroup.procs) {
-    if (p.plan.cgroup_count < kHierarchiesMax) {
-      p.plan.cgroup_procs[p.plan.cgroup_count++] = procs.get();
-    }
-  }
-  p.plan.filter = &host.filter;
+  std::vector<int> order = {request.stdin_pipe ? fds.back().get() : null.get(), out, err};
+  if (request.channel) order.push_back(fds[2].get());
+  for (const auto& tree : trees) order.push_back(tree.get());
+  return os::send_message(instance.control.get(), wire::encode_spawner_message(request), order);
 }
 
 // In the sandbox's network namespace and the nearly empty mount namespace, so that init starts
@@ -214,36 +152,56 @@ void take_back(Instance& instance) {
   instance.lent.clear();
 }
 
-Status launch(Host& host, const wire::SpawnerLaunch& request, const std::vector<os::Fd>& fds,
-              Instance& instance) {
-  MAYFLY_TRY(host.cgroups.set_limits(
-      instance.cgroup, {request.memory_bytes, request.cpu_millis,
-                        request.pids_max == 0 ? 0 : request.pids_max + 1}));  // + 1: init
-  auto network = host.networks->take(request.nat);
+Status prepare(Host& host, bool nat, Instance& instance) {
+  auto network = host.networks->make(nat);
   if (network.has_error()) return std::move(network).error();
   instance.network = std::move(network).value();
-  auto listeners = host.networks->make_listeners(instance.network, request.listen_ports);
-  if (listeners.has_error()) return std::move(listeners).error();
-  instance.listeners = std::move(listeners).value();
+  auto root = host.skeleton.copy_root();
+  if (root.has_error()) return std::move(root).error();
+  auto control = os::make_socket_pair(SOCK_SEQPACKET);
+  if (control.has_error()) return std::move(control).error();
 
-  Prepared p;
-  MAYFLY_TRY(prepare_mounts(host, request, instance, p));
-  MAYFLY_TRY(prepare_descriptors(host, request, fds, instance, p));
-  prepare_rest(host, request, instance, p);
-
+  InitPlan plan;
+  plan.inside_uid = kInsideUid;
+  plan.control = control.value().second.get();
+  plan.root = root.value().get();
+  plan.limit_by_rlimits = host.cgroups.kind() == os::UsageKind::process;
+  plan.filter = &host.filter;
+  for (const auto& procs : instance.cgroup.procs) {
+    if (plan.cgroup_count < kHierarchiesMax) plan.cgroup_procs[plan.cgroup_count++] = procs.get();
+  }
   int pidfd = -1;
-  instance.pid = clone_init(host, instance, p.plan, pidfd);
+  instance.pid = clone_init(host, instance, plan, pidfd);
   if (instance.pid < 0) return errno_error("clone into new namespaces", errno);
   instance.pidfd = os::Fd(pidfd);
-  instance.control = std::move(p.control_ours);
+  instance.control = std::move(control.value().first);
   auto mapped = write_maps(host, instance);
   if (mapped.has_value()) mapped = os::send_message(instance.control.get(), "g");
-  if (mapped.has_error() && !instance.failed) {
+  if (mapped.has_error()) {
     // Init is there and must be reaped: the failure takes the way of one that init tells.
     instance.failed = true;
     instance.failure = std::move(mapped).error();
     ::syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, nullptr, 0);
   }
+  return ok();
+}
+
+Status start(Host& host, const wire::SpawnerLaunch& request, const std::vector<os::Fd>& fds,
+             Instance& instance) {
+  MAYFLY_TRY(host.cgroups.set_limits(
+      instance.cgroup, {request.memory_bytes, request.cpu_millis,
+                        request.pids_max == 0 ? 0 : request.pids_max + 1}));  // + 1: init
+  host.cgroups.reset_usage(instance.cgroup);
+  auto listeners = host.networks->make_listeners(instance.network, request.listen_ports);
+  if (listeners.has_error()) return std::move(listeners).error();
+  std::vector<os::Fd> trees;
+  auto status = open_mounts(host, request, instance, trees);
+  if (status.has_value()) status = send_order(host, request, fds, trees, instance);
+  if (status.has_error()) {
+    take_back(instance);
+    return status;
+  }
+  instance.listeners = std::move(listeners).value();
   return ok();
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// One launch: checks the request, gathers what init needs, clones.
+// A sandbox in two steps: prepare clones an init that waits, start makes it the program's.
 
 #include <array>
 #include <memory>
@@ -39,6 +39,8 @@ struct Instance {
   std::vector<os::Fd> listeners;
   std::vector<std::string> lent;  // writable mounts, owned by user for now
 
+  bool assigned = false;  // to a launch; before, it is one of those kept ready
+  bool prepared = false;
   bool started = false;
   bool failed = false;
   Error failure;
@@ -49,10 +51,14 @@ struct Instance {
 // invalid_argument says what is wrong with the request.
 Status check_launch(const wire::SpawnerLaunch& request, std::size_t fds);
 
-// Clones init and lets it go. instance has number, handle, user and cgroup; on an error the caller
-// takes those back, and nothing else is left. fds as SpawnerLaunch says.
-Status launch(Host& host, const wire::SpawnerLaunch& request, const std::vector<os::Fd>& fds,
-              Instance& instance);
+// Clones an init into new namespaces and lets it build its root. instance has number, user and
+// cgroup; on an error the caller takes those back, and nothing else is left.
+Status prepare(Host& host, bool nat, Instance& instance);
+
+// Sends a launch to the instance's init. fds as SpawnerLaunch says. After an error the instance is
+// as it was.
+Status start(Host& host, const wire::SpawnerLaunch& request, const std::vector<os::Fd>& fds,
+             Instance& instance);
 
 // Gives writable mounts back to their owner.
 void take_back(Instance& instance);

@@ -44,7 +44,10 @@ Status become_namespace_root() {
   }
   MAYFLY_TRY(os::write_file("/proc/self/setgroups", "deny"));
   MAYFLY_TRY(os::write_file("/proc/self/gid_map", "0 " + group + " 1"));
-  return os::write_file("/proc/self/uid_map", "0 " + user + " 1");
+  MAYFLY_TRY(os::write_file("/proc/self/uid_map", "0 " + user + " 1"));
+  // The host's network namespace could be left but not entered again, which launches must.
+  if (::unshare(CLONE_NEWNET) != 0) return errno_error("make network namespace", errno);
+  return ok();
 }
 
 bool may_make_namespaces() {
@@ -58,6 +61,13 @@ bool may_make_namespaces() {
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
   return status == 0;
+}
+
+// Real-time priority of whoever started the server is not for functions; and v1's cpu controller
+// takes no real-time process into a new group.
+void use_normal_scheduling() {
+  sched_param parameter{};
+  ::sched_setscheduler(0, SCHED_OTHER, &parameter);
 }
 
 void block_signals() {
@@ -95,8 +105,9 @@ Status serve(const Options& options) {
   if (!host.privileged) {
     MAYFLY_TRY(become_namespace_root());
     missing.push_back(
-        "Not root: all sandboxes run as the server's own user, kept apart by namespaces only. Run "
-        "the server as root to give each a user of its own.");
+        "Not root: all sandboxes run as the server's own user, kept apart by namespaces only, and "
+        "functions with network 'nat' run as with 'none'. Run the server as root to give each a "
+        "user of its own and a way out.");
   }
   auto filter = os::compile_seccomp_filter();
   if (filter.has_error()) return std::move(filter).error();
@@ -104,7 +115,7 @@ Status serve(const Options& options) {
   auto skeleton = Skeleton::build(state.value().path());
   if (skeleton.has_error()) return std::move(skeleton).error();
   host.skeleton = std::move(skeleton).value();
-  host.networks = Networks::start(options.nat, missing);
+  host.networks = Networks::start(options.nat && host.privileged, missing);
 
   wire::SpawnerReady ready;
   ready.namespaces = true;
@@ -112,6 +123,7 @@ Status serve(const Options& options) {
   ready.network_nat = host.networks->nat_available();
   ready.missing = std::move(missing);
   Server server(std::move(state).value(), std::move(host), os::Fd(kEngineFd));
+  MAYFLY_TRY(server.try_out());
   MAYFLY_TRY(os::send_message(kEngineFd, wire::encode_spawner_message(ready)));
   server.run();
   return ok();
@@ -140,6 +152,7 @@ int run(int argc, char** argv) {
     return 2;
   }
   block_signals();
+  use_normal_scheduling();
   // Descriptor 3 came without CLOEXEC, of necessity; from here on nothing may inherit it.
   ::close_range(kEngineFd, ~0u, CLOSE_RANGE_CLOEXEC);
   ::umask(077);

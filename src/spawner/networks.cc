@@ -32,7 +32,6 @@ constexpr std::uint32_t kAddresses = 65'000;
 constexpr const char* kSlirpNetwork = "198.18.0.0/24";
 constexpr const char* kTapName = "tap0";
 constexpr int kLoopbackIndex = 1, kSandboxLinkIndex = 100, kFirstEgressIndex = 1000;
-constexpr std::size_t kPlainReady = 2, kNatReady = 6;
 constexpr int kSlirpReadyMs = 10'000;
 
 Result<os::Fd> open_current_netns() {
@@ -142,7 +141,6 @@ Networks::~Networks() {
 void Networks::stop_egress() {
   stop_slirp();
   watch_.reset();
-  nat_.clear();
   egress_netlink_.reset();
   egress_.reset();
 }
@@ -260,6 +258,7 @@ void Networks::host_addresses_changed() {
 }
 
 Result<NetworkSpace> Networks::make(bool nat) {
+  nat = nat && nat_available();
   NetworkSpace space;
   space.nat = nat;
   Visit visit(home_.get());
@@ -289,15 +288,6 @@ Status Networks::connect_out(const NetworkSpace& space, os::Netlink& inside) {
   MAYFLY_TRY(inside.set_up(kSandboxLinkIndex));
   MAYFLY_TRY(inside.add_host_route(kGateway, kSandboxLinkIndex));
   return inside.add_default_route(kGateway);
-}
-
-Result<NetworkSpace> Networks::take(bool nat) {
-  nat = nat && nat_available();
-  auto& ready = nat ? nat_ : plain_;
-  if (ready.empty()) return make(nat);
-  NetworkSpace space = std::move(ready.front());
-  ready.pop_front();
-  return space;
 }
 
 Result<std::vector<os::Fd>> Networks::make_sockets(const NetworkSpace& space, int count) {
@@ -330,15 +320,6 @@ Result<std::vector<os::Fd>> Networks::make_listeners(const NetworkSpace& space,
     }
   }
   return sockets;
-}
-
-bool Networks::refill() {
-  bool nat = nat_available() && nat_.size() < kNatReady;
-  if (!nat && plain_.size() >= kPlainReady) return false;
-  auto space = make(nat);
-  if (space.has_error()) return false;  // the launch that needs it tells the error
-  (nat ? nat_ : plain_).push_back(std::move(space).value());
-  return true;
 }
 
 }  // namespace mayfly::spawner

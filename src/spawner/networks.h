@@ -1,5 +1,5 @@
 #pragma once
-// Network namespaces for sandboxes, prepared ahead of need, and the one way out that those with
+// Network namespaces for sandboxes, and the one way out that those with
 // Network::nat share: a namespace "egress" that routes between a cable to each of them and one
 // slirp4netns, which carries what the packet filter lets through into the host's network as an
 // ordinary user program would. The filter forwards to slirp4netns alone, never from one sandbox to
@@ -10,7 +10,6 @@
 //   198.18.0.100 ── slirp4netns (names 198.18.0.3) ── host
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -39,10 +38,8 @@ class Networks {
 
   bool nat_available() const { return egress_.valid(); }
 
-  // A prepared namespace, or one made now. Without egress, nat behaves as none.
-  Result<NetworkSpace> take(bool nat);
-  // Makes one namespace ahead of need; false when there is nothing to do.
-  bool refill();
+  // A new namespace with its loopback up. Without egress, nat behaves as none.
+  Result<NetworkSpace> make(bool nat);
 
   // `count` TCP sockets, non-blocking, made in the namespace.
   Result<std::vector<os::Fd>> make_sockets(const NetworkSpace& space, int count);
@@ -67,7 +64,6 @@ class Networks {
   Status start_slirp();
   void stop_slirp();
   void stop_egress();
-  Result<NetworkSpace> make(bool nat);
   Status connect_out(const NetworkSpace& space, os::Netlink& inside);
 
   os::Fd home_;    // the host's network namespace
@@ -77,7 +73,6 @@ class Networks {
   os::Fd watch_;
   Child slirp_;
   os::Fd slirp_exit_;  // slirp4netns ends when this closes
-  std::deque<NetworkSpace> plain_, nat_;
 };
 
 // "198.19.0.7"

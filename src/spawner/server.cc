@@ -1,5 +1,6 @@
 #include "spawner/server.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -8,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <variant>
@@ -21,7 +23,9 @@ namespace mayfly::spawner {
 namespace {
 
 constexpr std::uint64_t kEngineTag = 1, kAddressesTag = 2, kSlirpTag = 3;
-constexpr std::size_t kGroupsReady = 8;
+constexpr std::size_t kNatReady = 4, kPlainReady = 2;
+constexpr int kTryOutMs = 10'000;
+constexpr int kFillAfterMs = 2;  // of quiet: a launch under way comes first
 constexpr int kSweepMs = 10, kEndTries = 1000;
 constexpr int kEventsMax = 32;
 
@@ -62,15 +66,36 @@ Status Server::watch(int fd, std::uint64_t tag) {
   return ok();
 }
 
+Status Server::try_out() {
+  auto added = add_instance(host_.networks->nat_available());
+  if (added.has_error()) return std::move(added).error();
+  Instance& instance = *added.value();
+  pollfd poll{instance.control.get(), POLLIN, 0};
+  ::poll(&poll, 1, kTryOutMs);
+  on_control(instance);
+  if (instance.prepared) return ok();
+  Error error = instance.failed
+                    ? instance.failure
+                    : Error{Code::unsupported, "the first one died at once", "prepare sandbox", 0};
+  error.message += "; this machine or its container does not allow what a sandbox needs";
+  send_signal(instance, SIGKILL);
+  ::waitpid(instance.pid, nullptr, 0);
+  release(instance);
+  instances_.clear();
+  ready_.clear();
+  end();
+  return error;
+}
+
 void Server::run() {
-  if (watch(engine_.get(), kEngineTag).has_error()) return;
+  if (watch(engine_.get(), kEngineTag).has_error()) return end();
   if (host_.networks->nat_available()) {
     ignore(watch(host_.networks->watch_fd(), kAddressesTag), "the filter stays as it is");
     ignore(watch(host_.networks->slirp_pidfd(), kSlirpTag), "no restart of slirp4netns");
   }
   while (!stopping_) {
-    int timeout = refill_wanted_ ? 0 : ended_groups_.empty() ? -1 : kSweepMs;
-    wait_for_events(timeout);
+    bool filling = refill_wanted_ && !preparing_;
+    wait_for_events(filling ? kFillAfterMs : ended_groups_.empty() || preparing_ ? -1 : kSweepMs);
   }
   end();
 }
@@ -97,18 +122,69 @@ void Server::wait_for_events(int timeout_ms) {
   if (count <= 0) idle();
 }
 
+// In idle moments, and never both at once: whoever joins a cgroup holds, for as long as a grace
+// period of RCU takes, the lock that making and removing one needs.
 void Server::idle() {
+  if (preparing_ || stopping_) return;
   sweep_cgroups();
-  if (!refill_wanted_ || stopping_) return;
-  if (host_.networks->refill()) return;
-  if (ready_groups_.size() < kGroupsReady) {
-    auto group = host_.cgroups.create("s" + std::to_string(next_group_++));
-    if (group.has_value()) {
-      ready_groups_.push_back(std::move(group).value());
-      return;
-    }
+  if (refill_wanted_ && !fill_pool()) refill_wanted_ = false;
+}
+
+bool Server::fill_pool() {
+  std::size_t nat = 0, plain = 0;
+  for (auto number : ready_) (instances_.at(number)->network.nat ? nat : plain) += 1;
+  if (host_.networks->nat_available() && nat < kNatReady) return add_instance(true).has_value();
+  if (plain < kPlainReady) return add_instance(false).has_value();
+  return false;
+}
+
+Result<Instance*> Server::add_instance(bool nat) {
+  auto user = take_user();
+  if (user.has_error()) return std::move(user).error();
+  auto instance = std::make_unique<Instance>();
+  instance->number = next_number_++;
+  instance->user = user.value();
+  auto group = host_.cgroups.create("s" + std::to_string(next_group_++));
+  Status prepared = ok();
+  if (group.has_error()) {
+    prepared = std::move(group).error();
+  } else {
+    instance->cgroup = std::move(group).value();
+    prepared = prepare(host_, nat, *instance);
   }
-  refill_wanted_ = false;
+  if (prepared.has_error()) {
+    release(*instance);
+    return std::move(prepared).error();
+  }
+  preparing_ = true;
+  auto number = instance->number;
+  Instance& kept = *(instances_[number] = std::move(instance));
+  ready_.push_back(number);
+  if (watch(kept.control.get(), control_tag(number)).has_error() ||
+      watch(kept.pidfd.get(), death_tag(number)).has_error()) {
+    send_signal(kept, SIGKILL);
+  }
+  return &kept;
+}
+
+// One that is prepared, else one that is about to be, else a new one: the launch waits in its
+// socket.
+Result<Instance*> Server::take_ready(bool nat) {
+  nat = nat && host_.networks->nat_available();
+  refill_wanted_ = true;
+  Instance* found = nullptr;
+  for (auto number : ready_) {
+    Instance& instance = *instances_.at(number);
+    if (instance.network.nat != nat || instance.failed) continue;
+    if (found == nullptr || (instance.prepared && !found->prepared)) found = &instance;
+  }
+  if (found != nullptr) return found;
+  return add_instance(nat);
+}
+
+void Server::drop_ready(std::uint64_t number) {
+  auto at = std::find(ready_.begin(), ready_.end(), number);
+  if (at != ready_.end()) ready_.erase(at);
 }
 
 void Server::sweep_cgroups() {
@@ -139,14 +215,6 @@ void Server::on_engine() {
   }
 }
 
-Result<os::Cgroup> Server::take_cgroup() {
-  refill_wanted_ = true;
-  if (ready_groups_.empty()) return host_.cgroups.create("s" + std::to_string(next_group_++));
-  os::Cgroup group = std::move(ready_groups_.front());
-  ready_groups_.pop_front();
-  return group;
-}
-
 Result<uid_t> Server::take_user() {
   if (!host_.privileged) return ::getuid();
   for (uid_t tries = 0; tries < kUsersMax; ++tries) {
@@ -159,30 +227,16 @@ Result<uid_t> Server::take_user() {
 void Server::on_launch(const wire::SpawnerLaunch& request, std::vector<os::Fd> fds) {
   auto checked = check_launch(request, fds.size());
   if (checked.has_error()) return send_failure(request.handle, 0, checked.error());
-  auto user = take_user();
-  if (user.has_error()) return send_failure(request.handle, 0, user.error());
-  auto instance = std::make_unique<Instance>();
-  instance->number = next_number_++;
-  instance->handle = request.handle;
-  instance->user = user.value();
-  auto group = take_cgroup();
-  Status launched = ok();
-  if (group.has_error()) {
-    launched = std::move(group).error();
-  } else {
-    instance->cgroup = std::move(group).value();
-    launched = launch(host_, request, fds, *instance);
-  }
-  if (launched.has_error()) {
-    send_failure(request.handle, 0, launched.error());
-    return release(*instance);
-  }
-  numbers_[instance->handle] = instance->number;
-  auto& kept = *(instances_[instance->number] = std::move(instance));
-  if (watch(kept.control.get(), control_tag(kept.number)).has_error() ||
-      watch(kept.pidfd.get(), death_tag(kept.number)).has_error()) {
-    send_signal(kept, SIGKILL);
-  }
+  auto taken = take_ready(request.nat);
+  if (taken.has_error()) return send_failure(request.handle, 0, taken.error());
+  Instance& instance = *taken.value();
+  auto started = start(host_, request, fds, instance);
+  // Still as good as new for the next one.
+  if (started.has_error()) return send_failure(request.handle, 0, started.error());
+  drop_ready(instance.number);
+  instance.assigned = true;
+  instance.handle = request.handle;
+  numbers_[instance.handle] = instance.number;
 }
 
 void Server::on_control(Instance& instance) {
@@ -195,6 +249,10 @@ void Server::on_control(Instance& instance) {
     return;
   }
   switch (report.kind) {
+    case InitReport::prepared:
+      instance.prepared = true;
+      preparing_ = false;
+      break;
     case InitReport::started:
       report_started(instance);
       break;
@@ -202,6 +260,11 @@ void Server::on_control(Instance& instance) {
       report.step[sizeof report.step - 1] = '\0';
       instance.failed = true;
       instance.failure = errno_error(report.step, report.sys_errno);
+      // The program or its folder is not there: the function's fault, not this machine's.
+      if (instance.assigned && (std::string_view(report.step).starts_with("exec ") ||
+                                std::string_view(report.step).starts_with("enter "))) {
+        instance.failure.code = Code::function_error;
+      }
       break;
     case InitReport::ended:
       instance.ended = true;
@@ -252,9 +315,16 @@ void Server::on_death(Instance& instance) {
   }
   // Before the report: who is told of the end finds its folder its own again.
   take_back(instance);
-  report_end(instance, usage);
+  if (!instance.prepared) {
+    preparing_ = false;
+    refill_wanted_ = false;  // whatever stopped it will stop the next: not before the next launch
+  }
+  if (instance.assigned) {
+    report_end(instance, usage);
+    numbers_.erase(instance.handle);
+  }
+  drop_ready(instance.number);
   release(instance);
-  numbers_.erase(instance.handle);
   instances_.erase(instance.number);  // instance is gone from here on
 }
 
@@ -289,7 +359,7 @@ void Server::release(Instance& instance) {
   instance.cgroup.usage_fds.clear();
   instance.cgroup.dirs.clear();
   instance.cgroup.procs.clear();
-  if (!host_.cgroups.remove(instance.cgroup)) ended_groups_.push_back(std::move(instance.cgroup));
+  ended_groups_.push_back(std::move(instance.cgroup));
 }
 
 void Server::on_signal(const wire::SpawnerSignal& request) {
@@ -337,10 +407,10 @@ void Server::send(const wire::SpawnerMessage& message, const std::vector<int>& f
 }
 
 void Server::end() {
+  // Its end-of-file would wake every wait below at once.
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, engine_.get(), nullptr);
   for (auto& [number, instance] : instances_) send_signal(*instance, SIGKILL);
   for (int i = 0; !instances_.empty() && i < kEndTries; ++i) wait_for_events(kSweepMs);
-  for (auto& group : ready_groups_) ended_groups_.push_back(std::move(group));
-  ready_groups_.clear();
   for (int i = 0; !ended_groups_.empty() && i < kEndTries; ++i) {
     sweep_cgroups();
     if (!ended_groups_.empty()) ::usleep(kSweepMs * 1000);

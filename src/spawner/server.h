@@ -23,6 +23,9 @@ class Server {
   // Until the engine closes its end. Then kills all, waits for them and leaves nothing behind.
   void run();
 
+  // Prepares the first sandbox, and so finds out whether this machine lets it.
+  Status try_out();
+
  private:
   void on_engine();
   void on_launch(const wire::SpawnerLaunch& request, std::vector<os::Fd> fds);
@@ -32,15 +35,18 @@ class Server {
   void on_death(Instance& instance);
   void on_slirp_death();
 
-  Result<os::Cgroup> take_cgroup();
+  Result<Instance*> add_instance(bool nat);
+  Result<Instance*> take_ready(bool nat);
   Result<uid_t> take_user();
   void release(Instance& instance);
+  void drop_ready(std::uint64_t number);
   void report_started(Instance& instance);
   void report_end(const Instance& instance, const os::UsageReading& usage);
   void send_failure(std::uint64_t handle, std::uint64_t request, const Error& error);
   void send(const wire::SpawnerMessage& message, const std::vector<int>& fds = {});
   Status watch(int fd, std::uint64_t tag);
   void wait_for_events(int timeout_ms);
+  bool fill_pool();
   void idle();
   void sweep_cgroups();
   void end();
@@ -56,7 +62,8 @@ class Server {
   std::set<uid_t> users_;
   std::unordered_map<std::uint64_t, std::unique_ptr<Instance>> instances_;
   std::unordered_map<std::uint64_t, std::uint64_t> numbers_;  // by handle
-  std::deque<os::Cgroup> ready_groups_;
+  std::deque<std::uint64_t> ready_;  // numbers of those not assigned yet, oldest first
+  bool preparing_ = false;           // one at a time: they hold the kernel's cgroup lock for long
   std::deque<os::Cgroup> ended_groups_;
 };
 

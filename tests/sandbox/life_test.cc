@@ -2,9 +2,11 @@
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <grp.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <algorithm>
 #include <boost/asio/read.hpp>
@@ -57,6 +59,7 @@ TEST_F(Life, MissingProgramNamesTheStep) {
   ASSERT_TRUE(output.has_error());
   EXPECT_THAT(output.error().describe(), HasSubstr("exec /var/task/x: No such file or directory"));
   EXPECT_EQ(output.error().sys_errno, ENOENT);
+  EXPECT_EQ(output.error().code, Code::function_error);
 }
 
 TEST_F(Life, BadRequestsAreRefusedWithTheReason) {
@@ -281,6 +284,86 @@ TEST_F(Life, FilesAndNetworkNoneAndNames) {
   EXPECT_THAT(output.out, HasSubstr("tmp\n"));
   EXPECT_THAT(output.out, HasSubstr("none 101"));  // ENETUNREACH
   EXPECT_THAT(output.err, HasSubstr("Read-only file system"));
+}
+
+TEST_F(Life, ManyAtOnce) {
+  std::vector<std::unique_ptr<Sandbox>> running;
+  for (int i = 0; i < 40; ++i) {
+    LaunchSpec spec = world->spec({"/bin/sh", "-c", "echo up; read wait"});
+    spec.stdin_pipe = true;
+    spec.network = i % 2 == 0 ? Network::nat : Network::none;
+    auto launched = world->launch(spec);
+    ASSERT_TRUE(launched.has_value()) << launched.error().describe();
+    running.push_back(std::move(launched).value());
+  }
+  EXPECT_EQ(world->sandboxes->running(), 40u);
+  for (auto& sandbox : running) {
+    sandbox->stdin_fd.reset();
+    auto output = world->finish(*sandbox, milliseconds(10'000));
+    EXPECT_EQ(output.value().out, "up\n");
+  }
+}
+
+TEST_F(Life, AbandonedSandboxIsKilled) {
+  auto launched = world->launch(world->spec({"/bin/sleep", "300"}));
+  ASSERT_TRUE(launched.has_value());
+  launched.value().reset();
+  world->loop.restart();
+  while (world->sandboxes->running() > 0 && world->loop.run_one() > 0) {
+  }
+  EXPECT_EQ(world->sandboxes->running(), 0u);
+}
+
+TEST_F(Life, NamesAreAskedOfTheEgress) {
+  if (!world->sandboxes->abilities().network_nat) GTEST_SKIP() << "no egress on this machine";
+  // Nothing of the world is needed: that a route is there and the resolver's port is not refused.
+  Output output = shell(
+      "python3 -c \"import socket; s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)\n"
+      "s.connect(('198.18.0.3',53)); s.send(b'x'*12); print(s.getsockname()[0][:7])\"",
+      [](LaunchSpec& spec) { spec.network = Network::nat; });
+  EXPECT_EQ(output.out, "198.19.\n") << output.err;
+}
+
+TEST(Unprivileged, RunsWithLessAndSaysSo) {
+  MAYFLY_NEEDS_ROOT();
+  TemporaryFolder folder;
+  std::string program = folder.path() + "/mayfly-spawner";  // where nobody may read it
+  fs::copy_file(MAYFLY_BUILD_DIR "/mayfly-spawner", program);
+  fs::permissions(folder.path(), fs::perms(0755));
+  fs::create_directories(folder.path() + "/tmp");
+  fs::permissions(folder.path() + "/tmp", fs::perms(0777));
+  pid_t child = ::fork();
+  if (child == 0) {
+    ::setenv("TMPDIR", (folder.path() + "/tmp").c_str(), 1);
+    if (::setgroups(0, nullptr) != 0 || ::setresgid(65534, 65534, 65534) != 0 ||
+        ::setresuid(65534, 65534, 65534) != 0) {
+      ::_exit(10);
+    }
+    World world(true, program);
+    if (!world.error.empty()) {
+      std::fprintf(stderr, "%s\n", world.error.c_str());
+      ::_exit(world.error.find("Run the server as root") != std::string::npos ? 77 : 11);
+    }
+    std::string missing;
+    for (const auto& line : world.sandboxes->abilities().missing) missing += line + "\n";
+    if (missing.find("Not root") == std::string::npos) ::_exit(12);
+    auto output = world.run(world.spec({"/bin/sh", "-c", "id -u; ls /proc | grep -c '^[0-9]'"}),
+                            milliseconds(10'000));
+    if (output.has_error()) {
+      std::fprintf(stderr, "%s\n", output.error().describe().c_str());
+      ::_exit(13);
+    }
+    if (!output.value().out.starts_with("1000\n")) ::_exit(14);
+    std::fprintf(stderr, "%s", missing.c_str());
+    world.sandboxes.reset();
+    world.spawner.reset();
+    ::_exit(0);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status));
+  if (WEXITSTATUS(status) == 77) GTEST_SKIP() << "no unprivileged user namespaces here";
+  EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 }  // namespace
