@@ -107,6 +107,7 @@ void Call::finish(CallEnd end, Slot slot) {
   record.outcome = end.outcome;
   record.party = end.party;
   record.phase = end.phase;
+  ended = {end.outcome, end.party, end.phase, {}};
   record.error = std::move(end.error);
   std::replace(record.error.begin(), record.error.end(), '\n', ' ');
   pool->outcome_counter(record.outcome).add();

@@ -47,6 +47,7 @@ class Call : public std::enable_shared_from_this<Call> {
   SteadyTime arrived, assigned;
   WallTime deadline;
   bool timed_out = false;
+  CallEnd ended;  // once finished; without the text, which is in the record
   bool want_tail = false;
   std::string tail;
 

@@ -59,6 +59,7 @@ int status_of(const Reply& reply) {
 Answer answer_of(const Call& call) {
   Answer answer;
   answer.request_id = call.record.request_id;
+  answer.function = call.pool->version()->function;
   answer.instance = call.record.instance;
   answer.cold = call.record.cold;
   answer.queue_us = call.record.queue_us;
@@ -88,6 +89,7 @@ struct Dispatcher::State : std::enable_shared_from_this<State> {
   static io::Task<std::shared_ptr<Failure>> get_slot(std::shared_ptr<Call> call,
                                                      const Invocation* invocation);
   static io::Task<Answer> settle(std::shared_ptr<Call> call, InstanceProtocol::Called called);
+  static io::Task<Answer> collect(std::shared_ptr<Call> call, Answer answer);
   static io::Task<Pool::Watcher*> first_start(std::shared_ptr<Core> core,
                                               functions::VersionPtr version,
                                               Pool::Watcher* watcher);
@@ -209,6 +211,12 @@ io::Task<Answer> Dispatcher::State::settle(std::shared_ptr<Call> call,
       auto explaining = call->instance->explain_crash(std::move(failure));
       failure = co_await std::move(explaining);
     }
+    if (call->pool->per_call()) {
+      call->instance->drain_logs();
+      auto wrote = call->instance->last_error_lines();
+      while (wrote.ends_with('\n')) wrote.pop_back();
+      if (!wrote.empty()) failure->message += "; it wrote: " + wrote;
+    }
     co_return failed(*call, std::move(failure), Call::Slot::free);
   }
   Answer answer = answer_of(*call);
@@ -216,8 +224,12 @@ io::Task<Answer> Dispatcher::State::settle(std::shared_ptr<Call> call,
   call->record.http_status = status_of(answer.reply);
   call->record.bytes_out += answer.reply.body.size();
   if (answer.reply.more) {
-    answer.run_us = call->run_us_so_far();
     answer.reply.more = wrap_answer(call, std::move(answer.reply.more));
+    if (answer.reply.kind == PayloadKind::event) {
+      auto collecting = collect(call, std::move(answer));
+      answer = co_await std::move(collecting);
+    }
+    answer.run_us = call->run_us_so_far();
     co_return answer;
   }
   if (call->want_tail) {
@@ -226,6 +238,30 @@ io::Task<Answer> Dispatcher::State::settle(std::shared_ptr<Call> call,
   }
   answer.run_us = call->run_us_so_far();
   call->finish({}, Call::Slot::free);
+  co_return answer;
+}
+
+// An event's result is one value: a large one came in several frames, and is handed on whole.
+io::Task<Answer> Dispatcher::State::collect(std::shared_ptr<Call> call, Answer answer) {
+  for (;;) {
+    auto reading = answer.reply.more->read();
+    Result<std::string> part = co_await std::move(reading);
+    if (part.has_value() && part->empty()) break;
+    if (part.has_value()) {
+      answer.reply.body += *part;
+      continue;
+    }
+    answer.failure = std::make_shared<Failure>();
+    answer.failure->outcome = call->ended.outcome;
+    answer.failure->party = call->ended.party;
+    answer.failure->phase = call->ended.phase;
+    answer.failure->code = part.error().code;
+    answer.failure->message = part.error().message;
+    break;
+  }
+  answer.reply.more.reset();
+  if (answer.failure) answer.failure->log_tail = log_tail_of(*call);
+  else answer.reply.log_tail = log_tail_of(*call);
   co_return answer;
 }
 

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <filesystem>
-
 #include "engine/frame_connection.h"
 #include "wire/http_message.h"
 
@@ -58,18 +56,6 @@ class FrameProtocol final : public InstanceProtocol {
   std::string meta_tail_;
 };
 
-// The file's name when a package is a single file.
-std::string only_file_of(const std::string& folder) {
-  std::error_code ec;
-  std::string only;
-  for (std::filesystem::directory_iterator it(folder, ec), end; !ec && it != end;
-       it.increment(ec)) {
-    if (!only.empty() || !it->is_regular_file(ec)) return {};
-    only = it->path().filename().string();
-  }
-  return ec ? std::string() : only;
-}
-
 class FrameFactory final : public ProtocolFactory {
  public:
   explicit FrameFactory(FrameSettings settings) : settings_(std::move(settings)) {}
@@ -78,8 +64,8 @@ class FrameFactory final : public ProtocolFactory {
     if (version.model == Model::event || version.model == Model::http) return true;
     if (version.model != Model::unknown) return false;
     const auto& runtime = version.settings.runtime;
-    return runtime != "provided" && runtime != "http" && runtime != "exec" &&
-           !runtime.starts_with("provided.");
+    return runtime != "native" && runtime != "provided" && runtime != "http" &&
+           runtime != "exec";
   }
 
   Status prepare(const functions::Version& version, const functions::Runtime& runtime,
@@ -95,7 +81,7 @@ class FrameFactory final : public ProtocolFactory {
     spec.mounts.push_back({settings_.runtimes_dir + "/" + runtime.language, "/var/runtime", false});
     for (const auto& prefix : runtime.prefixes) spec.mounts.push_back({prefix, prefix, false});
     set_env(spec.env, "_HANDLER", version.settings.handler);
-    set_env(spec.env, "MAYFLY_ENTRY", only_file_of(version.code_dir));
+    set_env(spec.env, "MAYFLY_ENTRY", version.entry);
     set_env(spec.env, "MAYFLY_CONCURRENCY",
             std::to_string(version.model == Model::unknown ? version.settings.concurrency
                                                            : version.concurrency));

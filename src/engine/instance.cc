@@ -112,6 +112,16 @@ io::Task<void> Instance::live(std::shared_ptr<Instance> self) {
   InstanceProtocol::Started started = co_await self->protocol_->start();
   self->init_limit_.disarm();
   self->initialised = self->core_->now();
+  // A program that was found to serve one call only has done its duty: it may be gone already.
+  const bool found_single = started.failure == nullptr &&
+                            self->version_->model == functions::Model::unknown &&
+                            started.ready.model == functions::Model::stdio;
+  if (found_single) {
+    self->kill("was started to find its model");
+    self->give_room_back();
+    self->pool_->on_found_single_use(*self, started.ready);
+    co_return;
+  }
   if (started.failure == nullptr && self->state_ != State::initialising)
     started.failure = crash_failure(Phase::init);
   if (started.failure != nullptr) {
@@ -125,7 +135,7 @@ io::Task<void> Instance::live(std::shared_ptr<Instance> self) {
   }
   self->state_ = State::ready;
   self->in_service_ = true;
-  self->last_error_lines_ = {};
+  if (!self->pool_->per_call()) self->last_error_lines_ = {};
   self->pool_->on_ready(*self, started.ready);
 }
 
@@ -168,7 +178,7 @@ void Instance::open_pipes() {
 // A pipe carries no request id: with one call at a time it can only be that one.
 void Instance::pipe_line(LogLine::Stream stream, std::string_view line) {
   static const std::string kNone;
-  if (stream == LogLine::Stream::err && state_ != State::ready) {
+  if (stream == LogLine::Stream::err && (state_ != State::ready || pool_->per_call())) {
     last_error_lines_.append(line).append("\n");
     if (last_error_lines_.size() > kLastLinesMax)
       last_error_lines_.erase(0, last_error_lines_.size() - kLastLinesMax);

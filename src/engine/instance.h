@@ -70,6 +70,8 @@ class Instance : public std::enable_shared_from_this<Instance> {
   Pool::Waiter* bound = nullptr;  // per_call: the call that it is started for
   bool listed = false;            // stands in the pool's list of free instances
   std::uint64_t memory_bytes() const { return memory_bytes_; }
+  // The end of what it wrote to stderr (while it started; always with one process for each call).
+  const std::string& last_error_lines() const { return last_error_lines_; }
   Call* only_call() const { return calls_.size() == 1 ? calls_.front() : nullptr; }
 
  private:

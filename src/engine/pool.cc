@@ -35,6 +35,7 @@ void Pool::set_version(functions::VersionPtr version) {
   core_->forget_address(version_.get());
   version_ = std::move(version);
   // What was learnt stays when the catalogue still does not know.
+  if (retired_) retired_ = false;
   const Model learnt = effective_->model;
   effective_ = version_;
   if (version_->model == Model::unknown && learnt != Model::unknown) {
@@ -324,11 +325,7 @@ void Pool::on_ready(Instance& instance, const Ready& ready) {
     give(waiter, instance.shared_from_this(), true);
     return;
   }
-  if (per_call_) {
-    // A start that showed what the program is: there is no call for it.
-    instance.kill("was ended because it was started to find its model");
-    return review();
-  }
+  if (per_call_) return instance.kill("was ended because no call waited for it");
   const bool nothing_waits = line_.empty();
   serve_line(instance, true);
   if (instance.slots_used() == 0) {
@@ -336,6 +333,17 @@ void Pool::on_ready(Instance& instance, const Ready& ready) {
     instance.free_slot();
   }
   if (!nothing_waits) review();
+}
+
+void Pool::on_found_single_use(Instance& instance, const Ready& ready) {
+  const auto keep = shared_from_this();
+  --starting_;
+  failures_ = 0;
+  last_failure_.reset();
+  settle(&ready);
+  std::erase_if(instances_, [&](const auto& held) { return held.get() == &instance; });
+  tell_watchers(&ready, nullptr);
+  review();
 }
 
 void Pool::on_start_failed(Instance& instance, std::shared_ptr<Failure> failure) {

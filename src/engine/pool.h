@@ -71,6 +71,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
 
   // From instances.
   void on_ready(Instance& instance, const Ready& ready);
+  // The first instance showed that every call needs a process of its own.
+  void on_found_single_use(Instance& instance, const Ready& ready);
   void on_start_failed(Instance& instance, std::shared_ptr<Failure> failure);
   void on_leaves_service(Instance& instance);
   void on_gone(Instance& instance);

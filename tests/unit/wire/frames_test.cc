@@ -182,7 +182,7 @@ TEST(Frames, GoldenFilesDecodeAndEncodeToTheSameBytes) {
       std::filesystem::path(MAYFLY_SOURCE_DIR) / "tests/unit/wire/golden";
   if (!std::filesystem::exists(folder)) GTEST_SKIP() << "no folder " << folder;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    if (entry.path().extension() != ".hex") continue;
+    if (entry.path().extension() != ".bin") continue;
     std::ifstream file(entry.path());
     std::string bytes, line, digits;
     while (std::getline(file, line)) {
