@@ -6,12 +6,14 @@
 
 const logs = require('./lib/logs');
 
-// Loads the user's code. Resolves with the app; rejects with InitError.
+// Loads the user's code and what it takes to serve it. Resolves with the app; rejects with InitError.
 async function initialise(environ) {
   const load = require('./lib/load');
   logs.install();
   require('./lib/awslambda').install();
-  return load.load(load.settingsFrom(environ));
+  const app = await load.load(load.settingsFrom(environ));
+  require('./lib/serve').serverOf(app);
+  return app;
 }
 
 // Serves the app on the frame channel until it is shut down.

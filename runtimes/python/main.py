@@ -4,16 +4,19 @@ Two strictly separate steps, so that a template process can be forked between th
 initialise() loads the user's code and opens nothing; serve() opens the channel and never returns.
 """
 
+import gc
 import os
 import sys
 
 from mayfly_runtime import frames, jsonio, logs  # noqa: F401  (before a user's json.py is in sight)
 from mayfly_runtime.errors import InitError
 from mayfly_runtime.load import Settings, load
+from mayfly_runtime.serve import report_init_error, server_of
+from mayfly_runtime.serve import serve as serve_app
 
 
 def initialise(environ):
-    """Loads the user's code. Returns the App; raises InitError."""
+    """Loads the user's code and what it takes to serve it. Returns the App; raises InitError."""
     settings = Settings.from_environ(environ)
     logs.install()
     here = os.path.dirname(os.path.abspath(__file__))
@@ -21,13 +24,14 @@ def initialise(environ):
         entry for entry in sys.path if entry not in (settings.task_root, here)
     ]
     sys.argv = [sys.argv[0]]
-    return load(settings)
+    app = load(settings)
+    server_of(app)
+    gc.freeze()  # what was loaded stays: the collector need not look at it again
+    return app
 
 
 def serve(app, fd=3):
     """Serves the app on the frame channel until it is shut down. Does not return."""
-    from mayfly_runtime.serve import serve as serve_app
-
     serve_app(app, fd)
 
 
@@ -40,8 +44,6 @@ def main():
     try:
         app = initialise(os.environ)
     except InitError as error:
-        from mayfly_runtime.serve import report_init_error
-
         report_init_error(error, fd)
     else:
         serve(app, fd)

@@ -3,6 +3,9 @@
 
 const { HttpServer, grant } = require('./http_server');
 
+// Node loads its implementation with the first use: not with the first request.
+new Response('').headers.has(new Request('http://localhost/').method);
+
 const NO_BODY = new Set(['GET', 'HEAD']);
 
 class ExecutionContext {

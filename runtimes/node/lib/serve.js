@@ -7,10 +7,11 @@ const logs = require('./logs');
 const { InitError, fault, describe, logText, logTextOf, isError, traceOf } = require('./errors');
 const { Channel, READY, INIT_ERROR } = require('./frames');
 
-function makeServer(app) {
-  if (app.kind === 'event') return new (require('./event').EventServer)(app);
-  if (app.kind === 'listener') return new (require('./listener').ListenerServer)(app);
-  return new (require('./fetch').FetchServer)(app);
+// The server class for an app. Loads it: part of initialisation.
+function serverOf(app) {
+  if (app.kind === 'event') return require('./event').EventServer;
+  if (app.kind === 'listener') return require('./listener').ListenerServer;
+  return require('./fetch').FetchServer;
 }
 
 function readyOf(app) {
@@ -24,7 +25,7 @@ function readyOf(app) {
 }
 
 function serve(app, fd) {
-  const server = makeServer(app);
+  const server = new (serverOf(app))(app);
   const channel = new Channel(fd, server);
   logs.openChannel(channel);
   server.start(channel);
@@ -124,4 +125,4 @@ function reportInitError(thrown, fd) {
   process.exit(1);
 }
 
-module.exports = { serve, reportInitError, guardInitialisation };
+module.exports = { serve, serverOf, reportInitError, guardInitialisation };

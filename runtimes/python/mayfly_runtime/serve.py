@@ -1,6 +1,5 @@
 """Opens the channel and picks the server for the app."""
 
-import gc
 import os
 import sys
 
@@ -9,17 +8,27 @@ from .errors import InitError
 from .jsonio import dumps
 
 
+def server_of(app):
+    """The server class for an app. Imports it: part of initialisation."""
+    if app.is_async:
+        from .aio import AsyncServer as Server
+
+        if app.kind == "asgi":
+            from . import asgi  # noqa: F401
+    elif app.kind == "wsgi" or app.settings.concurrency > 1:
+        from .threads import ThreadServer as Server
+
+        if app.kind == "wsgi":
+            from . import wsgi  # noqa: F401
+    else:
+        from .sync import SyncServer as Server
+    return Server
+
+
 def serve(app, fd):
     channel = frames.Channel(fd)
     logs.open_channel(channel)
-    gc.freeze()  # what was loaded stays: the collector need not look at it again
-    if app.is_async:
-        from .aio import AsyncServer as Server
-    elif app.kind == "wsgi" or app.settings.concurrency > 1:
-        from .threads import ThreadServer as Server
-    else:
-        from .sync import SyncServer as Server
-    code = 0
+    Server, code = server_of(app), 0
     try:
         Server(app, channel).run()
     except InitError as error:
