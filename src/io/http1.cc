@@ -600,6 +600,7 @@ ParseStatus ChunkDecoder::end_of_trailer_line(HttpError& error) {
       return refuse(
           error, 400,
           "The header " + std::string(name) + " is not allowed in trailers (RFC 9110 6.5.1).");
+  trailers_.add(name, value);
   line_.clear();
   return ParseStatus::need_more;
 }

@@ -319,6 +319,7 @@ Connection::Take Connection::take_chunked(std::string& data, Error& error) {
     return Take::error;
   }
   body_done_ = status == ParseStatus::complete;
+  if (body_done_ && trailers_) *trailers_ = std::move(decoder_.trailers());
   if (data.size() > before) return Take::data;
   return body_done_ ? Take::end : Take::wait;
 }
@@ -412,6 +413,8 @@ Task<void> Connection::run(std::shared_ptr<Connection> self) {
     request.head.remote_ip = me.remote_ip_;
     request.head.remote_port = me.remote_port_;
     if (!me.body_done_) {
+      if (me.framing_ == Framing::chunked && request.head.headers.contains("Trailer"))
+        request.trailers = me.trailers_ = std::make_shared<wire::Headers>();
       const bool received = co_await me.receive_body(request);
       if (!received) break;
     }
@@ -436,6 +439,7 @@ Task<void> Connection::run(std::shared_ptr<Connection> self) {
     }
     response.more.reset();
     if (!me.body_done_ || me.reader_ != nullptr) co_await me.finish_body();
+    me.trailers_.reset();
     if (!me.keep_alive_ || !me.body_done_ || me.broken_ || me.closed_) break;
     if (me.out_.size() > kBatchBytes) me.flush();
     if (me.write_waiting_) co_await me.drained();

@@ -125,6 +125,18 @@ class RawClient {
     return found;
   }
 
+  // Less when the connection ends before.
+  std::string receive_exactly(std::size_t size) {
+    while (left_.size() < size) {
+      const std::string piece = receive();
+      if (piece.empty()) break;
+      left_ += piece;
+    }
+    std::string found = left_.substr(0, size);
+    left_.erase(0, found.size());
+    return found;
+  }
+
   bool reset = false;
 
  private:
