@@ -11,6 +11,7 @@
 #include "engine/core.h"
 #include "engine/instance.h"
 #include "engine/pool.h"
+#include "wire/http_message.h"
 
 namespace mayfly::engine {
 namespace {
@@ -216,6 +217,11 @@ io::Task<Answer> Dispatcher::State::settle(std::shared_ptr<Call> call,
       auto wrote = call->instance->last_error_lines();
       while (wrote.ends_with('\n')) wrote.pop_back();
       if (!wrote.empty()) failure->message += "; it wrote: " + wrote;
+      if (failure->outcome == Outcome::function_error && failure->error_json.empty()) {
+        failure->error_json = "{\"errorType\":\"Runtime.ExitError\",\"errorMessage\":";
+        wire::append_json_string(failure->error_json, failure->message);
+        failure->error_json += '}';
+      }
     }
     co_return failed(*call, std::move(failure), Call::Slot::free);
   }

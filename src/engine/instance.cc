@@ -461,7 +461,8 @@ io::Task<std::shared_ptr<Failure>> Instance::explain_crash(std::shared_ptr<Failu
   } else if (!kill_reason_.empty() && failure->message.empty()) {
     failure->message = fmt::format("the instance {} {}", kill_reason_, during);
   } else if (!failure->message.empty()) {
-    failure->message += " " + during;
+    // Only the breach of a protocol is a phrase; what failed to initialise has said why.
+    if (failure->outcome == Outcome::crash) failure->message += " " + during;
   } else if (exit_ && !hung_up) {
     failure->message = fmt::format("the instance ended {}: {}", during, exit_->reason);
   } else {
