@@ -25,6 +25,8 @@ struct HttpRequest {
   wire::RequestHead head;
   std::string body;    // the whole body when more is null, else its first part
   BodyReaderPtr more;  // the rest, when the body did not arrive with the head
+  // Filled when a chunked body has been read to its end; null unless the head has Trailer.
+  std::shared_ptr<const wire::Headers> trailers;
 };
 
 struct HttpResponse {

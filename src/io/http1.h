@@ -86,13 +86,15 @@ class ResponseParser {
   HeadScanner scanner_;
 };
 
-// Decodes one chunked body (RFC 9112 7.1). Extensions and trailers are checked and dropped.
+// Decodes one chunked body (RFC 9112 7.1). Extensions are checked and dropped.
 class ChunkDecoder {
  public:
   // Appends decoded bytes to out until it holds out_max bytes or bytes are used up. used: how many
   // of bytes were taken. complete: the body and its trailers have ended.
   ParseStatus decode(std::string_view bytes, std::size_t& used, std::string& out,
                      std::size_t out_max, HttpError& error);
+  // Those behind the body; all of them once it is complete.
+  wire::Headers& trailers() { return trailers_; }
 
  private:
   enum class State { size, extension, size_lf, data, data_cr, data_lf, trailer, done };
@@ -105,6 +107,7 @@ class ChunkDecoder {
   bool blank_ = false;        // white space behind the size: an extension must follow
   std::size_t overhead_ = 0;  // bytes of extensions and trailers
   std::string line_;          // trailer line
+  wire::Headers trailers_;
 };
 
 std::string_view reason_phrase(int status);

@@ -319,6 +319,7 @@ Connection::Take Connection::take_chunked(std::string& data, Error& error) {
     return Take::error;
   }
   body_done_ = status == ParseStatus::complete;
+  if (body_done_ && trailers_) *trailers_ = std::move(decoder_.trailers());
   if (data.size() > before) return Take::data;
   return body_done_ ? Take::end : Take::wait;
 }
@@ -329,13 +330,16 @@ RequestBody::RequestBody(std::shared_ptr<Connection> connection)
 }
 
 RequestBody::~RequestBody() {
-  if (connection_ && connection_->reader_ == this) connection_->reader_ = nullptr;
+  if (!connection_ || connection_->reader_ != this) return;
+  connection_->reader_ = nullptr;
+  connection_->read_deadline_ = 0;  // nobody waits for the client any more
 }
 
 void RequestBody::detach() {
   const auto keep = std::move(connection_);
   connection_.reset();
   keep->reader_ = nullptr;
+  keep->read_deadline_ = 0;
   waiter_.notify();
 }
 
@@ -409,6 +413,8 @@ Task<void> Connection::run(std::shared_ptr<Connection> self) {
     request.head.remote_ip = me.remote_ip_;
     request.head.remote_port = me.remote_port_;
     if (!me.body_done_) {
+      if (me.framing_ == Framing::chunked && request.head.headers.contains("Trailer"))
+        request.trailers = me.trailers_ = std::make_shared<wire::Headers>();
       const bool received = co_await me.receive_body(request);
       if (!received) break;
     }
@@ -433,6 +439,7 @@ Task<void> Connection::run(std::shared_ptr<Connection> self) {
     }
     response.more.reset();
     if (!me.body_done_ || me.reader_ != nullptr) co_await me.finish_body();
+    me.trailers_.reset();
     if (!me.keep_alive_ || !me.body_done_ || me.broken_ || me.closed_) break;
     if (me.out_.size() > kBatchBytes) me.flush();
     if (me.write_waiting_) co_await me.drained();

@@ -142,6 +142,7 @@ class Connection : public std::enable_shared_from_this<Connection>, public Conne
   std::uint64_t body_left_ = 0;   // Framing::length
   std::uint64_t body_total_ = 0;  // decoded so far
   RequestBody* reader_ = nullptr;
+  std::shared_ptr<wire::Headers> trailers_;  // wanted by the handler; null: nobody asks
   int version_ = 11;
   bool head_request_ = false;
   bool keep_alive_ = true;

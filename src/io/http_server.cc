@@ -1,5 +1,6 @@
 #include "io/http_server.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -26,8 +27,10 @@ constexpr milliseconds kAcceptPause{100};     // after running out of descriptor
 constexpr milliseconds kStopPatience{1'000};  // for handlers that ignore cancellation
 
 milliseconds tick_length_for(const HttpServerOptions& options) {
-  const auto shortest =
-      std::min({options.head_timeout, options.idle_timeout, options.stall_timeout});
+  auto shortest = milliseconds::max();
+  for (const auto time : {options.head_timeout, options.idle_timeout, options.stall_timeout})
+    if (time.count() > 0) shortest = std::min(shortest, time);
+  if (shortest == milliseconds::max()) return milliseconds(0);  // nothing to watch
   return std::clamp(shortest / 8, milliseconds(5), milliseconds(500));
 }
 
@@ -40,6 +43,7 @@ ServerCore::ServerCore(boost::asio::io_context& l, HttpServerOptions o, HttpHand
       tick_length(tick_length_for(options)) {}
 
 std::int64_t ServerCore::deadline(milliseconds from_now) const {
+  if (from_now.count() <= 0 || tick_length.count() == 0) return 0;
   return tick + from_now / tick_length + 2;
 }
 
@@ -145,7 +149,7 @@ void HttpServer::State::accept_batch() {
 }
 
 void HttpServer::State::tick_soon() {
-  if (ticking || core->open == 0) return;
+  if (ticking || core->open == 0 || core->tick_length.count() == 0) return;
   ticking = true;
   ticker.expires_after(core->tick_length);
   ticker.async_wait([self = shared_from_this()](boost::system::error_code problem) {
@@ -193,12 +197,31 @@ Result<std::string> HttpServer::listen(const std::string& address) {
   if (!fd) return fd.error();
   Result<SocketAddress> bound = local_address(fd->get());
   if (!bound) return bound.error();
-  boost::system::error_code problem;
-  state_->listener.assign(fd->get(), problem);
-  if (problem) return errno_error("use the listening socket", problem.value());
-  (void)fd->release();  // the listener owns it now
-  state_->accept_soon();
+  MAYFLY_TRY(listen_fd(std::move(*fd)));
   return format_address(*bound);
+}
+
+Status HttpServer::listen_fd(os::Fd listener) {
+  // accept4() must never block the loop, whoever made the socket.
+  const int flags = ::fcntl(listener.get(), F_GETFL);
+  if (flags < 0 || ::fcntl(listener.get(), F_SETFL, flags | O_NONBLOCK) != 0)
+    return errno_error("use the listening socket", errno);
+  boost::system::error_code problem;
+  state_->listener.assign(listener.get(), problem);
+  if (problem) return errno_error("use the listening socket", problem.value());
+  (void)listener.release();  // owned by state_ now
+  state_->accept_soon();
+  return ok();
+}
+
+void HttpServer::close() {
+  state_->core->stopping = true;
+  boost::system::error_code ignored;
+  state_->listener.close(ignored);
+  state_->pause.cancel();
+  state_->ticker.cancel();
+  for (auto& connection : state_->snapshot([](const Connection&) { return true; }))
+    connection->abort();
 }
 
 Task<void> HttpServer::stop(milliseconds grace) {

@@ -2,6 +2,7 @@
 
 #include "dialects/adapters/http_dialect.h"
 #include "dialects/lambda/http_event.h"
+#include "dialects/lambda/runtime_api_protocol.h"
 #include "engine/frame_protocol.h"
 
 namespace mayfly::server {
@@ -16,6 +17,11 @@ class BuiltAdapters final : public Adapters {
     frames.account = engine.account;
     frames.event_bytes_max = body_bytes_max;
     protocols_.push_back(engine::make_frame_factory(std::move(frames)));
+
+    dialects::lambda::RuntimeApiSettings runtime_api;
+    runtime_api.region = engine.region;
+    runtime_api.account = engine.account;
+    protocols_.push_back(dialects::lambda::make_runtime_api_factory(std::move(runtime_api)));
 
     dialects::lambda::EventSettings events;
     events.account = engine.account;

@@ -27,4 +27,8 @@ std::string write_v2_event(const wire::RequestHead& head, std::string_view body,
 // the reply, as a phrase that begins with "its reply". Pure; fuzzed.
 Result<io::HttpResponse> read_v2_reply(std::string_view json);
 
+// Reads what precedes a streamed HTTP answer: {"statusCode","headers","cookies"}, all optional.
+// Errors as above. Pure; fuzzed.
+Result<wire::ResponseHead> read_v2_prelude(std::string_view json);
+
 }  // namespace mayfly::dialects::lambda

@@ -134,4 +134,21 @@ Result<io::HttpResponse> read_v2_reply(std::string_view text) {
   return response;
 }
 
+Result<wire::ResponseHead> read_v2_prelude(std::string_view text) {
+  boost::system::error_code ec;
+  const auto value = json::parse({text.data(), text.size()}, ec);
+  if (ec || !value.is_object()) return wrong("has a prelude that is no JSON object");
+  const auto& prelude = value.get_object();
+  wire::ResponseHead head;
+  if (const auto* code = prelude.if_contains("statusCode"); code != nullptr && !code->is_null()) {
+    const auto status = status_of(*code);
+    if (!status) return wrong("has a statusCode that is no number from 200 to 599");
+    head.status = *status;
+  }
+  MAYFLY_TRY(add_headers(head.headers, prelude));
+  if (!head.headers.contains("content-type"))
+    head.headers.add("Content-Type", "application/octet-stream");
+  return head;
+}
+
 }  // namespace mayfly::dialects::lambda

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -87,6 +88,14 @@ class RawClient {
       bytes.remove_prefix(static_cast<std::size_t>(done));
     }
   }
+  bool writable(std::chrono::milliseconds patience) {
+    pollfd socket{fd_.get(), POLLOUT, 0};
+    return ::poll(&socket, 1, static_cast<int>(patience.count())) > 0;
+  }
+  std::size_t send_some(std::string_view bytes) {
+    const auto done = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    return done > 0 ? static_cast<std::size_t>(done) : 0;
+  }
   void end() { ::shutdown(fd_.get(), SHUT_WR); }
   void close() { fd_.reset(); }
 
@@ -113,6 +122,18 @@ class RawClient {
     const auto size = left_.find(mark) + mark.size();
     std::string found = left_.substr(0, size);
     left_.erase(0, size);
+    return found;
+  }
+
+  // Less when the connection ends before.
+  std::string receive_exactly(std::size_t size) {
+    while (left_.size() < size) {
+      const std::string piece = receive();
+      if (piece.empty()) break;
+      left_ += piece;
+    }
+    std::string found = left_.substr(0, size);
+    left_.erase(0, found.size());
     return found;
   }
 
