@@ -176,7 +176,7 @@ Status Server::start_ports() {
   if (key.has_error()) return key.error();
   api_ = std::make_unique<dialects::native::Api>(dialects::native::ApiParts{
       loop_, *catalogue_, *packages_, *dispatcher_, *deployer_, *telemetry_, *metrics_, *pool_,
-      *sandboxes_, adapters_->http_dialect(), *key, data_->sub("api.key")});
+      *sandboxes_, *key, data_->sub("api.key")});
 
   io::HttpServerOptions options = settings_.http;
   options.name = "gateway";

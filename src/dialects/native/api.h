@@ -10,7 +10,6 @@
 #include "engine/dispatcher.h"
 #include "functions/catalogue.h"
 #include "functions/packages.h"
-#include "gateway/gateway.h"
 #include "io/blocking.h"
 #include "io/http.h"
 #include "telemetry/telemetry.h"
@@ -40,9 +39,8 @@ struct ApiParts {
   telemetry::Metrics& metrics;
   io::BlockingPool& pool;
   const sandbox::Sandboxes& sandboxes;
-  const gateway::HttpDialect& http_dialect;  // how functions of HTTP models are called
-  std::string key;                           // what clients send as Authorization: Bearer KEY
-  std::string key_file;                      // where people find it; for the text of a 401
+  std::string key;       // what clients send as Authorization: Bearer KEY
+  std::string key_file;  // where people find it; for the text of a 401
 };
 
 class Api {

@@ -56,10 +56,6 @@ struct Api::State : std::enable_shared_from_this<Api::State> {
 
   // invoke.cc
   Reply invoke(Call call);
-  io::Task<io::HttpResponse> invoke_event(Call call, functions::VersionPtr version,
-                                          std::string payload, bool want_log);
-  io::Task<io::HttpResponse> invoke_http(Call call, functions::VersionPtr version,
-                                         std::string payload, bool want_log);
 
   // insight.cc
   Reply metrics(Call call);
