@@ -72,7 +72,12 @@ class Dispatcher {
   // For model unknown on executables: tells runtime_api, http_port and stdio apart by what the
   // program does (polls the Runtime API, listens on $PORT, reads stdin or exits).
   io::Task<Probe> probe(functions::VersionPtr version);
+  // Also starts what instances_min asks for.
   void adopt(functions::VersionPtr version);
+
+  // Makes the pool of a committed version known, so that its instances_min are kept from now on:
+  // for each version at the start of the server.
+  void keep(functions::VersionPtr version);
 
   // The version is not to be called any more: instances end when they are idle.
   void retire(const std::string& function, const std::string& revision);

@@ -6,6 +6,8 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "engine/invocation.h"
 #include "functions/runtimes.h"
@@ -27,33 +29,70 @@ struct Ready {
 using LogSink = std::function<void(const std::string& request_id, telemetry::LogLine::Stream,
                                    std::string_view text)>;
 
+// What a protocol tells the engine without being asked. Both may be called until the protocol is
+// destroyed; never from inside start(), call() or abort().
+struct InstanceEvents {
+  // The program can no longer be spoken with. why is empty when it hung up, else the breach of the
+  // protocol as a phrase ("sent a frame of an unknown type"). The engine ends the instance.
+  std::function<void(const std::string& why)> closed;
+  // The program has let go of a call that abort() left pending.
+  std::function<void()> released;
+};
+
 // One started instance. Belongs to the loop. Several call()s may run at once, up to the version's
-// concurrency; the engine sees to that.
+// concurrency; the engine sees to that. The engine owns the sandbox, kills it, and waits for it:
+// a protocol neither kills nor waits.
 class InstanceProtocol {
  public:
   virtual ~InstanceProtocol() = default;
 
+  // Once, before start().
+  virtual void listen(InstanceEvents events) { events_ = std::move(events); }
+
   // Waits until the program is ready. A Failure: initialisation failed (party function, with
-  // error_json, when the user's code did it).
+  // error_json, when the user's code did it). The engine sees to the time limit.
   struct Started {
     Ready ready;
     std::shared_ptr<Failure> failure;
   };
   virtual io::Task<Started> start() = 0;
 
-  // One invocation. deadline is when the engine will kill the instance. Resumes with the head of the
-  // reply. An instance that dies meanwhile yields a Failure with outcome crash.
+  // One invocation. deadline is when the engine will kill the instance; it goes to the program.
+  // Resumes with the head of the reply. An instance that dies meanwhile yields a Failure with
+  // outcome crash and an empty message: the engine knows the reason. The invocation outlives the
+  // call; its `more` is taken. delivered false: nothing of it can have reached the program, so
+  // another instance may get it.
   struct Called {
     std::shared_ptr<Failure> failure;
     Reply reply;
+    bool delivered = true;
   };
   virtual io::Task<Called> call(Invocation& invocation, WallTime deadline) = 0;
+
+  // Nobody wants the answer any more: a call() or a read of its body that waits resumes with
+  // outcome cancelled, and the program is told when the protocol has a way.
+  enum class Abort {
+    released,  // the program does not work on it any more (or was not reached yet)
+    pending,   // it has been told: events.released follows when it lets go
+    unknown,   // the protocol cannot tell: an overdue instance takes no new calls
+  };
+  virtual Abort abort(const std::string& request_id) = 0;
+
+  // The sandbox is gone: whatever still waits resumes now with outcome crash. Once.
+  virtual void ended(const sandbox::Exit& exit) = 0;
+
+  // False when the program cannot be spoken with any more: an answer that broke off did so because
+  // the program is gone.
+  virtual bool healthy() const = 0;
 
   // True when the instance takes one call only and ends (stdio).
   virtual bool single_use() const { return false; }
 
   // The engine is about to end the sandbox: be polite. Must not block.
   virtual void shutdown() {}
+
+ protected:
+  InstanceEvents events_;
 };
 
 // Knows how programs of one model are started and spoken with. Stateless; shared.
@@ -61,14 +100,33 @@ class ProtocolFactory {
  public:
   virtual ~ProtocolFactory() = default;
   virtual bool serves(const functions::Version& version) const = 0;
+  // False when it needs nothing of the table of runtimes: prepare() then gets an empty Runtime.
+  virtual bool wants_runtime(const functions::Version&) const { return true; }
+  // True when every call gets a process of its own, started for it: prepare_call() is asked too,
+  // and nothing is started ahead of need.
+  virtual bool per_call(const functions::Version&) const { return false; }
   // Adds what this model needs to the launch: argv, environment, ports, fds, mounts. The engine has
   // filled in id, limits, network, the package at /var/task and the user's environment.
   virtual Status prepare(const functions::Version& version, const functions::Runtime& runtime,
                          sandbox::LaunchSpec& spec) const = 0;
+  // What depends on the invocation (per_call only).
+  virtual Status prepare_call(const functions::Version&, const Invocation&,
+                              sandbox::LaunchSpec&) const {
+    return ok();
+  }
+  // May take the descriptors of the sandbox; it and the version outlive the protocol.
   virtual std::unique_ptr<InstanceProtocol> attach(const functions::Version& version,
                                                    sandbox::Sandbox& sandbox,
                                                    boost::asio::any_io_executor executor,
                                                    LogSink log) const = 0;
 };
+
+// Sets NAME=value in an environment, in place of an earlier value.
+void set_env(std::vector<std::string>& env, std::string_view name, std::string_view value);
+
+// The failure of a program that ended while it was needed; the engine fills in the message.
+std::shared_ptr<Failure> crash_failure(telemetry::Phase phase, std::string message = {});
+// The failure that the user's code reported as {"errorType","errorMessage","stackTrace"}; any bytes.
+std::shared_ptr<Failure> function_failure(telemetry::Phase phase, std::string error_json);
 
 }  // namespace mayfly::engine

@@ -48,12 +48,14 @@ struct Reply {
   PayloadKind kind = PayloadKind::event;
   std::string head;         // http: as the instance sent it; decode with wire::decode_response_head
   std::string body;
-  io::BodyReaderPtr more;   // null when body is complete; an error from read(): cut off
+  // null when body is complete, as it always is with kind event; an error from read(): cut off
+  io::BodyReaderPtr more;
   std::string log_tail;
 };
 
 struct Answer {
   std::string request_id;
+  std::string function;     // name, for what is said about its answer
   std::string instance;
   bool cold = false;
   // Phases so far; run_us is final only when the reply was complete.

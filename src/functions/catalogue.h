@@ -3,6 +3,7 @@
 // memory for look-ups without a lock. Belongs to the engine's loop; writes go through the pool.
 
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,10 @@ struct Defaults {
   std::uint32_t concurrency_max = 1'000;
   std::size_t functions_max = 20'000;
   std::size_t env_bytes_max = 32 * 1024;
+  // Setting functions.install_outside: when the sandbox cannot reach the package index, npm and pip
+  // run outside of it, without running any code of the packages.
+  bool install_outside = true;
+  std::uint32_t install_timeout_ms = 300'000;  // setting functions.install_timeout_ms
 };
 
 class Catalogue {
@@ -49,7 +54,7 @@ class Catalogue {
   // qualifier: "" or "$LATEST", or a published number. Null when unknown.
   VersionPtr find(std::string_view function, std::string_view qualifier) const;
   VersionPtr find_qualified(std::string_view name_or_name_colon_qualifier) const;
-  std::vector<VersionPtr> list() const;                         // $LATEST of each, by name
+  std::vector<VersionPtr> list() const;                               // $LATEST of each, by name
   std::vector<VersionPtr> versions(std::string_view function) const;  // $LATEST, then 1, 2 ...
   const RuntimeTable& runtimes() const;
   const Defaults& defaults() const;

@@ -2,6 +2,7 @@
 // The public port: finds the route of a request, applies CORS, hands it to the dialect that turns
 // HTTP into an invocation and back, or serves a file. Belongs to one loop.
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -14,9 +15,9 @@ namespace mayfly::gateway {
 // What the route says about a request; given to the dialect.
 struct RouteMatch {
   functions::VersionPtr version;
-  std::string route_key;   // "GET /pets/{id}", "$default" for /function/NAME
-  std::string base;        // taken off the path for http models: "/function/NAME", "" for routes
-  std::string path;        // what the function sees, percent-encoded
+  std::string route_key;  // "GET /pets/{id}", "$default" for /function/NAME
+  std::string base;       // taken off the path for http models: "/function/NAME", "" for routes
+  std::string path;       // what the function sees, percent-encoded
   std::vector<std::pair<std::string, std::string>> parameters;  // decoded path parameters
 };
 
@@ -41,14 +42,31 @@ struct GatewayParts {
   const HttpDialect& http_dialect;   // http, http_port, stdio models
 };
 
+// The same, as calls: what the gateway needs of catalogue and dispatcher. Built from GatewayParts,
+// or by tests. Everything behind it outlives the gateway.
+struct GatewaySeams {
+  std::function<functions::VersionPtr(std::string_view name_and_qualifier)> find_version;
+  std::function<std::vector<functions::App>()> apps;
+  std::function<std::uint64_t()> generation;  // changes whenever apps() does
+  std::function<io::Task<Result<functions::Model>>(functions::VersionPtr)> model_of;
+  std::function<io::Task<engine::Answer>(engine::Invocation)> invoke;
+  telemetry::Metrics& metrics;
+  const HttpDialect& event_dialect;
+  const HttpDialect& http_dialect;
+};
+GatewaySeams seams_of(GatewayParts parts);
+
+// Answers of functions carry Server-Timing with the phases of the invocation in milliseconds.
 // Header on every answer: X-Mayfly-Request-Id. Failures add X-Mayfly-Error: code, party and phase
 // ("function_error; party=function; phase=run") and a JSON body {"error":{code,message,party,phase,
 // request_id}} with the status: 404 unknown function or route, 405 with Allow, 413, 429 with
 // Retry-After, 502 crash or bad answer, 503 stopping, 504 timeout.
 class Gateway {
  public:
-  explicit Gateway(GatewayParts parts);
+  explicit Gateway(GatewaySeams seams);
+  explicit Gateway(GatewayParts parts) : Gateway(seams_of(parts)) {}
   ~Gateway();
+  // Cancelling it (terminal; the HTTP server does when the client goes) cancels the invocation.
   io::Task<io::HttpResponse> handle(io::HttpRequest request);
 
  private:

@@ -3,7 +3,6 @@
 // sandbox (connector makes the socket there) and by webhooks. Belongs to one loop.
 
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/generic/stream_protocol.hpp>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -12,8 +11,6 @@
 #include "io/http.h"
 
 namespace mayfly::io {
-
-using StreamSocket = boost::asio::generic::stream_protocol::socket;
 
 // Makes a connected socket. The client calls it when no idle connection is at hand.
 using Connector = std::function<Task<Result<StreamSocket>>()>;

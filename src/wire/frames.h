@@ -7,7 +7,7 @@
 //   header, 12 bytes:  u32 size of payload | u32 stream | u8 type | u8 flags | u16 zero
 //
 //   engine -> instance
-//     invoke   u32 n | meta JSON (n bytes) | u32 m | head JSON (m bytes, http only) | body
+//     invoke   u32 n | meta JSON (n bytes) | u32 m | head JSON (m bytes; m = 0 for an event) | body
 //              flags: kHttp when the invocation is an HTTP request, kEnd when body is complete
 //     data     more of the request body; kEnd on the last
 //     cancel   the caller is gone or the deadline passed: stop working on the stream
@@ -63,7 +63,7 @@ struct Frame {
 
 void append_frame(std::string& out, std::uint32_t stream, FrameType type, std::uint8_t flags,
                   std::string_view payload);
-// Like append_frame of a payload u32 n | first | [u32 m | second |] rest, without building it.
+// Like append_frame of a payload u32 n | first | u32 m | second | rest, without building it.
 void append_invoke(std::string& out, std::uint32_t stream, std::uint8_t flags,
                    std::string_view meta, std::string_view head, std::string_view body);
 void append_window(std::string& out, std::uint32_t stream, std::uint32_t bytes);
@@ -72,6 +72,8 @@ void append_window(std::string& out, std::uint32_t stream, std::uint32_t bytes);
 bool split_reply(std::string_view payload, std::string_view& head, std::string_view& body);
 bool split_invoke(std::string_view payload, std::string_view& meta, std::string_view& head,
                   std::string_view& body);
+// The payload of a window frame; false unless it is exactly one u32.
+bool read_u32(std::string_view payload, std::uint32_t& value);
 
 enum class DecodeStatus { frame, need_more, error };
 

@@ -62,14 +62,24 @@ class Headers {
   std::vector<Slot> fields_;
 };
 
+// Same fields in the same order with the same spelling.
+bool operator==(const Headers& a, const Headers& b);
+
 bool equal_ignoring_case(std::string_view a, std::string_view b);
 
+// token of RFC 9110 5.6.2: what names of fields and methods are made of.
+bool is_token(std::string_view text);
+// False when text holds CR, LF or NUL.
+bool is_field_value(std::string_view text);
+
 struct RequestHead {
-  std::string method;       // upper case as received: GET, POST, any token
-  std::string target;       // origin form as received: /a%20b?x=1 ; never empty, begins with /
-  int version = 11;         // 10 or 11 (20 for HTTP/2)
+  std::string method;  // upper case as received: GET, POST, any token
+  // Origin form, /a%20b?x=1 ; begins with /, but is "*" for OPTIONS *. As received, except that
+  // bytes over 0x7f are percent-encoded and a fragment is dropped.
+  std::string target;
+  int version = 11;  // 10 or 11 (20 for HTTP/2)
   Headers headers;
-  std::string remote_ip;    // of the peer, without the port
+  std::string remote_ip;  // of the peer, without the port
   std::uint16_t remote_port = 0;
   std::string scheme = "http";
 
@@ -89,6 +99,14 @@ struct ResponseHead {
 // The path is still percent-encoded.
 std::string encode_request_head(const RequestHead& head, std::string_view path,
                                 std::string_view base);
+
+// The same back: head.target is path and query. For the adapters, which hand the request on in
+// another form. corrupt when it is not what encode_request_head() makes.
+struct DecodedRequest {
+  RequestHead head;
+  std::string base;
+};
+Result<DecodedRequest> decode_request_head(std::string_view json);
 
 // {"status":200,"headers":[["content-type","text/plain"],...]}. Refuses a status outside 100..599,
 // names that are no tokens, and values with CR, LF or NUL: the instance is not trusted.

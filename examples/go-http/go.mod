@@ -1,0 +1,3 @@
+module example/go-http
+
+go 1.19

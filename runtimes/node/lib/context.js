@@ -1,0 +1,118 @@
+'use strict';
+// The context object of event handlers.
+
+const env = process.env;
+const FUNCTION_NAME = env.AWS_LAMBDA_FUNCTION_NAME || '';
+const FUNCTION_VERSION = env.AWS_LAMBDA_FUNCTION_VERSION || '$LATEST';
+const MEMORY_LIMIT = env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE || '';
+const LOG_GROUP = env.AWS_LAMBDA_LOG_GROUP_NAME || '';
+const LOG_STREAM = env.AWS_LAMBDA_LOG_STREAM_NAME || '';
+
+function clientContextOf(text) {
+  if (!text || typeof text !== 'string') return text || undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+// AWS's members as own properties.
+class Context {
+  constructor(metaText) {
+    const meta = JSON.parse(metaText);
+    this.callbackWaitsForEmptyEventLoop = true;
+    this.functionVersion = FUNCTION_VERSION;
+    this.functionName = FUNCTION_NAME;
+    this.memoryLimitInMB = MEMORY_LIMIT;
+    this.logGroupName = LOG_GROUP;
+    this.logStreamName = LOG_STREAM;
+    const client = clientContextOf(meta.client_context);
+    if (client !== undefined) this.clientContext = client;
+    this.identity = undefined;
+    this.invokedFunctionArn = meta.arn || '';
+    this.awsRequestId = meta.id || '';
+    const deadline = meta.deadline_ms || 0;
+    this.getRemainingTimeInMillis = () => Math.max(0, deadline - Date.now());
+  }
+}
+
+const NAMES = [
+  'functionVersion',
+  'functionName',
+  'memoryLimitInMB',
+  'logGroupName',
+  'logStreamName',
+  'clientContext',
+  'identity',
+  'invokedFunctionArn',
+  'awsRequestId',
+  'getRemainingTimeInMillis',
+];
+
+// For handlers that do not declare the parameter and hardly ever ask for it: the meta JSON is
+// parsed with the first question.
+class LazyContext {
+  #metaText;
+  #full = null;
+
+  constructor(metaText) {
+    this.callbackWaitsForEmptyEventLoop = true;
+    this.#metaText = metaText;
+  }
+
+  full() {
+    if (this.#full === null) this.#full = new Context(this.#metaText);
+    return this.#full;
+  }
+
+  toJSON() {
+    return this.full();
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')]() {
+    return this.full();
+  }
+}
+
+for (const name of NAMES) {
+  Object.defineProperty(LazyContext.prototype, name, {
+    enumerable: true,
+    configurable: true,
+    get() {
+      return this.full()[name];
+    },
+    set(value) {
+      Object.defineProperty(this, name, {
+        value,
+        enumerable: true,
+        writable: true,
+        configurable: true,
+      });
+    },
+  });
+}
+
+function makeContext(metaText, declared) {
+  return declared ? new Context(metaText) : new LazyContext(metaText);
+}
+
+function hidden(value) {
+  return { value, enumerable: false, configurable: true, writable: true };
+}
+
+// The old ways to end an invocation; they do not wait for the event loop. A LazyContext has them
+// as well, or a handler that takes its arguments by rest would miss them.
+function addCompletions(context, complete) {
+  const done = (error, result) => {
+    context.callbackWaitsForEmptyEventLoop = false;
+    complete(error, result);
+  };
+  Object.defineProperties(context, {
+    done: hidden(done),
+    succeed: hidden((result) => done(null, result)),
+    fail: hidden((error) => done(error === undefined || error === null ? 'handled' : error)),
+  });
+}
+
+module.exports = { makeContext, addCompletions };

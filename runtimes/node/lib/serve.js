@@ -1,0 +1,128 @@
+'use strict';
+// Opens the channel, picks the server of the model, and says what happens when something is thrown
+// that nobody catches.
+
+const fs = require('fs');
+const logs = require('./logs');
+const { InitError, fault, describe, logText, logTextOf, isError, traceOf } = require('./errors');
+const { Channel, READY, INIT_ERROR } = require('./frames');
+
+// The server class for an app. Loads it: part of initialisation.
+function serverOf(app) {
+  if (app.kind === 'event') return require('./event').EventServer;
+  if (app.kind === 'listener') return require('./listener').ListenerServer;
+  return require('./fetch').FetchServer;
+}
+
+function readyOf(app) {
+  return {
+    model: app.kind === 'event' ? 'event' : 'http',
+    handler: app.handler,
+    runtime: `Node.js ${process.versions.node}`,
+    concurrency: app.concurrency,
+    notes: app.notes,
+  };
+}
+
+function serve(app, fd) {
+  const server = new (serverOf(app))(app);
+  const channel = new Channel(fd, server);
+  logs.openChannel(channel);
+  server.start(channel);
+  process.on('exit', () => channel.flushSync());
+  dieOfUncaught(server);
+  channel.json(0, READY, readyOf(app));
+}
+
+function rejectionFault(reason) {
+  const text = isError(reason)
+    ? `${reason.name}: ${reason.message}`
+    : describe(reason).errorMessage;
+  return fault('Runtime.UnhandledPromiseRejection', text, isError(reason) ? traceOf(reason) : []);
+}
+
+// As on AWS, what runs fails and the process ends. Apps with listeners of their own for these
+// events have said that they want to go on.
+function dieOfUncaught(server) {
+  const end = (error, text) => {
+    server.failAll(error, text);
+    server.leave(1);
+  };
+  const others = (event) => server.app.kind !== 'event' && process.listenerCount(event) > 1;
+  process.on('uncaughtException', (thrown, origin) => {
+    if (origin === 'uncaughtException' && others('uncaughtException')) return;
+    const error = describe(thrown);
+    end(error, logTextOf(thrown, error));
+  });
+  process.on('unhandledRejection', (reason) => {
+    if (others('unhandledRejection')) return;
+    const error = rejectionFault(reason);
+    end(error, logText(error));
+  });
+}
+
+// ---- before serving
+
+// Watches over initialisation: what is thrown outside of the import itself, an exit, and an import
+// that never ends. Returns the function that ends the watch.
+function guardInitialisation(fd) {
+  const thrown = (error) => reportInitError(error, fd);
+  const rejected = (reason) => reportInitError(new InitError(rejectionFault(reason)), fd);
+  const exited = (code) => {
+    const message = `The function called process.exit(${code}) while it was initialised`;
+    writeInitError(new InitError(fault('Runtime.ExitError', message)), fd);
+  };
+  const idle = () => {
+    // Others wait for this moment as well (an app that may still listen): they come first.
+    setImmediate(() => {
+      if (!released) {
+        const message = 'Initialisation never ends: it awaits what cannot happen';
+        reportInitError(new InitError(fault('Runtime.InitError', message)), fd);
+      }
+    });
+  };
+  let released = false;
+  const on = { uncaughtException: thrown, unhandledRejection: rejected, exit: exited };
+  for (const [event, listener] of Object.entries(on)) process.on(event, listener);
+  process.once('beforeExit', idle);
+  return () => {
+    released = true;
+    process.removeListener('beforeExit', idle);
+    for (const [event, listener] of Object.entries(on)) process.removeListener(event, listener);
+  };
+}
+
+let reported = false;
+
+function writeInitError(error, fd) {
+  if (reported) return;
+  reported = true;
+  process.stderr.write(error.text);
+  if (logs.state.process.partial !== null) logs.finish(logs.state.process);
+  const payload = Buffer.from(JSON.stringify(error.error));
+  const header = Buffer.alloc(12);
+  header.writeUInt32LE(payload.length, 0);
+  header[8] = INIT_ERROR;
+  let data = Buffer.concat([header, payload]);
+  const until = Date.now() + 1000;
+  while (data.length > 0 && Date.now() < until) {
+    try {
+      data = data.subarray(fs.writeSync(fd, data));
+    } catch (failure) {
+      if (failure.code !== 'EAGAIN') return; // the engine is gone
+    }
+  }
+}
+
+// Tells the engine that initialisation failed, and ends the process.
+function reportInitError(thrown, fd) {
+  let error = thrown;
+  if (!(thrown instanceof InitError)) {
+    const described = describe(thrown);
+    error = new InitError(described, logTextOf(thrown, described));
+  }
+  writeInitError(error, fd);
+  process.exit(1);
+}
+
+module.exports = { serve, serverOf, reportInitError, guardInitialisation };

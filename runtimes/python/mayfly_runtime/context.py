@@ -1,0 +1,95 @@
+"""The context object of Lambda handlers."""
+
+import os
+import time
+
+from .jsonio import loads
+
+
+class CognitoIdentity:
+    cognito_identity_id = None
+    cognito_identity_pool_id = None
+
+    def __repr__(self):
+        return "CognitoIdentity([cognito_identity_id=%s,cognito_identity_pool_id=%s])" % (
+            self.cognito_identity_id,
+            self.cognito_identity_pool_id,
+        )
+
+
+class Client:
+    installation_id = app_title = app_version_name = app_version_code = app_package_name = None
+
+
+class ClientContext:
+    def __init__(self, data):
+        self.custom = data.get("custom") or {}
+        self.env = data.get("env") or {}
+        self.client = None
+        client = data.get("client")
+        if isinstance(client, dict):
+            self.client = Client()
+            self.client.__dict__.update(client)
+
+
+def client_context(text):
+    if not text:
+        return None
+    try:
+        data = loads(text.encode()) if isinstance(text, str) else text
+    except ValueError:
+        return None
+    return ClientContext(data) if isinstance(data, dict) else None
+
+
+class LambdaContext:
+    """AWS's members, and `cancelled`: true once nobody waits for the result any more.
+
+    The meta JSON is parsed when a member of it is first asked for: most handlers never do.
+    """
+
+    function_name = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "")
+    function_version = os.environ.get("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+    memory_limit_in_mb = os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")
+    log_group_name = os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME", "")
+    log_stream_name = os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME", "")
+    tenant_id = None
+    _partial = None  # unfinished lines of stdout and stderr
+    _cancelled = False
+    _poll = None
+
+    def __init__(self, stream, meta):
+        self._stream = stream
+        self._meta = meta
+
+    def __getattr__(self, name):
+        if "_meta" not in self.__dict__:
+            raise AttributeError("'LambdaContext' object has no attribute %r" % name)
+        meta = loads(self.__dict__.pop("_meta"))
+        self.aws_request_id = meta.get("id", "")
+        self.invoked_function_arn = meta.get("arn", "")
+        self.identity = CognitoIdentity()
+        self.client_context = client_context(meta.get("client_context"))
+        self._epoch_deadline_time_in_ms = meta.get("deadline_ms", 0)
+        self._trace = meta.get("trace") or ""
+        return getattr(self, name)
+
+    @property
+    def cancelled(self):
+        if not self._cancelled and self._poll is not None:
+            self._poll()
+        return self._cancelled
+
+    def get_remaining_time_in_millis(self):
+        return max(0, int(self._epoch_deadline_time_in_ms - time.time() * 1000))
+
+    def log(self, message):
+        import sys
+
+        sys.stdout.write(str(message))
+
+    def __repr__(self):
+        names = ("aws_request_id", "function_name", "function_version", "invoked_function_arn")
+        names += ("log_group_name", "log_stream_name", "memory_limit_in_mb", "client_context")
+        inner = ",".join("%s=%s" % (name, getattr(self, name)) for name in names)
+        return "LambdaContext([%s,identity=%r])" % (inner, self.identity)

@@ -1,0 +1,306 @@
+"""Several invocations at once in threads: WSGI apps, and sync handlers with a concurrency over 1.
+
+The main thread reads; each worker thread runs one invocation at a time and sends for itself.
+"""
+
+import threading
+from collections import deque
+from queue import SimpleQueue
+
+from . import frames, logs, streaming
+from .context import LambdaContext
+from .errors import (
+    Cancelled,
+    cancelled_fault,
+    describe,
+    fault,
+    log_text,
+    log_text_of,
+    marshal_fault,
+    unmarshal_fault,
+)
+from .jsonio import dumps, loads
+from .serve import exit_code, leave, send_ready
+
+DEFAULT_THREADS = 64
+
+
+class Stream:
+    """One invocation. Members are changed under the server's lock, except by its own worker."""
+
+    def __init__(self, number, meta, head, body, complete):
+        self.number = number
+        self.context = LambdaContext(number, meta)
+        self.head = head
+        self.complete = complete  # the request body is all here
+        self.body = body if complete else deque((body,) if body else ())
+        self.credit = frames.INITIAL_WINDOW
+        self.changed = None  # Condition, made when the worker first waits
+        self.replied = False
+        self.over = False  # the end has been sent
+
+
+class ThreadServer:
+    def __init__(self, app, channel):
+        self.app = app
+        self.channel = channel
+        self.out = channel.out
+        self.limit = app.settings.concurrency or DEFAULT_THREADS
+        self.lock = threading.Lock()
+        self.streams = {}
+        self.jobs = SimpleQueue()
+        self.idle = 0
+        self.threads = 0
+        self.closing = False
+        if app.kind == "wsgi":
+            from .wsgi import WsgiRunner
+
+            self.streaming_input = True
+            self.run_one = WsgiRunner(self, app.target).run
+        else:
+            self.streaming_input = False
+            self.run_one = self.run_event
+
+    def run(self):
+        decoder = frames.Decoder()
+        send_ready(self.channel, self.app)
+        while True:
+            data = self.channel.recv()
+            if not data:
+                leave(0)
+            for stream, kind, flags, payload in decoder.feed(data):
+                self.take(stream, kind, flags, payload)
+            if self.out:
+                self.channel.flush()
+
+    # ---- the main thread
+
+    def take(self, number, kind, flags, payload):
+        if kind == frames.INVOKE:
+            self.begin(number, flags, payload)
+        elif kind == frames.DATA:
+            self.more(number, flags, payload)
+        elif kind == frames.WINDOW:
+            with self.lock:
+                stream = self.streams.get(number)
+                if stream is not None:
+                    stream.credit += frames.U32.unpack(payload)[0]
+                    self.wake(stream)
+        elif kind == frames.CANCEL:
+            with self.lock:
+                stream = self.streams.get(number)
+                if stream is not None:
+                    stream.context._cancelled = True
+                    self.wake(stream)
+            if stream is not None and not stream.complete and not self.streaming_input:
+                self.error(stream, cancelled_fault())  # no worker has it yet
+                self.end(stream)
+        elif kind == frames.SHUTDOWN:
+            with self.lock:
+                self.closing = True
+                over = not self.streams
+            if over:
+                leave(0)
+        else:
+            raise frames.ProtocolError("unexpected frame type %d" % kind)
+
+    def begin(self, number, flags, payload):
+        meta, head, body = frames.split_invoke(payload, flags)
+        complete = bool(flags & frames.END)
+        stream = Stream(number, meta, head, body, complete)
+        with self.lock:
+            self.streams[number] = stream
+        if bool(flags & frames.HTTP) != (self.app.model == "http"):
+            message = "the invocation does not fit the model of the function"
+            self.error(stream, fault("Runtime.ProtocolError", message))
+            return self.end(stream)
+        if complete or self.streaming_input:
+            self.dispatch(stream)
+        elif body:
+            self.out.append(frames.window_frame(number, len(body)))
+
+    def more(self, number, flags, payload):
+        with self.lock:
+            stream = self.streams.get(number)
+            if stream is None or stream.complete:
+                return
+            stream.body.append(payload)
+            stream.complete = bool(flags & frames.END)
+            self.wake(stream)
+        if self.streaming_input:
+            return
+        if stream.complete:
+            stream.body = b"".join(stream.body)
+            self.dispatch(stream)
+        else:
+            self.out.append(frames.window_frame(number, len(payload)))
+
+    def dispatch(self, stream):
+        self.jobs.put(stream)
+        with self.lock:
+            if self.idle > 0 or self.threads >= self.limit:
+                self.idle -= 1  # claims an idle worker, or counts one who is wanted
+                return
+            self.threads += 1
+        threading.Thread(target=self.work, name="mayfly-%d" % self.threads, daemon=True).start()
+
+    # ---- workers
+
+    def work(self):
+        while True:
+            stream = self.jobs.get()
+            logs.current.set(stream.context)
+            try:
+                self.run_one(stream)
+            except SystemExit as error:
+                leave(exit_code(error))
+            except BaseException as error:
+                self.raised(stream, error)
+            self.end(stream)
+            logs.current.set(None)
+            stream = None
+            with self.lock:
+                self.idle += 1
+
+    def wake(self, stream):
+        if stream.changed is not None:
+            stream.changed.notify_all()
+
+    def wait(self, stream):
+        """Waits for a change of the stream. The lock is held."""
+        if stream.changed is None:
+            stream.changed = threading.Condition(self.lock)
+        stream.changed.wait()
+
+    def end(self, stream):
+        if stream.context._partial is not None:
+            logs.finish(stream.context)
+        with self.lock:
+            self.streams.pop(stream.number, None)
+            over = self.closing and not self.streams
+        if over:
+            self.channel.flush()
+            leave(0)
+
+    def send(self, *parts):
+        self.out.extend(parts)
+        try:
+            self.channel.flush()
+        except ConnectionError:
+            pass  # the engine is gone: the main thread ends the process
+
+    def error(self, stream, error):
+        if stream.over:
+            return  # what happens after the answer cannot change it
+        stream.over = True
+        self.send(frames.frame(stream.number, frames.ERROR, frames.END, dumps(error)))
+
+    def raised(self, stream, exc):
+        if stream.context._cancelled or isinstance(exc, Cancelled):
+            return self.error(stream, cancelled_fault())
+        error = describe(exc)
+        self.failed(stream, error, log_text_of(exc, error))
+
+    def failed(self, stream, error, text=None):
+        if stream.context._partial is not None:
+            logs.finish(stream.context)
+        logs.emit(stream.context, 2, text or log_text(error))
+        self.error(stream, error)
+
+    def take_credit(self, stream, wanted):
+        """How many of the wanted body bytes may be sent now; waits for at least one."""
+        wanted = min(wanted, frames.BODY_BYTES)
+        with self.lock:
+            while stream.credit <= 0 and not stream.context._cancelled:
+                self.wait(stream)
+            if stream.context._cancelled:
+                raise Cancelled("the caller is gone")
+            taken = min(wanted, stream.credit)
+            stream.credit -= taken
+        return taken
+
+    def send_body(self, stream, head, flags, data, last):
+        """Sends a piece of the response, and the head with the first one."""
+        at, number = 0, stream.number
+        while True:
+            rest = len(data) - at
+            count = self.take_credit(stream, rest) if rest else 0
+            piece = data[at : at + count] if count < len(data) else data
+            at += count
+            end = frames.END if last and at == len(data) else 0
+            stream.over = end != 0
+            if not stream.replied:
+                if stream.context._partial is not None and end:
+                    logs.finish(stream.context)
+                stream.replied = True
+                self.send(frames.reply_frame(number, flags | end, head, piece))
+            elif piece or end:
+                self.send(frames.frame(number, frames.DATA, end, piece))
+            if at >= len(data):
+                return
+
+    # ---- event handlers
+
+    def run_event(self, stream):
+        context = stream.context
+        if context._cancelled:
+            return self.error(stream, cancelled_fault())
+        try:
+            event = loads(stream.body) if stream.body else {}
+        except ValueError as error:
+            return self.failed(stream, unmarshal_fault(error))
+        stream.body = None
+        result = self.app.target(event, context)
+        if hasattr(result, "__await__"):
+            import asyncio
+
+            result = asyncio.run(_wait(result))
+        try:
+            text = dumps(result)
+        except Exception as error:
+            parts = streaming.parts_of(result)
+            if parts is None:
+                return self.failed(stream, marshal_fault(error))
+            return self.stream_event(stream, *parts)
+        self.send_body(stream, b"", 0, text, True)
+
+    def stream_event(self, stream, head, items):
+        if streaming.is_async_stream(items):
+            items = _drain(items)
+        first = b""
+        try:
+            for item in items:
+                if not stream.replied:
+                    if head is None and streaming.is_head(item):
+                        head = item
+                        continue
+                    first = item
+                data = streaming.chunk_bytes(item)
+                head_bytes = b"" if stream.replied else streaming.head_json(head, first)
+                self.send_body(stream, head_bytes, frames.HTTP, data, False)
+        finally:
+            close = getattr(items, "close", None)
+            if close is not None:
+                close()
+        head_bytes = b"" if stream.replied else streaming.head_json(head, first)
+        self.send_body(stream, head_bytes, frames.HTTP, b"", True)
+
+
+async def _wait(awaitable):
+    return await awaitable
+
+
+def _drain(items):
+    import asyncio
+
+    loop = asyncio.new_event_loop()
+    try:
+        step = items.__aiter__().__anext__
+        while True:
+            try:
+                item = loop.run_until_complete(_wait(step()))
+            except StopAsyncIteration:
+                return
+            yield item
+    finally:
+        loop.close()

@@ -1,0 +1,227 @@
+#include "cli/cli.h"
+
+#include <CLI/CLI.hpp>
+
+#include "cli/commands.h"
+
+namespace mayfly::cli {
+namespace {
+
+constexpr const char* kExitCodes =
+    "Exit codes: 0 done, 1 the function failed, 2 wrong usage, 3 not found, 4 no server reached,\n"
+    "5 refused by the server or another failure.\n\n"
+    "The server is found by --api and --key, by --data, by MAYFLY_API, MAYFLY_KEY and "
+    "MAYFLY_DATA,\n"
+    "else it is the last one that this user started.\n";
+
+CLI::App* command(CLI::App& app, const std::string& name, const std::string& what,
+                  const std::string& example) {
+  CLI::App* made = app.add_subcommand(name, what);
+  made->footer("Example:\n  " + example + "\n");
+  made->fallthrough();
+  return made;
+}
+
+// Seconds on the command line, milliseconds inside.
+std::uint32_t to_ms(double seconds) {
+  return static_cast<std::uint32_t>(seconds * 1000 + 0.5);
+}
+
+struct DeployFlags {
+  DeployOptions options;
+  std::vector<std::string> env;
+  double timeout_s = 0, keep_alive_s = -1;
+  std::string network;
+  bool no_check = false;
+};
+
+int run_deploy(Context& context, DeployFlags& flags) {
+  auto& settings = flags.options.settings;
+  for (const auto& pair : flags.env) {
+    const auto equals = pair.find('=');
+    if (equals == std::string::npos || equals == 0)
+      return usage_error("--env wants NAME=VALUE, not \"" + pair + "\"");
+    settings.env[pair.substr(0, equals)] = pair.substr(equals + 1);
+  }
+  settings.timeout_ms = to_ms(flags.timeout_s);
+  if (flags.keep_alive_s >= 0) settings.keep_alive_ms = to_ms(flags.keep_alive_s);
+  if (flags.network == "none") settings.network = functions::NetworkMode::none;
+  flags.options.check = !flags.no_check;
+  return deploy(context, flags.options);
+}
+
+void add_deploy(CLI::App& app, Context& context, int& code) {
+  auto flags = std::make_shared<DeployFlags>();
+  CLI::App* c = command(app, "deploy",
+                        "Make a function of a file, folder, archive or executable; or all that a "
+                        "mayfly.yaml describes",
+                        "mayfly deploy hello.py --memory 256 --env GREETING=hi");
+  auto& o = flags->options;
+  c->add_option("PATH", o.path,
+                "File, folder, .zip, .tar.gz, executable, or a folder with a mayfly.yaml (default: "
+                "the mayfly.yaml of this folder)");
+  c->add_option("-f,--file", o.manifest, "A mayfly.yaml by its own path");
+  c->add_option("--name", o.name, "Name of the function (default: from the file or folder)");
+  c->add_option("--runtime", o.settings.runtime,
+                "For example python3.11, node, provided (default: detected)");
+  c->add_option("--handler", o.settings.handler, "For example app.handler (default: detected)");
+  c->add_option("--description", o.settings.description, "A line for people");
+  c->add_option("--memory", o.settings.memory_mb, "Memory of an instance")
+      ->type_name("MB")
+      ->check(CLI::Range(1, 1 << 22));
+  c->add_option("--timeout", flags->timeout_s, "Deadline of an invocation")
+      ->type_name("S")
+      ->check(CLI::Range(0.001, 86'400.0));
+  c->add_option("--concurrency", o.settings.concurrency, "Invocations of one instance at once")
+      ->type_name("N");
+  c->add_option("--min", o.settings.instances_min, "Instances kept running")->type_name("N");
+  c->add_option("--max", o.settings.instances_max, "Instances at most")->type_name("N");
+  c->add_option("--keep-alive", flags->keep_alive_s, "An idle instance ends after this")
+      ->type_name("S")
+      ->check(CLI::Range(0.0, 86'400.0));
+  c->add_option("--network", flags->network,
+                "nat: out to the world; none: nothing at all (default: nat)")
+      ->check(CLI::IsMember({"nat", "none"}));
+  c->add_option("--env", flags->env, "Environment variable NAME=VALUE; may be repeated")
+      ->type_name("NAME=VALUE")
+      ->take_all()
+      ->allow_extra_args(false);
+  c->add_flag("--no-check", flags->no_check, "Deploy without starting an instance first");
+  c->callback([&context, &code, flags] { code = run_deploy(context, *flags); });
+}
+
+void add_invoke(CLI::App& app, Context& context, int& code) {
+  auto options = std::make_shared<InvokeOptions>();
+  CLI::App* c = command(app, "invoke", "Call a function and print its answer",
+                        "mayfly invoke hello --data '{\"name\":\"Ada\"}' --log");
+  c->add_option("NAME", options->name, "Function, or NAME:VERSION")->required();
+  c->add_option("--data", options->data, "Payload: JSON, @FILE, or - for standard input")
+      ->type_name("JSON")
+      ->capture_default_str();
+  c->add_option("--qualifier", options->qualifier, "Published version to call")->type_name("N");
+  c->add_flag("--log", options->log, "Show the end of its log, and how long it took");
+  c->add_flag("--raw", options->raw, "Print the answer's bytes and nothing else");
+  c->callback([&context, &code, options] { code = invoke(context, *options); });
+}
+
+void add_functions(CLI::App& app, Context& context, int& code) {
+  CLI::App* ls = command(app, "ls", "List the functions", "mayfly ls --json");
+  ls->callback([&context, &code] { code = list_functions(context); });
+
+  auto described = std::make_shared<std::string>();
+  CLI::App* show =
+      command(app, "describe", "Everything about a function; without NAME, about the server",
+              "mayfly describe hello:3");
+  show->add_option("NAME", *described, "Function, or NAME:VERSION");
+  show->callback([&context, &code, described] { code = describe(context, *described); });
+
+  const auto by_name = [&](const std::string& name, const std::string& what,
+                           const std::string& example, int (*run)(Context&, const std::string&)) {
+    auto argument = std::make_shared<std::string>();
+    CLI::App* c = command(app, name, what, example);
+    c->add_option("NAME", *argument, "Function")->required();
+    c->callback([&context, &code, argument, run] { code = run(context, *argument); });
+  };
+  by_name("publish", "Keep the present code and settings as a numbered version",
+          "mayfly publish hello", publish);
+  by_name("versions", "List the versions of a function", "mayfly versions hello", list_versions);
+  by_name("url", "Print where a function is called", "curl $(mayfly url hello)", show_url);
+
+  auto names = std::make_shared<std::vector<std::string>>();
+  auto apps = std::make_shared<bool>(false);
+  CLI::App* rm = command(app, "rm", "Remove functions, with versions and logs; bills stay",
+                         "mayfly rm hello other");
+  rm->add_option("NAME", *names, "Functions")->required();
+  rm->add_flag("--app", *apps, "The names are apps: remove their routes, keep their functions");
+  rm->callback([&context, &code, names, apps] { code = remove(context, *names, *apps); });
+
+  command(app, "apps", "List the routes of mayfly.yaml deploys", "mayfly apps")
+      ->callback([&context, &code] { code = list_apps(context); });
+  command(app, "runtimes", "List the runtimes, and what brings the missing ones", "mayfly runtimes")
+      ->callback([&context, &code] { code = list_runtimes(context); });
+  command(app, "info", "About the server: addresses, limits, what the sandbox can do",
+          "mayfly info --json")
+      ->callback([&context, &code] { code = show_info(context); });
+  command(app, "version", "Print the version of this program", "mayfly version")
+      ->callback([&context, &code] { code = show_version(context); });
+}
+
+void add_insight(CLI::App& app, Context& context, int& code) {
+  auto log_options = std::make_shared<LogsOptions>();
+  CLI::App* l = command(app, "logs", "What a function wrote to stdout and stderr",
+                        "mayfly logs hello -f --since 10m");
+  l->add_option("NAME", log_options->name, "Function")->required();
+  l->add_flag("-f,--follow", log_options->follow, "Go on as lines are written, until Ctrl-C");
+  l->add_option("--since", log_options->since, "10m, 2h, 1d, or 2026-11-21T08:30:00Z")
+      ->type_name("TIME");
+  l->add_option("--limit", log_options->limit,
+                "The newest so many lines (default 1000; 10 with -f)")
+      ->type_name("N")
+      ->check(CLI::Range(0, 100'000));
+  l->add_option("--request", log_options->request_id, "Of one invocation only")->type_name("ID");
+  l->callback([&context, &code, log_options] { code = logs(context, *log_options); });
+
+  auto wanted = std::make_shared<InvocationsOptions>();
+  CLI::App* i = command(app, "invocations", "The last invocations: phases, memory, outcome, price",
+                        "mayfly invocations hello --errors");
+  i->add_option("NAME", wanted->name, "Function (default: all)");
+  i->add_flag("--errors", wanted->errors, "Only those that failed");
+  i->add_option("--request", wanted->request_id, "One by its request id")->type_name("ID");
+  i->add_option("--limit", wanted->limit, "At most so many")
+      ->type_name("N")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
+  i->callback([&context, &code, wanted] { code = invocations(context, *wanted); });
+
+  auto name = std::make_shared<std::string>();
+  CLI::App* s =
+      command(app, "stats", "Sums for each function, and its instances now", "mayfly stats hello");
+  s->add_option("NAME", *name, "Function (default: all)");
+  s->callback([&context, &code, name] { code = stats(context, *name); });
+
+  command(app, "top", "The functions at work, refreshed every second; q quits", "mayfly top")
+      ->callback([&context, &code] { code = top(context); });
+
+  auto billed = std::make_shared<BillOptions>();
+  CLI::App* b = command(app, "bill", "What was used and what it costs",
+                        "mayfly bill hello --from 2026-11-01 --to 2026-11-30");
+  b->add_option("NAME", billed->name, "Function (default: all)");
+  b->add_option("--from", billed->from, "First day, UTC (default: first of this month)")
+      ->type_name("YYYY-MM-DD");
+  b->add_option("--to", billed->to, "Last day, UTC (default: today)")->type_name("YYYY-MM-DD");
+  b->add_flag("--days", billed->days, "A line for each day");
+  b->callback([&context, &code, billed] { code = bill(context, *billed); });
+}
+
+}  // namespace
+
+int run(int argc, char** argv, const std::string& version, const ExtraCommand& extra) {
+  CLI::App app("Mayfly: functions without servers to care for.", "mayfly");
+  app.footer("Start:\n  mayfly serve &\n  mayfly deploy hello.py && curl $(mayfly url hello)\n\n" +
+             std::string(kExitCodes));
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(32);
+  app.set_version_flag("--version", "mayfly " + version);
+  int code = kOk;
+  Context context;
+  context.version = version;
+  app.add_option("--api", context.find.api, "URL of the server's API")->type_name("URL");
+  app.add_option("--key", context.find.key, "Its key")->type_name("KEY");
+  app.add_option("--data", context.find.data, "Data directory of the server, in which both stand")
+      ->type_name("DIR");
+  app.add_flag("--json", context.json, "Print the API's JSON instead of text for people");
+
+  extra(app, code);
+  add_deploy(app, context, code);
+  add_invoke(app, context, code);
+  add_functions(app, context, code);
+  add_insight(app, context, code);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& wrong) {
+    return app.exit(wrong) == 0 ? kOk : kUsage;
+  }
+  return code;
+}
+
+}  // namespace mayfly::cli

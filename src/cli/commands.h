@@ -1,0 +1,61 @@
+#pragma once
+// Internal: the commands. Each returns the exit code.
+
+#include <string>
+#include <vector>
+
+#include "cli/context.h"
+#include "functions/types.h"
+
+namespace mayfly::cli {
+
+struct DeployOptions {
+  std::string path;
+  std::string manifest;  // -f FILE
+  std::string name;
+  functions::Settings settings;
+  bool check = true;
+};
+int deploy(Context& context, const DeployOptions& options);
+
+struct InvokeOptions {
+  std::string name, qualifier;
+  std::string data = "{}";  // JSON, @file or -
+  bool log = false, raw = false;
+};
+int invoke(Context& context, const InvokeOptions& options);
+
+int list_functions(Context& context);
+int describe(Context& context, const std::string& name);  // "": the server
+int list_versions(Context& context, const std::string& name);
+int publish(Context& context, const std::string& name);
+int remove(Context& context, const std::vector<std::string>& names, bool apps);
+int list_apps(Context& context);
+int list_runtimes(Context& context);
+int show_info(Context& context);
+int show_version(Context& context);
+int show_url(Context& context, const std::string& name);
+
+struct LogsOptions {
+  std::string name, since, request_id;
+  int limit = -1;
+  bool follow = false;
+};
+int logs(Context& context, const LogsOptions& options);
+
+struct InvocationsOptions {
+  std::string name, request_id;
+  int limit = 20;
+  bool errors = false;
+};
+int invocations(Context& context, const InvocationsOptions& options);
+int stats(Context& context, const std::string& name);
+int top(Context& context);
+
+struct BillOptions {
+  std::string name, from, to;
+  bool days = false;  // a line for each day
+};
+int bill(Context& context, const BillOptions& options);
+
+}  // namespace mayfly::cli

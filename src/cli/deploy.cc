@@ -1,0 +1,239 @@
+#include <fmt/format.h>
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "cli/commands.h"
+#include "functions/app.h"
+
+namespace mayfly::cli {
+
+namespace fs = std::filesystem;
+namespace json = boost::json;
+
+namespace {
+
+// Sends the package unless the server has it. The exit code is kOk when it is there.
+int send_package(Context& context, const PackedFile& packed) {
+  auto client = context.connect();
+  if (client.has_error()) return fail(client.error());
+  auto known = (*client)->request("HEAD", "/v1/packages/" + packed.sha256);
+  if (known.has_error()) return fail(known.error());
+  if (known->status == 200) return kOk;
+  if (known->status != 404) {
+    // A HEAD has no body that could say why: ask for something that has.
+    auto why = (*client)->request("GET", "/v1/info");
+    if (why.has_error()) return fail(why.error());
+    return fail(context, why->status >= 300 ? *why : *known);
+  }
+  auto sent = (*client)->upload("PUT", "/v1/packages", packed);
+  if (sent.has_error()) return fail(sent.error());
+  return sent->status == 200 ? kOk : fail(context, *sent);
+}
+
+std::string seconds_text(std::int64_t ms) {
+  return ms % 1000 == 0 ? fmt::format("{} s", ms / 1000) : fmt::format("{} ms", ms);
+}
+
+void print_deployed(const Context& context, const std::string& name, const json::value& answer) {
+  const bool colour = context.colour();
+  const bool unchanged = flag_of(answer, "unchanged");
+  const std::string what = unchanged                    ? "unchanged"
+                           : flag_of(answer, "created") ? "created"
+                                                        : "updated";
+  const auto& function = value_of(answer, "function");
+  const auto& settings = value_of(function, "settings");
+  std::string line = paint(name, Colour::bold, colour) + "  " +
+                     paint(what, unchanged ? Colour::dim : Colour::green, colour) + "  " +
+                     text_of(answer, "url") + "\n";
+  std::string facts;
+  const auto add = [&facts](const std::string& fact) {
+    if (!fact.empty()) facts += (facts.empty() ? "" : ", ") + fact;
+  };
+  add(text_of(settings, "runtime"));
+  if (const std::string handler = text_of(settings, "handler"); !handler.empty())
+    add("handler " + handler);
+  if (const std::string model = text_of(function, "model"); model != "unknown") add(model);
+  if (const auto memory = number_of(settings, "memory_mb"); memory > 0)
+    add(fmt::format("{} MB", memory));
+  if (const auto timeout = number_of(settings, "timeout_ms"); timeout > 0)
+    add("timeout " + seconds_text(timeout));
+  line += "  " + paint(printable(facts), Colour::dim, colour) + "\n";
+  if (!unchanged)
+    for (const auto& note : list_of(answer, "detected"))
+      if (note.is_string()) line += "  " + printable(std::string(note.get_string())) + "\n";
+  write_out(line);
+}
+
+// Packs, sends and deploys one function; answer is what the server said.
+int deploy_one(Context& context, const std::string& name, const std::string& path,
+               const functions::Settings& settings, bool check, json::value& answer) {
+  auto packed = pack(path);
+  if (packed.has_error()) return fail(packed.error());
+  if (const int code = send_package(context, *packed); code != kOk) return code;
+
+  json::object body;
+  body["package"] = packed->sha256;
+  boost::system::error_code failed;
+  body["settings"] = json::parse(functions::settings_to_json(settings), failed);
+  body["check"] = check;
+  int code = kOk;
+  auto got = fetch_json(context, "PUT", "/v1/functions/" + percent_encode(name), code,
+                        json::serialize(body));
+  if (!got && code == kFunctionFailed)
+    write_err("mayfly: Nothing was deployed: " + name +
+              " fails to start. --no-check deploys it all the same.\n");
+  if (!got) return code;
+  answer = std::move(*got);
+  return kOk;
+}
+
+Result<std::string> read_text(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream bytes;
+  if (!in || !(bytes << in.rdbuf())) return Error{Code::not_found, "Cannot read " + path};
+  return bytes.str();
+}
+
+// "/site/{proxy+}" and "/site" both mean the folder itself and all below it.
+std::vector<functions::Route> site_routes(const functions::Manifest::StaticSite& site,
+                                          const std::string& package) {
+  std::string base = site.path;
+  if (const auto at = base.find("/{"); at != std::string::npos) base.resize(at);
+  while (!base.empty() && base.back() == '/') base.pop_back();
+  functions::Route route;
+  route.method = "GET";
+  route.static_package = package;
+  route.static_index = site.index;
+  route.static_fallback = site.fallback;
+  std::vector<functions::Route> routes;
+  for (const auto& path : {base.empty() ? std::string("/") : base, base + "/{proxy+}"}) {
+    route.path = path;
+    routes.push_back(route);
+  }
+  return routes;
+}
+
+// Whether the server's app of that name is this one.
+bool same_app(Context& context, const functions::App& app, int& code) {
+  auto apps = fetch_json(context, "GET", "/v1/apps", code);
+  if (!apps) return false;
+  for (const auto& item : list_of(*apps, "apps")) {
+    if (text_of(item, "name") != app.name) continue;
+    auto there = functions::app_from_json(json::serialize(item));
+    if (there.has_error()) return false;
+    for (auto& route : there->routes) route.static_dir.clear();
+    return *there == app;
+  }
+  return false;
+}
+
+int deploy_app(Context& context, const functions::App& app, json::object& summary) {
+  int code = kOk;
+  const bool unchanged = same_app(context, app, code);
+  if (code != kOk) return code;
+  if (!unchanged) {
+    auto put = fetch_json(context, "PUT", "/v1/apps/" + percent_encode(app.name), code,
+                          functions::app_to_json(app));
+    if (!put) return code;
+    summary["app"] = value_of(*put, "app");
+  }
+  summary["app_unchanged"] = unchanged;
+  if (context.json) return kOk;
+  auto info = fetch_json(context, "GET", "/v1/info", code);
+  if (!info) return code;
+  const bool colour = context.colour();
+  std::string text = paint(app.name, Colour::bold, colour) + "  " +
+                     paint(unchanged ? "unchanged" : "routes updated",
+                           unchanged ? Colour::dim : Colour::green, colour) +
+                     "\n";
+  for (const auto& route : app.routes)
+    text += fmt::format("  {:<7} {}{}  {}\n", route.method, text_of(*info, "gateway"), route.path,
+                        route.function.empty() ? "static files" : route.function);
+  write_out(text);
+  return kOk;
+}
+
+int deploy_manifest(Context& context, const std::string& file, bool check) {
+  auto text = read_text(file);
+  if (text.has_error()) return fail(text.error());
+  std::error_code failed;
+  const fs::path folder = fs::absolute(file, failed).lexically_normal().parent_path();
+  auto manifest = functions::parse_manifest(*text, default_name(folder));
+  if (manifest.has_error()) {
+    Error error = manifest.error();
+    error.message = file + ": " + error.message;
+    return fail(error);
+  }
+
+  if (manifest->functions.empty() && manifest->routes.empty() && manifest->sites.empty())
+    return usage_error(file + " describes nothing: it has no functions, no routes and no static");
+  json::object summary;
+  json::array deployed;
+  int worst = kOk;
+  for (const auto& function : manifest->functions) {
+    json::value answer;
+    const int code = deploy_one(context, function.name, (folder / function.path).string(),
+                                function.settings, check, answer);
+    if (code == kUnreachable) return code;
+    if (code != kOk) {
+      write_err("mayfly: function " + function.name + " was not deployed.\n");
+      worst = code;
+      continue;
+    }
+    if (!context.json) print_deployed(context, function.name, answer);
+    deployed.push_back(std::move(answer));
+  }
+  summary["functions"] = std::move(deployed);
+  // Routes to functions that are not there would be refused anyway.
+  if (worst != kOk) return worst;
+
+  functions::App app;
+  app.name = manifest->name;
+  app.routes = manifest->routes;
+  app.cors = manifest->cors;
+  for (const auto& site : manifest->sites) {
+    auto packed = pack((folder / site.folder).string());
+    if (packed.has_error()) return fail(packed.error());
+    if (const int code = send_package(context, *packed); code != kOk) return code;
+    for (auto& route : site_routes(site, packed->sha256)) app.routes.push_back(std::move(route));
+  }
+  if (!app.routes.empty())
+    if (const int code = deploy_app(context, app, summary); code != kOk) return code;
+  if (context.json) return print_json(json::value(std::move(summary)));
+  return kOk;
+}
+
+}  // namespace
+
+int deploy(Context& context, const DeployOptions& options) {
+  std::error_code failed;
+  std::string manifest = options.manifest;
+  const std::string path = options.path.empty() ? "." : options.path;
+  if (manifest.empty() && fs::is_directory(path, failed) &&
+      fs::exists(fs::path(path) / "mayfly.yaml", failed))
+    manifest = (fs::path(path) / "mayfly.yaml").string();
+  if (manifest.empty() && fs::path(path).filename() == "mayfly.yaml") manifest = path;
+  if (!manifest.empty()) {
+    if (!options.name.empty() || !(options.settings == functions::Settings{}))
+      return usage_error("settings of a deploy by " + manifest +
+                         " stand in that file; on the command line they are for a single "
+                         "function");
+    return deploy_manifest(context, manifest, options.check);
+  }
+  if (options.path.empty())
+    return usage_error("deploy what? Name a file or folder, or run it where a mayfly.yaml is");
+
+  const std::string name = options.name.empty() ? default_name(path) : options.name;
+  json::value answer;
+  const int code = deploy_one(context, name, path, options.settings, options.check, answer);
+  if (code != kOk) return code;
+  if (context.json) return print_json(answer);
+  print_deployed(context, name, answer);
+  return kOk;
+}
+
+}  // namespace mayfly::cli

@@ -1,0 +1,145 @@
+#include <fmt/format.h>
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <fstream>
+#include <iostream>
+#include <sstream>
+
+#include "cli/commands.h"
+
+namespace mayfly::cli {
+
+namespace json = boost::json;
+
+namespace {
+
+Result<std::string> payload_of(const std::string& data) {
+  std::ostringstream bytes;
+  if (data == "-") {
+    bytes << std::cin.rdbuf();
+    return bytes.str();
+  }
+  if (data.empty() || data[0] != '@') return data;
+  const std::string path = data.substr(1);
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return Error{Code::not_found, "Cannot read the payload file " + path};
+  bytes << in.rdbuf();
+  return bytes.str();
+}
+
+std::string from_base64(std::string_view text) {
+  std::string out;
+  std::uint32_t group = 0;
+  int bits = 0;
+  for (const char c : text) {
+    int digit = -1;
+    if (c >= 'A' && c <= 'Z')
+      digit = c - 'A';
+    else if (c >= 'a' && c <= 'z')
+      digit = c - 'a' + 26;
+    else if (c >= '0' && c <= '9')
+      digit = c - '0' + 52;
+    else if (c == '+')
+      digit = 62;
+    else if (c == '/')
+      digit = 63;
+    if (digit < 0) continue;
+    group = (group << 6) | static_cast<std::uint32_t>(digit);
+    bits += 6;
+    if (bits >= 8) {
+      bits -= 8;
+      out += static_cast<char>((group >> bits) & 0xff);
+    }
+  }
+  return out;
+}
+
+void pretty(const json::value& value, int depth, std::string& out) {
+  const std::string indent(static_cast<std::size_t>(depth) * 2 + 2, ' ');
+  const std::string closing(static_cast<std::size_t>(depth) * 2, ' ');
+  if (value.is_object() && !value.get_object().empty()) {
+    out += "{\n";
+    const char* between = "";
+    for (const auto& member : value.get_object()) {
+      out += between + indent + json::serialize(json::string(member.key())) + ": ";
+      pretty(member.value(), depth + 1, out);
+      between = ",\n";
+    }
+    out += "\n" + closing + "}";
+  } else if (value.is_array() && !value.get_array().empty()) {
+    out += "[\n";
+    const char* between = "";
+    for (const auto& item : value.get_array()) {
+      out += between + indent;
+      pretty(item, depth + 1, out);
+      between = ",\n";
+    }
+    out += "\n" + closing + "]";
+  } else {
+    out += json::serialize(value);
+  }
+}
+
+// On a terminal JSON is laid out; anything else, and everything into a pipe, stays as it came.
+void print_result(const Context& context, const InvokeOptions& options, const std::string& body) {
+  if (options.raw) {
+    write_out(body);
+    return;
+  }
+  std::string text = body;
+  if (context.colour()) {
+    boost::system::error_code failed;
+    const json::value value = json::parse(body, failed);
+    if (!failed) {
+      text.clear();
+      pretty(value, 0, text);
+    }
+  }
+  if (!text.empty() && text.back() != '\n') text += '\n';
+  write_out(text);
+}
+
+}  // namespace
+
+int invoke(Context& context, const InvokeOptions& options) {
+  auto payload = payload_of(options.data);
+  if (payload.has_error()) return fail(payload.error());
+  auto client = context.connect();
+  if (client.has_error()) return fail(client.error());
+
+  std::string name = options.name;
+  if (!options.qualifier.empty()) name += ":" + options.qualifier;
+  const std::string target =
+      "/v1/functions/" + percent_encode(name) + "/invoke" + (options.log ? "?log=1" : "");
+  boost::system::error_code no_json;
+  json::parse(*payload, no_json);
+  auto response = (*client)->request("POST", target, std::move(*payload),
+                                     no_json ? "application/octet-stream" : "application/json");
+  if (response.has_error()) return fail(response.error());
+
+  const auto& headers = response->headers;
+  if (const auto tail = headers.find("X-Mayfly-Log-Tail"); options.log && tail) {
+    std::string text = from_base64(*tail);
+    if (!text.empty() && text.back() != '\n') text += '\n';
+    write_err(printable(text));
+  }
+  if (options.log) {
+    const auto id = headers.find("X-Mayfly-Request-Id");
+    const auto cold = headers.find("X-Mayfly-Cold");
+    const auto took = headers.find("X-Mayfly-Duration-Us");
+    if (id && took)
+      write_err(paint(fmt::format("request {}  {}{}\n", *id,
+                                  human_us(std::strtoull(std::string(*took).c_str(), nullptr, 10)),
+                                  cold && *cold == "1" ? "  cold start" : ""),
+                      Colour::dim, colours_on(2)));
+  }
+  if (headers.contains("X-Mayfly-Error")) return fail(context, *response);
+  if (!headers.contains("X-Mayfly-Cold")) return fail(context, *response);  // never got there
+  print_result(context, options, response->body);
+  if (response->status < 400) return kOk;
+  write_err(fmt::format("mayfly: The function answered with HTTP status {}.\n", response->status));
+  return kFunctionFailed;
+}
+
+}  // namespace mayfly::cli

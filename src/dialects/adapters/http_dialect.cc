@@ -1,0 +1,37 @@
+#include "dialects/adapters/http_dialect.h"
+
+#include "dialects/answers.h"
+
+namespace mayfly::dialects::adapters {
+namespace {
+
+class HttpModels final : public gateway::HttpDialect {
+ public:
+  io::Task<Result<engine::Invocation>> to_invocation(io::HttpRequest request,
+                                                     const gateway::RouteMatch& match,
+                                                     std::string request_id) const override {
+    engine::Invocation invocation;
+    invocation.arrived = std::chrono::steady_clock::now();
+    invocation.version = match.version;
+    invocation.kind = engine::PayloadKind::http;
+    invocation.trace_id = trace_of(request.head.headers);
+    invocation.head = wire::encode_request_head(request.head, match.path, match.base);
+    invocation.body = std::move(request.body);
+    invocation.more = std::move(request.more);
+    invocation.request_id = std::move(request_id);
+    co_return invocation;
+  }
+
+  io::HttpResponse to_response(engine::Answer answer, bool /*head_request*/) const override {
+    if (answer.failure) return gateway::failure_response(*answer.failure, answer.request_id);
+    return http_answer(std::move(answer));
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<gateway::HttpDialect> make_http_dialect() {
+  return std::make_unique<HttpModels>();
+}
+
+}  // namespace mayfly::dialects::adapters

@@ -1,0 +1,35 @@
+#include "dialects/answers.h"
+
+#include <fmt/format.h>
+
+namespace mayfly::dialects {
+
+std::string trace_of(const wire::Headers& headers) {
+  if (const auto trace = headers.find("x-amzn-trace-id")) return std::string(*trace);
+  return std::string(headers.find("traceparent").value_or(""));
+}
+
+io::HttpResponse http_answer(engine::Answer answer) {
+  auto head = wire::decode_response_head(answer.reply.head);
+  if (head.has_error()) return bad_answer(answer, head.error());
+  io::HttpResponse response;
+  response.head = std::move(*head);
+  response.body = std::move(answer.reply.body);
+  response.more = std::move(answer.reply.more);
+  return response;
+}
+
+io::HttpResponse bad_answer(const engine::Answer& answer, const Error& problem) {
+  engine::Failure failure;
+  failure.outcome = telemetry::Outcome::function_error;
+  failure.party = telemetry::Party::function;
+  failure.phase = telemetry::Phase::reply;
+  failure.code = Code::function_error;
+  failure.message = fmt::format("function {} gave no valid answer: {}", answer.function,
+                                problem.message);
+  auto response = gateway::failure_response(failure, answer.request_id);
+  response.head.status = 502;
+  return response;
+}
+
+}  // namespace mayfly::dialects

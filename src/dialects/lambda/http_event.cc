@@ -1,0 +1,52 @@
+#include "dialects/lambda/http_event.h"
+
+#include "dialects/answers.h"
+
+namespace mayfly::dialects::lambda {
+namespace {
+
+class EventDialect final : public gateway::HttpDialect {
+ public:
+  explicit EventDialect(EventSettings settings) : settings_(std::move(settings)) {}
+
+  io::Task<Result<engine::Invocation>> to_invocation(io::HttpRequest request,
+                                                     const gateway::RouteMatch& match,
+                                                     std::string request_id) const override {
+    const gateway::RouteMatch route = match;  // the caller's may be gone after the body is read
+    engine::Invocation invocation;
+    invocation.arrived = std::chrono::steady_clock::now();
+    if (request.more) {
+      auto reading = io::read_all(std::move(request.body), std::move(request.more),
+                                  settings_.body_bytes_max, "setting http.body_bytes_max");
+      Result<std::string> body = co_await std::move(reading);
+      if (body.has_error()) co_return std::move(body).error();
+      request.body = std::move(*body);
+    }
+    invocation.version = route.version;
+    invocation.kind = engine::PayloadKind::event;
+    invocation.trace_id = trace_of(request.head.headers);
+    invocation.body = write_v2_event(request.head, request.body, route, request_id,
+                                     std::chrono::system_clock::now(), settings_);
+    invocation.request_id = std::move(request_id);
+    co_return invocation;
+  }
+
+  io::HttpResponse to_response(engine::Answer answer, bool /*head_request*/) const override {
+    if (answer.failure) return gateway::failure_response(*answer.failure, answer.request_id);
+    if (answer.reply.kind == engine::PayloadKind::http) return http_answer(std::move(answer));
+    auto response = read_v2_reply(answer.reply.body);
+    if (response.has_error()) return bad_answer(answer, response.error());
+    return std::move(*response);
+  }
+
+ private:
+  EventSettings settings_;
+};
+
+}  // namespace
+
+std::unique_ptr<gateway::HttpDialect> make_event_dialect(EventSettings settings) {
+  return std::make_unique<EventDialect>(std::move(settings));
+}
+
+}  // namespace mayfly::dialects::lambda

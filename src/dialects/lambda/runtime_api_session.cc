@@ -1,0 +1,564 @@
+#include "dialects/lambda/runtime_api_session.h"
+
+#include <algorithm>
+#include <boost/asio/execution/context.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/query.hpp>
+#include <boost/asio/this_coro.hpp>
+
+#include "dialects/base64.h"
+#include "dialects/lambda/http_event.h"
+
+namespace mayfly::dialects::lambda {
+namespace {
+
+using engine::crash_failure;
+using engine::function_failure;
+using telemetry::Phase;
+
+constexpr std::string_view kErrorType = "Lambda-Runtime-Function-Error-Type";
+constexpr std::string_view kErrorBody = "Lambda-Runtime-Function-Error-Body";
+constexpr std::string_view kResponseMode = "Lambda-Runtime-Function-Response-Mode";
+constexpr std::size_t kPreludeMax = 128 * 1024;
+constexpr std::size_t kHeadMax = (1u << 20) + 64 * 1024;  // an X-Ray cause may take 1 MiB
+constexpr std::size_t kDiscardMax = 64u << 20;            // of an answer that is refused
+constexpr std::size_t kConnectionsMax = 64;
+// Bytes that the program wrote before its end are read for so long.
+constexpr std::chrono::milliseconds kLastWords{50};
+
+io::HttpResponse accepted() {
+  return io::json_response(202, "{\"status\":\"OK\"}\n");
+}
+
+io::HttpResponse refuse(int status, std::string_view type, std::string_view message) {
+  std::string text = "{\"errorMessage\":";
+  wire::append_json_string(text, message);
+  text += ",\"errorType\":";
+  wire::append_json_string(text, type);
+  text += "}\n";
+  return io::json_response(status, std::move(text));
+}
+
+io::HttpResponse wrong_state() {
+  return refuse(403, "InvalidStateTransition",
+                "The runtime is not in a state in which it may ask this.");
+}
+
+std::string error_json(std::string_view type, std::string_view message) {
+  std::string text = "{\"errorType\":";
+  wire::append_json_string(text, type);
+  text += ",\"errorMessage\":";
+  wire::append_json_string(text, message);
+  text += '}';
+  return text;
+}
+
+std::string header_of(const wire::Headers& headers, std::string_view name) {
+  return std::string(headers.find(name).value_or(std::string_view()));
+}
+
+// What the trailers of a streamed answer say went wrong; empty when nothing did.
+std::string trailer_error(const wire::Headers* trailers) {
+  if (trailers == nullptr) return {};
+  const auto type = trailers->find(kErrorType);
+  if (!type || type->empty()) return {};
+  const auto body = decode_base64(trailers->find(kErrorBody).value_or(std::string_view()));
+  return error_object(body.value_or(std::string()), *type);
+}
+
+std::shared_ptr<engine::Failure> cancelled_failure() {
+  auto failure = std::make_shared<engine::Failure>();
+  failure->outcome = telemetry::Outcome::cancelled;
+  failure->party = telemetry::Party::client;
+  failure->phase = Phase::run;
+  failure->code = Code::cancelled;
+  failure->message = "the call was given up";
+  return failure;
+}
+
+// JSON on one line: line breaks are white space between its tokens.
+std::string one_line(std::string text) {
+  for (char& c : text)
+    if (c == '\r' || c == '\n') c = ' ';
+  return text;
+}
+
+}  // namespace
+
+struct RuntimeApiSession::Exchange {
+  enum class State { queued, running, answering, done };
+  State state = State::queued;
+  std::string id, trace, client_context;
+  std::int64_t deadline_ms = 0;
+  engine::Invocation* invocation = nullptr;  // while queued: its body is still to be taken
+  engine::Park park;                         // of call()
+  bool settled = false;
+  bool release_wanted = false;  // abort() said pending
+  Protocol::Called called;
+
+  void settle(std::shared_ptr<engine::Failure> failure, engine::Reply reply = {}) {
+    if (std::exchange(settled, true)) return;
+    called.failure = std::move(failure);
+    called.reply = std::move(reply);
+    park.wake();
+  }
+};
+
+// An answer on its way from the program's request to the caller.
+struct RuntimeApiSession::Stream {
+  io::BodyReaderPtr source;
+  std::shared_ptr<const wire::Headers> trailers;
+  engine::Park over;     // of the program's request
+  bool ended = false;    // read to its end, or broken off
+  bool dropped = false;  // the caller does not want the rest
+};
+
+class RuntimeApiSession::StreamReader final : public io::BodyReader {
+ public:
+  StreamReader(std::shared_ptr<RuntimeApiSession> session, std::shared_ptr<Stream> stream)
+      : session_(std::move(session)), stream_(std::move(stream)) {}
+  ~StreamReader() override {
+    if (stream_->ended) return;
+    stream_->dropped = true;
+    stream_->over.wake();
+  }
+
+  io::Task<Result<std::string>> read() override {
+    auto reading = stream_->source->read();
+    Result<std::string> part = co_await std::move(reading);
+    if (part.has_value() && !part->empty()) co_return part;
+    if (part.has_error()) {
+      const auto state = co_await boost::asio::this_coro::cancellation_state;
+      if (state.cancelled() != boost::asio::cancellation_type::none)
+        co_return Error{Code::cancelled, "the call was given up", "", 0};
+    }
+    stream_->ended = true;
+    stream_->over.wake();
+    if (part.has_error()) {
+      session_->broken_ = true;
+      co_return Error{Code::unavailable, "the program broke off its answer", "", 0};
+    }
+    const auto wrong = trailer_error(stream_->trailers.get());
+    if (!wrong.empty())
+      co_return Error{Code::function_error, function_failure(Phase::reply, wrong)->message, "", 0};
+    co_return std::string();
+  }
+
+ private:
+  std::shared_ptr<RuntimeApiSession> session_;
+  std::shared_ptr<Stream> stream_;
+};
+
+RuntimeApiSession::RuntimeApiSession(boost::asio::any_io_executor executor,
+                                     RuntimeApiSettings settings, std::string arn)
+    : executor_(std::move(executor)),
+      settings_(std::move(settings)),
+      arn_(std::move(arn)),
+      last_words_(executor_) {}
+
+void RuntimeApiSession::open(os::Fd listener) {
+  auto& context = boost::asio::query(executor_, boost::asio::execution::context);
+  io::HttpServerOptions options;
+  options.name = "runtime API";
+  options.head_bytes_max = kHeadMax;
+  options.body_bytes_max = std::size_t{1} << 40;  // the endpoints have limits of their own
+  options.connections_max = kConnectionsMax;
+  // The program may wait for its next invocation, and be silent in an answer, as long as it likes.
+  options.head_timeout = options.idle_timeout = options.stall_timeout =
+      std::chrono::milliseconds(0);
+  server_ = std::make_unique<io::HttpServer>(static_cast<boost::asio::io_context&>(context),
+                                             std::move(options),
+                                             [weak = weak_from_this()](io::HttpRequest request) {
+                                               return serve(weak, std::move(request));
+                                             });
+  const auto opened = server_->listen_fd(std::move(listener));
+  if (!opened.has_error()) return;
+  init_failure_ = std::make_shared<engine::Failure>();
+  init_failure_->phase = Phase::start;
+  init_failure_->code = opened.error().code;
+  init_failure_->message = "the Runtime API cannot be served: " + opened.error().describe();
+}
+
+// ---- the engine's side
+
+io::Task<RuntimeApiSession::Protocol::Started> RuntimeApiSession::wait_ready() {
+  const auto self = shared_from_this();
+  Protocol::Started started;
+  while (!ready_ && !init_failure_ && !over_) {
+    const bool go_on = co_await ready_park_.wait();
+    if (!go_on) break;
+  }
+  if (init_failure_) {
+    started.failure = init_failure_;
+  } else if (!ready_) {
+    started.failure = crash_failure(Phase::init);
+  } else {
+    started.ready.model = functions::Model::runtime_api;
+    started.ready.concurrency = 1;
+  }
+  co_return started;
+}
+
+io::Task<RuntimeApiSession::Protocol::Called> RuntimeApiSession::call(
+    engine::Invocation& invocation, WallTime deadline) {
+  const auto self = shared_from_this();
+  const auto exchange = std::make_shared<Exchange>();
+  if (!healthy()) {
+    exchange->called.failure = crash_failure(Phase::run);
+    exchange->called.delivered = false;
+    co_return std::move(exchange->called);
+  }
+  exchange->id = invocation.request_id;
+  exchange->trace = invocation.trace_id;
+  exchange->client_context = one_line(invocation.client_context);
+  exchange->deadline_ms = to_epoch_ms(deadline);
+  exchange->invocation = &invocation;
+  queued_ = exchange;
+  if (polling_) next_park_.wake();
+  const bool go_on = co_await exchange->park.wait();
+  exchange->invocation = nullptr;
+  if (!go_on) {
+    if (queued_ == exchange) queued_.reset();
+    exchange->settle(cancelled_failure());
+  }
+  co_return std::move(exchange->called);
+}
+
+engine::InstanceProtocol::Abort RuntimeApiSession::abort(const std::string& request_id) {
+  if (queued_ && queued_->id == request_id) {
+    const auto exchange = std::move(queued_);
+    queued_.reset();
+    exchange->settle(cancelled_failure());
+    return Protocol::Abort::released;
+  }
+  if (!present_ || present_->id != request_id || present_->state == Exchange::State::done || over_)
+    return Protocol::Abort::released;
+  // The Runtime API has no word for it: the program goes on until its next poll.
+  present_->settle(cancelled_failure());
+  present_->release_wanted = true;
+  return Protocol::Abort::pending;
+}
+
+void RuntimeApiSession::ended() {
+  if (over_) return;
+  if (!server_ || server_->connections() == 0) return fail_all();
+  last_words_.expires_after(kLastWords);
+  last_words_.async_wait([self = shared_from_this()](boost::system::error_code problem) {
+    if (problem || self->over_) return;
+    self->fail_all();
+    self->server_->close();
+  });
+}
+
+void RuntimeApiSession::fail_all() {
+  over_ = true;
+  ready_park_.wake();
+  if (polling_) next_park_.wake();
+  if (const auto exchange = std::move(queued_)) {
+    exchange->called.delivered = false;
+    exchange->settle(crash_failure(Phase::run));
+  }
+  queued_.reset();
+  if (present_) present_->settle(crash_failure(Phase::run));
+}
+
+void RuntimeApiSession::close() {
+  events_ = {};
+  last_words_.cancel();
+  if (!over_) fail_all();
+  if (!server_) return;
+  server_->close();
+  server_.reset();
+}
+
+// ---- the program's side
+
+io::Task<io::HttpResponse> RuntimeApiSession::serve(std::weak_ptr<RuntimeApiSession> weak,
+                                                    io::HttpRequest request) {
+  const auto self = weak.lock();
+  if (!self || self->over_)
+    co_return refuse(500, "InternalServerError", "The instance is being ended.");
+  const bool throws = co_await boost::asio::this_coro::throw_if_cancelled();
+  co_await boost::asio::this_coro::throw_if_cancelled(false);
+  auto routing = route(self, std::move(request));
+  io::HttpResponse response = co_await std::move(routing);
+  co_await boost::asio::this_coro::throw_if_cancelled(throws);
+  co_return response;
+}
+
+io::Task<io::HttpResponse> RuntimeApiSession::route(std::shared_ptr<RuntimeApiSession> self,
+                                                    io::HttpRequest request) {
+  using Kind = RuntimeApiCall::Kind;
+  const std::string path(request.head.path());
+  const auto asked = split_runtime_api_path(path);
+  if (asked.kind == Kind::unknown)
+    co_return refuse(404, "NotFound", "The Runtime API has no path " + path.substr(0, 200) + ".");
+  const bool reads = asked.kind == Kind::ping || asked.kind == Kind::next;
+  const std::string_view wanted = reads ? "GET" : "POST";
+  if (request.head.method != wanted) {
+    auto response = refuse(405, "MethodNotAllowed",
+                           "This path of the Runtime API takes " + std::string(wanted) + ".");
+    response.head.headers.add("Allow", wanted);
+    co_return response;
+  }
+  std::string id(asked.id);
+  io::Task<io::HttpResponse> task;
+  switch (asked.kind) {
+    case Kind::next:
+      task = next(std::move(self));
+      break;
+    case Kind::response:
+      task = response(std::move(self), std::move(id), std::move(request));
+      break;
+    case Kind::error:
+      task = error(std::move(self), std::move(id), std::move(request));
+      break;
+    case Kind::init_error:
+      task = init_error(std::move(self), std::move(request));
+      break;
+    case Kind::ping:
+    case Kind::unknown:
+      co_return io::text_response(200, "pong");
+  }
+  io::HttpResponse answer = co_await std::move(task);
+  co_return answer;
+}
+
+io::Task<io::HttpResponse> RuntimeApiSession::next(std::shared_ptr<RuntimeApiSession> self) {
+  const bool busy = self->present_ && self->present_->state != Exchange::State::done;
+  if (busy || self->polling_ || self->init_failure_) co_return wrong_state();
+  self->finish_present();
+  if (!std::exchange(self->ready_, true)) self->ready_park_.wake();
+  self->polling_ = true;
+  while (!self->queued_ && !self->over_) {
+    const bool go_on = co_await self->next_park_.wait();
+    const auto state = co_await boost::asio::this_coro::cancellation_state;
+    // The program hung up: the invocation waits for its next poll.
+    if (go_on && state.cancelled() == boost::asio::cancellation_type::none) continue;
+    self->polling_ = false;
+    co_return refuse(500, "InternalServerError", "The connection was closed.");
+  }
+  self->polling_ = false;
+  if (self->over_) co_return refuse(500, "InternalServerError", "The instance is being ended.");
+  co_return self->hand_over(std::exchange(self->queued_, nullptr));
+}
+
+// The program is through with what it had.
+void RuntimeApiSession::finish_present() {
+  const auto exchange = std::exchange(present_, nullptr);
+  if (!exchange || !exchange->release_wanted) return;
+  boost::asio::post(executor_, [self = shared_from_this()] {
+    if (self->events_.released) self->events_.released();
+  });
+}
+
+io::HttpResponse RuntimeApiSession::hand_over(ExchangePtr exchange) {
+  exchange->state = Exchange::State::running;
+  io::HttpResponse response;
+  auto& headers = response.head.headers;
+  const auto add = [&](std::string_view name, std::string_view value) {
+    if (!value.empty()) headers.add(name, value);
+  };
+  add("Content-Type", "application/json");
+  add("Lambda-Runtime-Aws-Request-Id", exchange->id);
+  add("Lambda-Runtime-Deadline-Ms", std::to_string(exchange->deadline_ms));
+  add("Lambda-Runtime-Invoked-Function-Arn", arn_);
+  add("Lambda-Runtime-Trace-Id", exchange->trace);
+  add("Lambda-Runtime-Client-Context", exchange->client_context);
+  response.body = std::move(exchange->invocation->body);
+  exchange->invocation = nullptr;
+  present_ = std::move(exchange);
+  return response;
+}
+
+std::unique_ptr<io::HttpResponse> RuntimeApiSession::refusal(const std::string& id) const {
+  if (!present_ || present_->state != Exchange::State::running)
+    return std::make_unique<io::HttpResponse>(wrong_state());
+  if (present_->id != id)
+    return std::make_unique<io::HttpResponse>(
+        refuse(400, "InvalidRequestID", "The request id is not that of the present invocation."));
+  return nullptr;
+}
+
+io::Task<bool> RuntimeApiSession::discard(io::BodyReader& body, std::size_t at_most) {
+  std::size_t seen = 0;
+  while (seen <= at_most) {
+    auto reading = body.read();
+    Result<std::string> part = co_await std::move(reading);
+    if (part.has_error()) co_return false;
+    if (part->empty()) co_return true;
+    seen += part->size();
+  }
+  co_return false;
+}
+
+io::Task<RuntimeApiSession::Taken> RuntimeApiSession::take_body(io::HttpRequest& request,
+                                                                std::size_t limit) {
+  while (request.more && request.body.size() <= limit) {
+    auto reading = request.more->read();
+    Result<std::string> part = co_await std::move(reading);
+    if (part.has_error()) co_return Taken::cut_off;
+    if (part->empty())
+      request.more.reset();
+    else
+      request.body += *part;
+  }
+  if (request.body.size() <= limit) co_return Taken::whole;
+  request.body = {};
+  if (request.more) {
+    auto rest = discard(*request.more, kDiscardMax);
+    (void)co_await std::move(rest);
+  }
+  co_return Taken::too_large;
+}
+
+io::HttpResponse RuntimeApiSession::too_large(Exchange* exchange) {
+  const std::string message = "Response payload size exceeded maximum allowed payload size (" +
+                              std::to_string(settings_.response_bytes_max) + " bytes).";
+  if (exchange != nullptr)
+    exchange->settle(
+        function_failure(Phase::reply, error_json("Function.ResponseSizeTooLarge", message)));
+  return refuse(413, "RequestEntityTooLarge", message);
+}
+
+io::HttpResponse RuntimeApiSession::cut_off(Exchange& exchange) {
+  broken_ = true;
+  exchange.settle(crash_failure(Phase::reply));
+  return refuse(400, "TruncatedHTTPRequest", "The request broke off in the middle of its body.");
+}
+
+io::Task<io::HttpResponse> RuntimeApiSession::response(std::shared_ptr<RuntimeApiSession> self,
+                                                       std::string id, io::HttpRequest request) {
+  if (auto refused = self->refusal(id)) co_return std::move(*refused);
+  const auto mode = header_of(request.head.headers, kResponseMode);
+  const bool streaming = wire::equal_ignoring_case(mode, "streaming");
+  if (!mode.empty() && !streaming)
+    co_return refuse(400, "InvalidFunctionResponseMode",
+                     "The only Lambda-Runtime-Function-Response-Mode is streaming.");
+  const auto type = header_of(request.head.headers, "Content-Type");
+  const bool integration = is_http_integration(type);
+  const ExchangePtr exchange = self->present_;
+  exchange->state = Exchange::State::answering;
+  io::Task<io::HttpResponse> task;
+  if (integration || (streaming && !is_json_type(type)))
+    task = streamed(self, exchange, std::move(request), integration);
+  else
+    task = buffered(self, exchange, std::move(request));
+  io::HttpResponse answer = co_await std::move(task);
+  exchange->state = Exchange::State::done;
+  co_return answer;
+}
+
+io::Task<io::HttpResponse> RuntimeApiSession::buffered(std::shared_ptr<RuntimeApiSession> self,
+                                                       ExchangePtr exchange,
+                                                       io::HttpRequest request) {
+  auto taking = take_body(request, self->settings_.response_bytes_max);
+  const Taken taken = co_await std::move(taking);
+  if (taken == Taken::cut_off) co_return self->cut_off(*exchange);
+  if (taken == Taken::too_large) co_return self->too_large(exchange.get());
+  const auto wrong = trailer_error(request.trailers.get());
+  if (!wrong.empty()) {
+    exchange->settle(function_failure(Phase::run, wrong));
+  } else {
+    engine::Reply reply;
+    reply.body = std::move(request.body);
+    exchange->settle(nullptr, std::move(reply));
+  }
+  co_return accepted();
+}
+
+io::Task<io::HttpResponse> RuntimeApiSession::streamed(std::shared_ptr<RuntimeApiSession> self,
+                                                       ExchangePtr exchange,
+                                                       io::HttpRequest request, bool integration) {
+  wire::ResponseHead head;
+  std::optional<std::size_t> mark;
+  std::string problem;
+  if (integration) {
+    std::size_t seen = 0;
+    while (!(mark = find_prelude_end(request.body, seen)) && request.more &&
+           request.body.size() <= kPreludeMax) {
+      seen = request.body.size();
+      auto reading = request.more->read();
+      Result<std::string> part = co_await std::move(reading);
+      if (part.has_error()) co_return self->cut_off(*exchange);
+      if (part->empty())
+        request.more.reset();
+      else
+        request.body += *part;
+    }
+    if (!mark) {
+      problem = "its HTTP answer has no JSON prelude that ends with 8 NUL bytes";
+    } else {
+      auto read = read_v2_prelude(std::string_view(request.body).substr(0, *mark));
+      if (read.has_error())
+        problem = read.error().message;
+      else
+        head = std::move(*read);
+      request.body.erase(0, *mark + kPreludeMark);
+    }
+  } else {
+    head.headers.add("Content-Type", header_of(request.head.headers, "Content-Type"));
+  }
+
+  std::string wrong;
+  if (!problem.empty())
+    wrong = error_json("Function.InvalidResponse", problem);
+  else if (!request.more)
+    wrong = trailer_error(request.trailers.get());
+  const auto stream = std::make_shared<Stream>();
+  stream->source = std::move(request.more);
+  stream->trailers = std::move(request.trailers);
+  if (!wrong.empty()) {
+    exchange->settle(function_failure(Phase::reply, wrong));
+  } else if (!exchange->settled) {
+    engine::Reply reply;
+    reply.kind = engine::PayloadKind::http;
+    reply.head = wire::encode_response_head(head);
+    reply.body = std::move(request.body);
+    if (stream->source) reply.more = std::make_unique<StreamReader>(self, stream);
+    const bool flows = reply.more != nullptr;
+    exchange->settle(nullptr, std::move(reply));
+    while (flows && !stream->ended && !stream->dropped) {
+      const bool go_on = co_await stream->over.wait();
+      if (!go_on) co_return accepted();  // the program is gone; the reader sees that by itself
+    }
+  }
+  if (stream->source && !stream->ended) {
+    auto rest = discard(*stream->source, SIZE_MAX - 1);
+    (void)co_await std::move(rest);
+  }
+  co_return accepted();
+}
+
+io::Task<io::HttpResponse> RuntimeApiSession::error(std::shared_ptr<RuntimeApiSession> self,
+                                                    std::string id, io::HttpRequest request) {
+  if (auto refused = self->refusal(id)) co_return std::move(*refused);
+  const auto type = header_of(request.head.headers, kErrorType);
+  const ExchangePtr exchange = self->present_;
+  exchange->state = Exchange::State::answering;
+  auto taking = take_body(request, self->settings_.response_bytes_max);
+  const Taken taken = co_await std::move(taking);
+  exchange->state = Exchange::State::done;
+  if (taken == Taken::cut_off) co_return self->cut_off(*exchange);
+  if (taken == Taken::too_large) co_return self->too_large(exchange.get());
+  exchange->settle(function_failure(Phase::run, error_object(request.body, type)));
+  co_return accepted();
+}
+
+io::Task<io::HttpResponse> RuntimeApiSession::init_error(std::shared_ptr<RuntimeApiSession> self,
+                                                         io::HttpRequest request) {
+  if (self->ready_ || self->init_failure_) co_return wrong_state();
+  const auto type = header_of(request.head.headers, kErrorType);
+  auto taking = take_body(request, self->settings_.response_bytes_max);
+  const Taken taken = co_await std::move(taking);
+  if (taken == Taken::too_large) co_return self->too_large(nullptr);
+  if (taken == Taken::cut_off)
+    co_return refuse(400, "TruncatedHTTPRequest",
+                     "The request broke off in the middle of its body.");
+  if (self->ready_ || self->init_failure_) co_return wrong_state();
+  self->init_failure_ = function_failure(Phase::init, error_object(request.body, type));
+  self->ready_park_.wake();
+  co_return accepted();
+}
+
+}  // namespace mayfly::dialects::lambda

@@ -1,0 +1,93 @@
+#pragma once
+// The engine's side of one program that polls the Runtime API: which invocation it has, which waits
+// for its next poll. Private to the protocol; on one loop only.
+//
+// An exchange goes through  queued -> running -> answering -> done:  call() queues it, the
+// program's GET next takes it, POST response or error answers it. The caller is told when the
+// answer is complete (or its HTTP head is); the program takes the next one with its next poll.
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <memory>
+#include <string>
+
+#include "dialects/lambda/runtime_api_protocol.h"
+#include "dialects/lambda/runtime_api_syntax.h"
+#include "engine/park.h"
+#include "io/http_server.h"
+
+namespace mayfly::dialects::lambda {
+
+class RuntimeApiSession : public std::enable_shared_from_this<RuntimeApiSession> {
+ public:
+  using Protocol = engine::InstanceProtocol;
+
+  RuntimeApiSession(boost::asio::any_io_executor executor, RuntimeApiSettings settings,
+                    std::string arn);
+
+  // Begins to serve. A socket that cannot be used shows as a failure of wait_ready().
+  void open(os::Fd listener);
+  void listen(engine::InstanceEvents events) { events_ = std::move(events); }
+  io::Task<Protocol::Started> wait_ready();
+  io::Task<Protocol::Called> call(engine::Invocation& invocation, WallTime deadline);
+  Protocol::Abort abort(const std::string& request_id);
+  void ended();
+  bool healthy() const { return !over_ && !broken_; }
+  // No more callbacks; everything that waits is told.
+  void close();
+
+ private:
+  struct Exchange;
+  struct Stream;
+  class StreamReader;
+  using ExchangePtr = std::shared_ptr<Exchange>;
+
+  static io::Task<io::HttpResponse> serve(std::weak_ptr<RuntimeApiSession> weak,
+                                          io::HttpRequest request);
+  static io::Task<io::HttpResponse> route(std::shared_ptr<RuntimeApiSession> self,
+                                          io::HttpRequest request);
+  static io::Task<io::HttpResponse> next(std::shared_ptr<RuntimeApiSession> self);
+  static io::Task<io::HttpResponse> response(std::shared_ptr<RuntimeApiSession> self,
+                                             std::string id, io::HttpRequest request);
+  static io::Task<io::HttpResponse> buffered(std::shared_ptr<RuntimeApiSession> self,
+                                             ExchangePtr exchange, io::HttpRequest request);
+  static io::Task<io::HttpResponse> streamed(std::shared_ptr<RuntimeApiSession> self,
+                                             ExchangePtr exchange, io::HttpRequest request,
+                                             bool integration);
+  static io::Task<io::HttpResponse> error(std::shared_ptr<RuntimeApiSession> self, std::string id,
+                                          io::HttpRequest request);
+  static io::Task<io::HttpResponse> init_error(std::shared_ptr<RuntimeApiSession> self,
+                                               io::HttpRequest request);
+
+  // Reads a whole body. Over the limit the rest is read and dropped, so that the program gets to
+  // see the refusal.
+  enum class Taken { whole, too_large, cut_off };
+  static io::Task<Taken> take_body(io::HttpRequest& request, std::size_t limit);
+  static io::Task<bool> discard(io::BodyReader& body, std::size_t at_most);
+
+  // Null when the program may answer id now; else what it is told.
+  std::unique_ptr<io::HttpResponse> refusal(const std::string& id) const;
+  io::HttpResponse too_large(Exchange* exchange);
+  io::HttpResponse cut_off(Exchange& exchange);
+  io::HttpResponse hand_over(ExchangePtr exchange);
+  void finish_present();
+  void fail_all();
+
+  boost::asio::any_io_executor executor_;
+  const RuntimeApiSettings settings_;
+  const std::string arn_;
+  engine::InstanceEvents events_;
+  std::unique_ptr<io::HttpServer> server_;
+  boost::asio::steady_timer last_words_;
+
+  engine::Park ready_park_, next_park_;
+  bool ready_ = false;
+  bool polling_ = false;  // a GET next waits
+  bool over_ = false;     // the program is gone, or nobody is interested any more
+  bool broken_ = false;   // it broke off an answer
+  std::shared_ptr<engine::Failure> init_failure_;
+  ExchangePtr present_;  // in the program's hands, until its next poll
+  ExchangePtr queued_;   // waits for that poll
+};
+
+}  // namespace mayfly::dialects::lambda

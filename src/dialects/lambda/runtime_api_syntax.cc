@@ -1,0 +1,92 @@
+#include "dialects/lambda/runtime_api_syntax.h"
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+
+#include "wire/http_message.h"
+
+namespace mayfly::dialects::lambda {
+namespace {
+
+constexpr std::string_view kBase = "/2018-06-01/";
+constexpr std::string_view kInvocations = "runtime/invocation/";
+constexpr std::size_t kMessageMax = 4096;
+
+bool take_front(std::string_view& text, std::string_view front) {
+  if (!text.starts_with(front)) return false;
+  text.remove_prefix(front.size());
+  return true;
+}
+
+bool is_media_type(std::string_view content_type, std::string_view wanted) {
+  auto type = content_type.substr(0, content_type.find(';'));
+  while (type.ends_with(' ') || type.ends_with('\t')) type.remove_suffix(1);
+  return wire::equal_ignoring_case(type, wanted);
+}
+
+}  // namespace
+
+RuntimeApiCall split_runtime_api_path(std::string_view path) {
+  using Kind = RuntimeApiCall::Kind;
+  if (!take_front(path, kBase)) return {};
+  if (path == "ping") return {Kind::ping, {}};
+  if (path == "runtime/init/error") return {Kind::init_error, {}};
+  if (!take_front(path, kInvocations)) return {};
+  if (path == "next") return {Kind::next, {}};
+  const auto slash = path.find('/');
+  if (slash == 0 || slash == std::string_view::npos) return {};
+  const auto verb = path.substr(slash + 1);
+  if (verb == "response") return {Kind::response, path.substr(0, slash)};
+  if (verb == "error") return {Kind::error, path.substr(0, slash)};
+  return {};
+}
+
+std::optional<std::size_t> find_prelude_end(std::string_view bytes, std::size_t from) {
+  static constexpr char kMark[kPreludeMark] = {};
+  const std::size_t back = from < kPreludeMark - 1 ? from : kPreludeMark - 1;
+  const auto at = bytes.find(std::string_view(kMark, kPreludeMark), from - back);
+  if (at == std::string_view::npos) return std::nullopt;
+  return at;
+}
+
+bool is_http_integration(std::string_view content_type) {
+  return is_media_type(content_type, "application/vnd.awslambda.http-integration-response");
+}
+
+bool is_json_type(std::string_view content_type) {
+  return content_type.empty() || is_media_type(content_type, "application/json");
+}
+
+std::string checked_error_type(std::string_view type) {
+  std::string_view word = type;
+  const bool known = take_front(word, "Runtime.") || take_front(word, "Function.");
+  bool fits = known && word.size() > 1 && word.size() < 200 && word[0] >= 'A' && word[0] <= 'Z';
+  for (const char c : word)
+    if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'))) fits = false;
+  if (fits) return std::string(type);
+  return type.starts_with("Runtime.") ? "Runtime.Unknown" : "Function.Unknown";
+}
+
+std::string error_object(std::string_view body, std::string_view type) {
+  namespace json = boost::json;
+  boost::system::error_code ec;
+  auto value = json::parse({body.data(), body.size()}, ec);
+  if (!ec && value.is_object()) {
+    auto& object = value.get_object();
+    const bool complete = object.contains("errorType") && object.contains("errorMessage");
+    if (complete) return std::string(body);
+    if (!object.contains("errorType")) object["errorType"] = checked_error_type(type);
+    if (!object.contains("errorMessage")) object["errorMessage"] = "";
+    return json::serialize(value);
+  }
+  std::string text = "{\"errorType\":";
+  wire::append_json_string(text, checked_error_type(type));
+  text += ",\"errorMessage\":";
+  if (!ec && value.is_string()) body = {value.get_string().data(), value.get_string().size()};
+  wire::append_json_string(text, body.substr(0, kMessageMax));
+  text += '}';
+  return text;
+}
+
+}  // namespace mayfly::dialects::lambda

@@ -1,0 +1,173 @@
+#include <boost/json/array.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+
+#include "dialects/native/render.h"
+#include "dialects/native/state.h"
+
+namespace mayfly::dialects::native {
+
+namespace json = boost::json;
+
+Reply Api::State::put_package(Call call) {
+  auto hold = co_await keeper->hold();
+  auto added = co_await parts.packages.add(std::move(call.http.body), std::move(call.http.more));
+  if (added.has_error()) co_return added.error();
+  keeper->touch(added->sha256);
+  json::object object;
+  object["sha256"] = added->sha256;
+  object["archive_bytes"] = added->archive_bytes;
+  object["existed"] = added->existed;
+  co_return json_reply(200, object);
+}
+
+Reply Api::State::head_package(Call call) {
+  auto hold = co_await keeper->hold();
+  if (!parts.packages.contains(call.name))
+    co_return Error{Code::not_found, "There is no package " + call.name + "."};
+  keeper->touch(call.name);  // whoever asks is about to deploy it
+  co_return io::json_response(200, "");
+}
+
+Reply Api::State::list_functions(Call call) {
+  if (auto query = query_of(call, {}); query.has_error()) co_return query.error();
+  json::array array;
+  for (const auto& version : parts.catalogue.list()) array.push_back(render_version(*version));
+  json::object object;
+  object["functions"] = std::move(array);
+  co_return json_reply(200, object);
+}
+
+namespace {
+
+// The body of a deploy: {"package","settings","check"}.
+Result<engine::DeployRequest> deploy_request(const std::string& name, const json::object& body) {
+  engine::DeployRequest request;
+  request.function = name;
+  const auto* package = body.if_contains("package");
+  if (package == nullptr || !package->is_string())
+    return Error{Code::invalid_argument,
+                 "\"package\" must be the SHA-256 that PUT /v1/packages answered."};
+  request.package = std::string(package->get_string());
+  if (const auto* check = body.if_contains("check"); check != nullptr) {
+    if (!check->is_bool()) return Error{Code::invalid_argument, "\"check\" must be true or false."};
+    request.check = check->get_bool();
+  }
+  if (const auto* settings = body.if_contains("settings"); settings != nullptr) {
+    auto parsed = functions::settings_from_json(json::serialize(*settings));
+    if (parsed.has_error()) return parsed.error();
+    request.settings = std::move(*parsed);
+  }
+  return request;
+}
+
+}  // namespace
+
+Reply Api::State::put_function(Call call) {
+  std::vector<std::string_view> known{"package", "settings", "check"};
+  auto body = co_await object_of(call, known);
+  if (body.has_error()) co_return body.error();
+  auto request = deploy_request(call.name, *body);
+  if (request.has_error()) co_return request.error();
+  auto hold = co_await keeper->hold();
+  if (!parts.packages.contains(request->package))
+    co_return Error{Code::invalid_argument,
+                    "There is no package \"" + request->package + "\"; PUT /v1/packages first."};
+  keeper->touch(request->package);
+  const auto before = parts.catalogue.find(call.name, "");
+  auto deployed = co_await parts.deployer.deploy(std::move(*request));
+  if (deployed.has_error()) co_return deployed.error();
+  if (deployed->failure) co_return failure_reply(*deployed->failure, call.request_id, 422);
+  // Instances of the old revision may still be at work on its files.
+  if (before) keeper->touch(before->package);
+  keeper->collect();
+  json::object object;
+  object["function"] = render_version(*deployed->version);
+  object["unchanged"] = deployed->unchanged;
+  object["created"] = deployed->created;
+  object["detected"] = json::array(deployed->detected.begin(), deployed->detected.end());
+  object["url"] = facts.gateway_url + "/function/" + call.name;
+  co_return json_reply(200, object);
+}
+
+Reply Api::State::get_function(Call call) {
+  const auto version = parts.catalogue.find_qualified(call.name);
+  if (!version) co_return no_such_function(call.name);
+  co_return json_reply(200, render_version(*version));
+}
+
+Reply Api::State::delete_function(Call call) {
+  if (!parts.catalogue.find(call.name, "")) co_return no_such_function(call.name);
+  for (const auto& version : parts.catalogue.versions(call.name)) keeper->touch(version->package);
+  auto removed = co_await parts.deployer.remove(call.name);
+  if (removed.has_error()) co_return removed.error();
+  keeper->collect();
+  json::object object;
+  object["removed"] = call.name;
+  co_return json_reply(200, object);
+}
+
+Reply Api::State::publish_version(Call call) {
+  if (!parts.catalogue.find(call.name, "")) co_return no_such_function(call.name);
+  auto published = co_await parts.deployer.publish(call.name);
+  if (published.has_error()) co_return published.error();
+  co_return json_reply(200, render_version(**published));
+}
+
+Reply Api::State::list_versions(Call call) {
+  if (!parts.catalogue.find(call.name, "")) co_return no_such_function(call.name);
+  json::array array;
+  for (const auto& version : parts.catalogue.versions(call.name))
+    array.push_back(render_version(*version));
+  json::object object;
+  object["versions"] = std::move(array);
+  co_return json_reply(200, object);
+}
+
+namespace {
+
+json::value render_app(functions::App app) {
+  for (auto& route : app.routes) route.static_dir.clear();  // a host path
+  boost::system::error_code failed;
+  json::value value = json::parse(functions::app_to_json(app), failed);
+  return failed ? json::value(json::object()) : value;
+}
+
+}  // namespace
+
+Reply Api::State::list_apps(Call) {
+  json::array array;
+  for (const auto& app : parts.catalogue.apps()) array.push_back(render_app(app));
+  json::object object;
+  object["apps"] = std::move(array);
+  co_return json_reply(200, object);
+}
+
+Reply Api::State::put_app(Call call) {
+  std::vector<std::string_view> known{"name", "routes", "cors"};
+  auto body = co_await object_of(call, known);
+  if (body.has_error()) co_return body.error();
+  (*body)["name"] = call.name;
+  auto app = functions::app_from_json(json::serialize(*body));
+  if (app.has_error()) co_return app.error();
+  for (auto& route : app->routes) route.static_dir.clear();  // the server's to fill in
+  auto hold = co_await keeper->hold();
+  auto put = co_await parts.catalogue.put_app(*app);
+  if (put.has_error()) co_return put.error();
+  keeper->collect();
+  json::object object;
+  object["app"] = render_app(std::move(*app));
+  object["url"] = facts.gateway_url + "/";
+  co_return json_reply(200, object);
+}
+
+Reply Api::State::delete_app(Call call) {
+  auto removed = co_await parts.catalogue.remove_app(call.name);
+  if (removed.has_error()) co_return removed.error();
+  keeper->collect();
+  json::object object;
+  object["removed"] = call.name;
+  co_return json_reply(200, object);
+}
+
+}  // namespace mayfly::dialects::native

@@ -1,0 +1,75 @@
+#pragma once
+// Parts of a request that every endpoint needs: route, query, credential; and the JSON of errors.
+// Pure but for read_json().
+
+#include <boost/json/object.hpp>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "engine/invocation.h"
+#include "io/http.h"
+#include "telemetry/record.h"
+
+namespace mayfly::dialects::native {
+
+enum class Endpoint {
+  healthz,
+  metrics,
+  info,
+  runtimes,
+  put_package,
+  head_package,
+  list_functions,
+  put_function,
+  get_function,
+  delete_function,
+  publish_version,
+  list_versions,
+  invoke,
+  logs,
+  invocations,
+  stats,
+  bill,
+  list_apps,
+  put_app,
+  delete_app,
+};
+
+struct Match {
+  std::optional<Endpoint> endpoint;  // none: see allow
+  std::string name;                  // the {name} or {sha256} of the path, decoded
+  std::string allow;                 // path known, method not: the methods that are; else empty
+};
+
+// path as in wire::RequestHead::path(). HEAD is served where GET is.
+Match match_route(std::string_view method, std::string_view path);
+
+// name=value pairs, decoded; + is a space. A broken escape or a name not in known is an error.
+Result<std::map<std::string, std::string>> parse_query(std::string_view query,
+                                                       const std::vector<std::string_view>& known);
+
+// Bearer KEY, compared in constant time.
+bool credential_matches(std::string_view authorization, std::string_view key);
+
+// Refuses what is no JSON object (invalid_argument, with the place) and keys that are not in known.
+Result<boost::json::object> parse_object(std::string_view text,
+                                         const std::vector<std::string_view>& known);
+
+int http_status(Code code);
+int http_status(const engine::Failure& failure);
+
+// {"error":{"code","message","party","phase","request_id","detail"?}}; detail is JSON text, or
+// plain text that becomes a string.
+std::string error_json(std::string_view code, std::string_view message, telemetry::Party party,
+                       telemetry::Phase phase, std::string_view request_id,
+                       std::string_view detail = {});
+
+io::HttpResponse error_reply(const Error& error, const std::string& request_id);
+io::HttpResponse failure_reply(const engine::Failure& failure, const std::string& request_id,
+                               int status);
+
+}  // namespace mayfly::dialects::native

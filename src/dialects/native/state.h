@@ -1,0 +1,82 @@
+#pragma once
+// Internal: the endpoints of the API, grouped by what they are about (files of the same name).
+
+#include <boost/json/object.hpp>
+#include <list>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "dialects/native/api.h"
+#include "dialects/native/log_stream.h"
+#include "dialects/native/package_keeper.h"
+#include "dialects/native/request.h"
+
+namespace mayfly::dialects::native {
+
+using Query = std::map<std::string, std::string>;
+
+// A request whose route and credential are settled.
+struct Call {
+  io::HttpRequest http;
+  std::string name;
+  std::string request_id;
+  SteadyTime arrived;
+};
+
+using Reply = io::Task<Result<io::HttpResponse>>;
+
+struct Api::State : std::enable_shared_from_this<Api::State> {
+  explicit State(ApiParts p);
+
+  ApiParts parts;
+  ServerFacts facts;
+  SystemClock clock;
+  std::list<std::weak_ptr<LogFeed>> feeds;
+  bool closing = false;
+  std::shared_ptr<PackageKeeper> keeper;
+
+  // An Error becomes the JSON of errors in one place (api.cc).
+  Reply dispatch(Endpoint endpoint, Call call);
+  Result<Query> query_of(const Call& call, const std::vector<std::string_view>& known) const;
+  io::Task<Result<boost::json::object>> object_of(Call& call, std::vector<std::string_view> known);
+
+  // functions.cc
+  Reply put_package(Call call);
+  Reply head_package(Call call);
+  Reply list_functions(Call call);
+  Reply put_function(Call call);
+  Reply get_function(Call call);
+  Reply delete_function(Call call);
+  Reply publish_version(Call call);
+  Reply list_versions(Call call);
+  Reply list_apps(Call call);
+  Reply put_app(Call call);
+  Reply delete_app(Call call);
+
+  // invoke.cc
+  Reply invoke(Call call);
+  io::Task<io::HttpResponse> invoke_event(Call call, functions::VersionPtr version,
+                                          std::string payload, bool want_log);
+  io::Task<io::HttpResponse> invoke_http(Call call, functions::VersionPtr version,
+                                         std::string payload, bool want_log);
+
+  // insight.cc
+  Reply metrics(Call call);
+  Reply info(Call call);
+  Reply runtimes(Call call);
+  Reply logs(Call call);
+  Reply invocations(Call call);
+  Reply stats(Call call);
+  Reply bill(Call call);
+};
+
+io::HttpResponse json_reply(int status, const boost::json::object& object);
+Error no_such_function(const std::string& name);
+// A whole number in a query; fallback when it is not there.
+Result<std::int64_t> number_in(const Query& query, const std::string& name, std::int64_t low,
+                               std::int64_t high, std::int64_t fallback);
+std::string text_in(const Query& query, const std::string& name);
+Result<bool> flag_in(const Query& query, const std::string& name);
+
+}  // namespace mayfly::dialects::native

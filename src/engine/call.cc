@@ -1,0 +1,148 @@
+#include "engine/call.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/ids.h"
+#include "engine/instance.h"
+#include "engine/pool.h"
+
+namespace mayfly::engine {
+namespace {
+
+constexpr std::size_t kTailMax = 4096;
+
+std::int64_t overlap_us(SteadyTime a_from, SteadyTime a_to, SteadyTime b_from, SteadyTime b_to) {
+  return std::max<std::int64_t>(0, to_us(std::min(a_to, b_to) - std::max(a_from, b_from)));
+}
+
+}  // namespace
+
+CallEnd end_of(const Failure& failure) {
+  return {failure.outcome, failure.party, failure.phase, failure.message};
+}
+
+Call::Call(std::shared_ptr<Core> the_core, std::shared_ptr<Pool> the_pool,
+           const Invocation& invocation)
+    : core(std::move(the_core)), pool(std::move(the_pool)), timer_(&Call::on_deadline, this) {
+  const auto now = core->now();
+  arrived = invocation.arrived == SteadyTime{} ? now : invocation.arrived;
+  record.request_id = invocation.request_id;
+  const auto& version = *pool->version();
+  record.function = version.function;
+  record.version = version.number;
+  record.revision = version.revision;
+  record.source = invocation.source;
+  record.arrived_us = to_epoch_us(core->clock.wall_now()) - to_us(now - arrived);
+  record.memory_mb = static_cast<std::uint32_t>(pool->memory_bytes() >> 20);
+  record.bytes_in = invocation.body.size();
+  want_tail = invocation.want_log_tail;
+  core->call_began();
+}
+
+// A call whose coroutine was dropped (the loop ends) leaves a record all the same.
+Call::~Call() {
+  if (finished_) return;
+  finish({telemetry::Outcome::cancelled, telemetry::Party::client, telemetry::Phase::none,
+          "the call was dropped"},
+         Slot::aborted);
+}
+
+void Call::assign(std::shared_ptr<Instance> given, bool cold) {
+  instance = std::move(given);
+  assigned = core->now();
+  const auto wait = std::max<std::int64_t>(0, to_us(assigned - arrived));
+  record.instance = instance->id();
+  record.start_us = record.init_us = 0;
+  if (cold) {
+    record.start_us = static_cast<std::uint64_t>(
+        overlap_us(arrived, assigned, instance->launch_began, instance->launched));
+    record.init_us = static_cast<std::uint64_t>(
+        overlap_us(arrived, assigned, instance->launched, instance->initialised));
+    record.cold = record.start_us + record.init_us > 0;
+  }
+  record.queue_us = static_cast<std::uint64_t>(wait) - record.start_us - record.init_us;
+  deadline = core->clock.wall_now() + pool->timeout();
+  instance->add_call(*this);
+  core->timers.arm(timer_, pool->timeout());
+}
+
+void Call::unassign() {
+  timer_.disarm();
+  if (!instance) return;
+  instance->remove_call(*this);
+  instance.reset();
+}
+
+std::uint64_t Call::run_us_so_far() const {
+  if (!instance) return 0;
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(0, to_us(core->now() - assigned)));
+}
+
+void Call::finish(CallEnd end, Slot slot) {
+  if (std::exchange(finished_, true)) return;
+  timer_.disarm();
+  const auto now = core->now();
+  if (instance) {
+    if (pool->concurrency() == 1) instance->drain_logs();
+    record.run_us = run_us_so_far();
+    if (end.outcome == telemetry::Outcome::ok)
+      pool->run_took(static_cast<std::int64_t>(record.run_us));
+    instance->charge(*this, now);
+    instance->remove_call(*this);
+    if (slot == Slot::free) {
+      instance->free_slot();
+    } else {
+      const auto state = instance->abort(record.request_id);
+      if (state == InstanceProtocol::Abort::pending)
+        instance->linger(std::max(milliseconds(1), std::chrono::ceil<milliseconds>(
+                                                       assigned + pool->timeout() - now)));
+      else instance->free_slot();
+    }
+  } else {
+    record.queue_us = static_cast<std::uint64_t>(std::max<std::int64_t>(0, to_us(now - arrived))) -
+                      record.start_us - record.init_us;
+  }
+  record.outcome = end.outcome;
+  record.party = end.party;
+  record.phase = end.phase;
+  ended = {end.outcome, end.party, end.phase, {}};
+  record.error = std::move(end.error);
+  std::replace(record.error.begin(), record.error.end(), '\n', ' ');
+  pool->outcome_counter(record.outcome).add();
+  if (record.cold) pool->cold_starts().add();
+  if (instance) pool->durations().observe(static_cast<double>(record.run_us) / 1e6);
+  core->telemetry.add(std::move(record));
+  core->call_over();
+}
+
+std::shared_ptr<Failure> Call::timeout_failure() const {
+  auto failure = std::make_shared<Failure>();
+  failure->outcome = telemetry::Outcome::timeout;
+  failure->party = telemetry::Party::function;
+  failure->phase = telemetry::Phase::run;
+  failure->code = Code::deadline_exceeded;
+  failure->message = fmt::format("Task timed out after {:.2f} seconds",
+                                 static_cast<double>(pool->timeout().count()) / 1000.0);
+  return failure;
+}
+
+void Call::add_log(std::string_view line) {
+  if (!want_tail) return;
+  tail.append(line);
+  tail += '\n';
+  if (tail.size() > 2 * kTailMax) tail.erase(0, tail.size() - kTailMax);
+}
+
+void Call::on_deadline(void* self) {
+  // The answer's coroutine may be the last owner of the call.
+  const auto call = static_cast<Call*>(self)->shared_from_this();
+  call->timed_out = true;
+  if (call->instance) {
+    const auto instance = call->instance;
+    instance->overdue(call->record.request_id);
+  }
+}
+
+}  // namespace mayfly::engine

@@ -1,0 +1,383 @@
+#include "engine/dispatcher.h"
+
+#include <boost/asio/this_coro.hpp>
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "base/ids.h"
+#include "engine/answer_body.h"
+#include "engine/call.h"
+#include "engine/core.h"
+#include "engine/instance.h"
+#include "engine/pool.h"
+
+namespace mayfly::engine {
+namespace {
+
+using functions::Model;
+using telemetry::Outcome;
+using telemetry::Party;
+using telemetry::Phase;
+
+constexpr milliseconds kKillTakes{5'000};
+
+void wake_park(void* park) { static_cast<Park*>(park)->wake(); }
+
+std::shared_ptr<Failure> cancelled_failure(Phase phase) {
+  auto failure = std::make_shared<Failure>();
+  failure->outcome = Outcome::cancelled;
+  failure->party = Party::client;
+  failure->phase = phase;
+  failure->code = Code::cancelled;
+  failure->message = "the caller went away";
+  return failure;
+}
+
+std::shared_ptr<Failure> stopping_failure() {
+  auto failure = std::make_shared<Failure>();
+  failure->phase = Phase::accept;
+  failure->code = Code::unavailable;
+  failure->message = "the server is stopping and takes no new calls";
+  failure->retry_after_s = 1;
+  return failure;
+}
+
+// {"status":NNN,...: what an HTTP answer says, for the record; 0 when it says nothing.
+int status_of(const Reply& reply) {
+  if (reply.kind != PayloadKind::http) return 0;
+  constexpr std::string_view kKey = "\"status\":";
+  const auto at = reply.head.find(kKey);
+  if (at == std::string::npos) return 0;
+  const char* from = reply.head.data() + at + kKey.size();
+  int status = 0;
+  std::from_chars(from, reply.head.data() + reply.head.size(), status);
+  return status;
+}
+
+// Fills in what the phases are so far.
+Answer answer_of(const Call& call) {
+  Answer answer;
+  answer.request_id = call.record.request_id;
+  answer.function = call.pool->version()->function;
+  answer.instance = call.record.instance;
+  answer.cold = call.record.cold;
+  answer.queue_us = call.record.queue_us;
+  answer.start_us = call.record.start_us;
+  answer.init_us = call.record.init_us;
+  return answer;
+}
+
+Answer failed(Call& call, std::shared_ptr<Failure> failure, Call::Slot slot) {
+  const auto request_id = call.record.request_id;
+  Answer answer = answer_of(call);
+  answer.run_us = call.run_us_so_far();
+  if (call.instance && call.want_tail && call.pool->concurrency() == 1)
+    call.instance->drain_logs();
+  failure->log_tail = log_tail_of(call);
+  call.finish(end_of(*failure), slot);
+  answer.failure = std::move(failure);
+  return answer;
+}
+
+}  // namespace
+
+struct Dispatcher::State : std::enable_shared_from_this<State> {
+  explicit State(Parts parts) : core(std::make_shared<Core>(std::move(parts))) {}
+
+  static io::Task<Answer> run(std::shared_ptr<Core> core, Invocation invocation);
+  static io::Task<std::shared_ptr<Failure>> get_slot(std::shared_ptr<Call> call,
+                                                     const Invocation* invocation);
+  static io::Task<Answer> settle(std::shared_ptr<Call> call, InstanceProtocol::Called called);
+  static io::Task<Answer> collect(std::shared_ptr<Call> call, Answer answer);
+  static io::Task<Pool::Watcher*> first_start(std::shared_ptr<Core> core,
+                                              functions::VersionPtr version,
+                                              Pool::Watcher* watcher);
+  void register_gauges();
+
+  std::shared_ptr<Core> core;
+};
+
+Dispatcher::Dispatcher(Parts parts) : state_(std::make_shared<State>(std::move(parts))) {
+  state_->register_gauges();
+}
+
+Dispatcher::~Dispatcher() {
+  state_->core->stopping = true;
+  const auto pools = state_->core->pools;
+  for (const auto& [key, pool] : pools) pool->kill_all("was ended because the server stopped");
+  state_->core->timers.stop();
+}
+
+void Dispatcher::State::register_gauges() {
+  struct Gauges {
+    telemetry::Metrics::Gauge &idle, &busy, &starting, &waiting, &memory;
+  };
+  auto& metrics = core->metrics;
+  const std::string name = "mayfly_instances", help = "Instances by what they do.";
+  const auto gauges = std::make_shared<Gauges>(
+      Gauges{metrics.gauge(name, help, {{"state", "idle"}}),
+             metrics.gauge(name, help, {{"state", "busy"}}),
+             metrics.gauge(name, help, {{"state", "starting"}}),
+             metrics.gauge("mayfly_queue_waiting", "Calls that wait for an instance.", {}),
+             metrics.gauge("mayfly_memory_committed_bytes",
+                           "Memory limits of all instances together.", {})});
+  metrics.before_exposition([weak = weak_from_this(), gauges] {
+    const auto self = weak.lock();
+    if (!self) return;
+    PoolStats sum;
+    for (const auto& [key, pool] : self->core->pools) {
+      const auto stats = pool->stats();
+      sum.instances += stats.instances;
+      sum.busy += stats.busy;
+      sum.starting += stats.starting;
+      sum.waiting += stats.waiting;
+    }
+    gauges->idle.set(sum.instances - sum.busy);
+    gauges->busy.set(sum.busy);
+    gauges->starting.set(sum.starting);
+    gauges->waiting.set(sum.waiting);
+    gauges->memory.set(static_cast<double>(self->core->node.memory_used));
+  });
+}
+
+io::Task<Answer> Dispatcher::invoke(Invocation invocation) {
+  const auto core = state_->core;
+  const bool throws = co_await boost::asio::this_coro::throw_if_cancelled();
+  co_await boost::asio::this_coro::throw_if_cancelled(false);
+  auto running = State::run(core, std::move(invocation));
+  Answer answer = co_await std::move(running);
+  co_await boost::asio::this_coro::throw_if_cancelled(throws);
+  co_return answer;
+}
+
+io::Task<Answer> Dispatcher::State::run(std::shared_ptr<Core> core, Invocation invocation) {
+  if (invocation.request_id.empty()) invocation.request_id = new_uuid();
+  const auto pool = core->pool_for(invocation.version);
+  const auto call = std::make_shared<Call>(core, pool, invocation);
+  if (core->stopping) co_return failed(*call, stopping_failure(), Call::Slot::free);
+  const bool streamed = invocation.more != nullptr;
+  if (streamed) count_request(invocation, call);
+
+  InstanceProtocol::Called called;
+  for (int attempt = 0;; ++attempt) {
+    std::shared_ptr<Instance> instance = pool->take();
+    if (instance) {
+      call->assign(std::move(instance), false);
+    } else {
+      auto waiting = get_slot(call, &invocation);
+      std::shared_ptr<Failure> failure = co_await std::move(waiting);
+      if (failure) co_return failed(*call, std::move(failure), Call::Slot::free);
+    }
+    const std::size_t body_size = invocation.body.size();
+    called = co_await call->instance->protocol().call(invocation, call->deadline);
+    // An instance that was gone before it had got anything: another one may take the call.
+    const bool untouched = !called.delivered && !streamed && invocation.body.size() == body_size;
+    const bool crashed = called.failure && called.failure->outcome == Outcome::crash;
+    if (!crashed || !untouched || call->timed_out || attempt > 0) break;
+    const auto gone = call->instance;
+    call->unassign();
+    gone->kill("was ended because it hung up");
+    gone->free_slot();
+  }
+  auto settling = settle(call, std::move(called));
+  Answer answer = co_await std::move(settling);
+  co_return answer;
+}
+
+io::Task<std::shared_ptr<Failure>> Dispatcher::State::get_slot(std::shared_ptr<Call> call,
+                                                               const Invocation* invocation) {
+  Pool::Waiter waiter;
+  waiter.invocation = invocation;
+  if (auto refused = call->pool->enqueue(waiter)) co_return refused;
+  const bool go_on = co_await waiter.park.wait();
+  if (!go_on) {
+    call->pool->leave(waiter);
+    co_return cancelled_failure(Phase::queue);
+  }
+  if (waiter.failure) co_return std::move(waiter.failure);
+  call->assign(std::move(waiter.instance), waiter.cold);
+  co_return nullptr;
+}
+
+io::Task<Answer> Dispatcher::State::settle(std::shared_ptr<Call> call,
+                                           InstanceProtocol::Called called) {
+  if (call->timed_out) co_return failed(*call, call->timeout_failure(), Call::Slot::aborted);
+  if (called.failure) {
+    auto failure = std::move(called.failure);
+    if (failure->outcome == Outcome::cancelled)
+      co_return failed(*call, std::move(failure), Call::Slot::aborted);
+    if (failure->outcome == Outcome::crash) {
+      auto explaining = call->instance->explain_crash(std::move(failure));
+      failure = co_await std::move(explaining);
+    }
+    if (call->pool->per_call()) {
+      call->instance->drain_logs();
+      auto wrote = call->instance->last_error_lines();
+      while (wrote.ends_with('\n')) wrote.pop_back();
+      if (!wrote.empty()) failure->message += "; it wrote: " + wrote;
+    }
+    co_return failed(*call, std::move(failure), Call::Slot::free);
+  }
+  Answer answer = answer_of(*call);
+  answer.reply = std::move(called.reply);
+  call->record.http_status = status_of(answer.reply);
+  call->record.bytes_out += answer.reply.body.size();
+  if (answer.reply.more) {
+    answer.reply.more = wrap_answer(call, std::move(answer.reply.more));
+    if (answer.reply.kind == PayloadKind::event) {
+      auto collecting = collect(call, std::move(answer));
+      answer = co_await std::move(collecting);
+    }
+    answer.run_us = call->run_us_so_far();
+    co_return answer;
+  }
+  if (call->want_tail) {
+    if (call->pool->concurrency() == 1) call->instance->drain_logs();
+    answer.reply.log_tail = log_tail_of(*call);
+  }
+  answer.run_us = call->run_us_so_far();
+  call->finish({}, Call::Slot::free);
+  co_return answer;
+}
+
+// An event's result is one value: a large one came in several frames, and is handed on whole.
+io::Task<Answer> Dispatcher::State::collect(std::shared_ptr<Call> call, Answer answer) {
+  for (;;) {
+    auto reading = answer.reply.more->read();
+    Result<std::string> part = co_await std::move(reading);
+    if (part.has_value() && part->empty()) break;
+    if (part.has_value()) {
+      answer.reply.body += *part;
+      continue;
+    }
+    answer.failure = std::make_shared<Failure>();
+    answer.failure->outcome = call->ended.outcome;
+    answer.failure->party = call->ended.party;
+    answer.failure->phase = call->ended.phase;
+    answer.failure->code = part.error().code;
+    answer.failure->message = part.error().message;
+    break;
+  }
+  answer.reply.more.reset();
+  if (answer.failure) answer.failure->log_tail = log_tail_of(*call);
+  else answer.reply.log_tail = log_tail_of(*call);
+  co_return answer;
+}
+
+// ---- first starts
+
+// Starts an instance when there is need to, and waits for how it ends.
+io::Task<Pool::Watcher*> Dispatcher::State::first_start(std::shared_ptr<Core> core,
+                                                        functions::VersionPtr version,
+                                                        Pool::Watcher* watcher) {
+  const auto pool = core->pool_for(version);
+  if (core->stopping) {
+    watcher->failure = stopping_failure();
+    co_return watcher;
+  }
+  pool->start_for(*watcher);
+  while (!watcher->done) {
+    const bool go_on = co_await watcher->park.wait();
+    if (!go_on) break;
+  }
+  pool->unwatch(*watcher);
+  if (!watcher->done) watcher->failure = cancelled_failure(Phase::init);
+  co_return watcher;
+}
+
+io::Task<Result<Model>> Dispatcher::model_of(functions::VersionPtr version) {
+  if (version->model != Model::unknown) co_return version->model;
+  const auto core = state_->core;
+  const auto pool = core->pool_for(version);
+  if (pool->model() != Model::unknown) co_return pool->model();
+  Pool::Watcher watcher;
+  auto starting = State::first_start(core, version, &watcher);
+  (void)co_await std::move(starting);
+  if (watcher.failure) {
+    co_return Error{watcher.failure->code, watcher.failure->message,
+                    std::string(phase_name(watcher.failure->phase)), 0};
+  }
+  co_return watcher.ready.model;
+}
+
+io::Task<Probe> Dispatcher::probe(functions::VersionPtr version) {
+  const auto core = state_->core;
+  Pool::Watcher watcher;
+  auto starting = State::first_start(core, version, &watcher);
+  (void)co_await std::move(starting);
+  Probe probe;
+  probe.failure = std::move(watcher.failure);
+  probe.model = watcher.ready.model;
+  probe.handler = std::move(watcher.ready.handler);
+  probe.runtime = std::move(watcher.ready.runtime);
+  probe.concurrency = watcher.ready.concurrency;
+  probe.notes = std::move(watcher.ready.notes);
+  // A candidate that fails leaves nothing behind.
+  if (probe.failure)
+    if (const auto pool = core->find_pool(*version)) pool->retire();
+  co_return probe;
+}
+
+void Dispatcher::adopt(functions::VersionPtr version) {
+  if (const auto pool = state_->core->find_pool(*version)) pool->set_version(version);
+  keep(std::move(version));
+}
+
+void Dispatcher::keep(functions::VersionPtr version) {
+  if (version->settings.instances_min == 0 || state_->core->stopping) return;
+  state_->core->pool_for(version)->review();
+}
+
+// ---- the end
+
+void Dispatcher::retire(const std::string& function, const std::string& revision) {
+  const auto pools = state_->core->pools;
+  for (const auto& [key, pool] : pools)
+    if (pool->version()->function == function && pool->version()->revision == revision)
+      pool->retire();
+}
+
+void Dispatcher::retire_function(const std::string& function) {
+  const auto pools = state_->core->pools;
+  for (const auto& [key, pool] : pools)
+    if (pool->version()->function == function) pool->retire();
+}
+
+std::vector<PoolStats> Dispatcher::pools() const {
+  std::vector<PoolStats> stats;
+  stats.reserve(state_->core->pools.size());
+  for (const auto& [key, pool] : state_->core->pools) stats.push_back(pool->stats());
+  return stats;
+}
+
+io::Task<void> Dispatcher::stop(std::chrono::milliseconds grace) {
+  const auto core = state_->core;
+  co_await boost::asio::this_coro::throw_if_cancelled(false);
+  core->stopping = true;
+  const auto pools = core->pools;
+  for (const auto& [key, pool] : pools) pool->end_idle();
+  Park limit_park;
+  TimerQueue::Entry limit(&wake_park, &core->quiet);
+  core->timers.arm(limit, grace);
+  const auto until = core->now() + grace;
+  while (core->calls_running > 0 && core->now() < until) {
+    const bool go_on = co_await core->quiet.wait();
+    if (!go_on) break;
+  }
+  limit.disarm();
+  const auto left = core->pools;
+  for (const auto& [key, pool] : left) pool->kill_all("was ended because the server stopped");
+  const auto killed_until = core->now() + kKillTakes;
+  for (const auto& [key, pool] : left) {
+    while (!pool->empty() && core->now() < killed_until) {
+      TimerQueue::Entry tick(&wake_park, &limit_park);
+      core->timers.arm(tick, milliseconds(2));
+      const bool go_on = co_await limit_park.wait();
+      if (!go_on) break;
+    }
+  }
+  core->timers.stop();
+}
+
+}  // namespace mayfly::engine

@@ -1,0 +1,675 @@
+#include "engine/frame_connection.h"
+
+#include <sys/socket.h>
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/value.hpp>
+#include <cerrno>
+#include <deque>
+
+#include "base/log.h"
+#include "engine/frame_stream.h"
+
+namespace mayfly::engine {
+namespace {
+
+using wire::FrameType;
+using telemetry::Phase;
+
+constexpr std::size_t kReadMax = 256 * 1024;
+constexpr std::size_t kOutKeepMax = 256 * 1024;  // capacity kept between bursts
+
+// One buffer for each thread: bytes are handled before the next read.
+char* read_buffer() {
+  thread_local const std::unique_ptr<char[]> buffer(new char[kReadMax]);
+  return buffer.get();
+}
+
+// Logs what a pump could not handle by itself; its failure is the instance's failure to get a body.
+struct PumpEnded {
+  std::shared_ptr<boost::asio::cancellation_signal> cancel;  // outlives the pump
+  void operator()(const std::exception_ptr& problem) const {
+    if (!problem) return;
+    try {
+      std::rethrow_exception(problem);
+    } catch (const boost::system::system_error& error) {
+      if (error.code() != boost::asio::error::operation_aborted)
+        log::error("request body of an instance: {}", error.what());
+    } catch (const std::exception& error) {
+      log::error("request body of an instance: {}", error.what());
+    }
+  }
+};
+
+}  // namespace
+
+FrameConnection::FrameConnection(boost::asio::any_io_executor executor, os::Fd channel,
+                                 LogSink log, Options options)
+    : executor_(executor), socket_(executor), log_(std::move(log)), options_(std::move(options)) {
+  boost::system::error_code ec;
+  if (channel.valid()) {
+    socket_.assign(boost::asio::local::stream_protocol(), channel.get(), ec);
+    if (!ec) channel.release();
+    if (!ec) socket_.native_non_blocking(true, ec);
+  }
+  closed_ = !socket_.is_open();
+}
+
+FrameConnection::~FrameConnection() = default;
+
+void FrameConnection::open() {
+  if (!closed_) wait_readable();
+}
+
+void FrameConnection::wait_readable() {
+  socket_.async_wait(boost::asio::socket_base::wait_read,
+                     [self = shared_from_this()](const boost::system::error_code& ec) {
+                       if (!ec && !self->closed_) self->on_readable();
+                     });
+}
+
+void FrameConnection::on_readable() {
+  const auto self = shared_from_this();  // what wakes up may drop the instance
+  const ssize_t got = ::recv(socket_.native_handle(), read_buffer(), kReadMax, MSG_DONTWAIT);
+  if (got == 0) {
+    broken("");
+    return run_woken();
+  }
+  if (got < 0) {
+    if (errno != EAGAIN && errno != EINTR) broken("");
+    else wait_readable();
+    return run_woken();
+  }
+  consuming_ = true;
+  take_bytes({read_buffer(), static_cast<std::size_t>(got)});
+  consuming_ = false;
+  if (!closed_) wait_readable();
+  run_woken();
+}
+
+// Handles all whole frames and keeps the rest for the next read.
+void FrameConnection::take_bytes(std::string_view bytes) {
+  if (partial_.empty()) {
+    bytes.remove_prefix(consume(bytes));
+    partial_.assign(bytes);
+    return;
+  }
+  partial_.append(bytes);
+  partial_.erase(0, consume(partial_));
+  if (partial_.empty() && partial_.capacity() > kOutKeepMax) partial_ = {};
+}
+
+std::size_t FrameConnection::consume(std::string_view bytes) {
+  std::size_t at = 0;
+  while (!closed_ && at < bytes.size()) {
+    wire::Frame frame;
+    std::size_t used = 0;
+    const auto status = wire::decode_frame(bytes.substr(at), frame, used);
+    if (status == wire::DecodeStatus::need_more) break;
+    if (status == wire::DecodeStatus::error) {
+      broken("sent bytes that are no frame of the protocol");
+      break;
+    }
+    at += used;
+    if (!handle(frame)) break;
+  }
+  return at;
+}
+
+bool FrameConnection::handle(const wire::Frame& frame) {
+  switch (frame.type) {
+    case FrameType::ready:
+    case FrameType::init_error: return handle_ready(frame);
+    case FrameType::log: handle_log(frame); return !closed_;
+    case FrameType::window: return handle_window(frame);
+    case FrameType::reply:
+    case FrameType::data:
+    case FrameType::error: {
+      Stream* stream = find(frame.stream);
+      if (stream == nullptr || stream->remote_ended) {
+        broken("answered on a stream that is not open");
+        return false;
+      }
+      if (frame.type == FrameType::reply) return handle_reply(*stream, frame);
+      if (frame.type == FrameType::data) return handle_data(*stream, frame);
+      handle_error(*stream, frame);
+      return !closed_;
+    }
+    default: broken("sent a frame that only the engine may send"); return false;
+  }
+}
+
+bool FrameConnection::handle_ready(const wire::Frame& frame) {
+  if (ready_seen_ || frame.stream != 0) {
+    broken("sent a second ready frame");
+    return false;
+  }
+  ready_seen_ = true;
+  if (frame.type == FrameType::init_error) {
+    started_.failure = function_failure(Phase::init, std::string(frame.payload));
+  } else {
+    auto ready = parse_ready(frame.payload);
+    if (ready.has_error()) {
+      ready_seen_ = false;
+      broken(ready.error().message);
+      return false;
+    }
+    started_.ready = std::move(*ready);
+  }
+  wake(ready_park_);
+  return true;
+}
+
+bool FrameConnection::take_credit(Stream& stream, std::size_t bytes) {
+  if (bytes > stream.receive_credit) {
+    broken("sent more of a body than the window allows");
+    return false;
+  }
+  stream.receive_credit -= static_cast<std::uint32_t>(bytes);
+  return true;
+}
+
+bool FrameConnection::handle_reply(Stream& stream, const wire::Frame& frame) {
+  std::string_view head, body;
+  if (stream.replied || !wire::split_reply(frame.payload, head, body)) {
+    broken(stream.replied ? "replied twice" : "sent a reply whose lengths do not fit");
+    return false;
+  }
+  // A complete reply needs no window: there is nothing to hold back.
+  if ((frame.flags & wire::kEnd) == 0 && !take_credit(stream, body.size())) return false;
+  stream.replied = true;
+  const bool dropped = stream.dropped;
+  if (dropped) {
+    stream.grant(body.size(), out_);
+    schedule_flush();
+  } else {
+    stream.http = (frame.flags & wire::kHttp) != 0;
+    stream.head.assign(head);
+    stream.received.assign(body);
+  }
+  if ((frame.flags & wire::kEnd) != 0) remote_end(stream);
+  if (!dropped) wake(stream.park);
+  return !closed_;
+}
+
+bool FrameConnection::handle_data(Stream& stream, const wire::Frame& frame) {
+  if (!stream.replied) {
+    broken("sent a body before its reply");
+    return false;
+  }
+  if (!take_credit(stream, frame.payload.size())) return false;
+  if (stream.dropped) {
+    // Nobody reads it, but a program that waits for its window must get to its end.
+    stream.grant(frame.payload.size(), out_);
+    schedule_flush();
+  } else {
+    stream.received.append(frame.payload);
+    wake(stream.park);
+  }
+  if ((frame.flags & wire::kEnd) != 0) remote_end(stream);
+  return !closed_;
+}
+
+void FrameConnection::handle_error(Stream& stream, const wire::Frame& frame) {
+  if (!stream.dropped) {
+    stream.failure = function_failure(stream.replied ? Phase::reply : Phase::run,
+                                      std::string(frame.payload));
+    wake(stream.park);
+  }
+  remote_end(stream);
+}
+
+void FrameConnection::handle_log(const wire::Frame& frame) {
+  if (frame.payload.empty() || (frame.payload[0] != 1 && frame.payload[0] != 2))
+    return broken("sent a log frame of no known stream");
+  static const std::string kNone;
+  const Stream* stream = frame.stream == 0 ? nullptr : find(frame.stream);
+  log_(stream != nullptr ? stream->request_id : kNone,
+       static_cast<telemetry::LogLine::Stream>(frame.payload[0]), frame.payload.substr(1));
+}
+
+bool FrameConnection::handle_window(const wire::Frame& frame) {
+  std::uint32_t bytes = 0;
+  if (!wire::read_u32(frame.payload, bytes)) {
+    broken("sent a window frame of a wrong size");
+    return false;
+  }
+  Stream* stream = find(frame.stream);
+  if (stream == nullptr || stream->remote_ended) return true;  // crossed with the end: no harm
+  if (bytes > wire::kMaxFrame || stream->send_credit > wire::kMaxFrame) {
+    broken("granted a window beyond the limit");
+    return false;
+  }
+  stream->send_credit += bytes;
+  if (!stream->unsent.empty()) send_rest(*stream);
+  wake(stream->pump_park);
+  return true;
+}
+
+// The instance is done with the stream; what it has sent may still have to be read.
+void FrameConnection::remote_end(Stream& stream) {
+  stream.remote_ended = true;
+  stop_sending(stream);
+  if (!stream.dropped) return;
+  const bool pending = std::exchange(stream.pending_abort, false);
+  release(stream);
+  if (pending && events_.released) events_.released();
+}
+
+void FrameConnection::stop_sending(Stream& stream) {
+  stream.unsent.clear();
+  stream.unsent_at = 0;
+  if (const auto cancel = std::exchange(stream.pump_cancel, nullptr))
+    cancel->emit(boost::asio::cancellation_type::terminal);
+}
+
+// Waiters woken while frames are handled run when the last frame is: they may call back in here.
+void FrameConnection::wake(Park& park) {
+  if (!consuming_) return park.wake();
+  if (auto handler = park.release()) woken_.push_back(std::move(*handler));
+}
+
+void FrameConnection::run_woken() {
+  if (woken_.empty()) return;
+  auto handlers = std::move(woken_);
+  woken_.clear();
+  for (auto& handler : handlers) handler();
+  handlers.clear();
+  if (woken_.empty()) woken_.swap(handlers);  // keeps the capacity
+}
+
+FrameConnection::Stream& FrameConnection::claim() {
+  if (free_.empty()) {
+    streams_.push_back(std::make_unique<Stream>());
+    streams_.back()->id = static_cast<std::uint32_t>(streams_.size());
+    free_.push_back(streams_.back()->id);
+  }
+  Stream& stream = *streams_[free_.back() - 1];
+  free_.pop_back();
+  stream.begin(++serial_);
+  return stream;
+}
+
+void FrameConnection::release(Stream& stream) {
+  if (!stream.open) return;
+  stream.finish();
+  free_.push_back(stream.id);
+}
+
+FrameConnection::Stream* FrameConnection::find(std::uint32_t id) {
+  if (id == 0 || id > streams_.size() || !streams_[id - 1]->open) return nullptr;
+  return streams_[id - 1].get();
+}
+
+io::Task<InstanceProtocol::Started> FrameConnection::wait_ready() {
+  const auto self = shared_from_this();
+  while (!ready_seen_ && !closed_) {
+    const bool go_on = co_await ready_park_.wait();
+    if (!go_on) break;
+  }
+  if (!ready_seen_) {
+    started_.failure = crash_failure(Phase::init, breach_.empty() ? "" : "the program " + breach_);
+    started_.failure->outcome = telemetry::Outcome::init_failed;
+  }
+  co_return std::move(started_);
+}
+
+io::Task<InstanceProtocol::Called> FrameConnection::call(Invocation& invocation,
+                                                         std::string meta) {
+  const auto self = shared_from_this();
+  if (closed_) {
+    InstanceProtocol::Called called;
+    called.failure = crash_failure(Phase::run);
+    called.delivered = false;
+    co_return called;
+  }
+  Stream& stream = claim();
+  stream.request_id = invocation.request_id;
+  send_request(stream, invocation, meta);
+  while (!stream.replied && !stream.failure) {
+    const bool go_on = co_await stream.park.wait();
+    if (!go_on) (void)abort(invocation.request_id);
+  }
+  co_return answer_of(stream);
+}
+
+std::shared_ptr<Failure> FrameConnection::too_large() const {
+  auto failure = crash_failure(
+      Phase::reply, "the result of the function is over the limit of " +
+                        std::to_string(options_.event_bytes_max) +
+                        " bytes (setting engine.response_bytes_max)");
+  failure->outcome = telemetry::Outcome::function_error;
+  failure->code = Code::too_large;
+  return failure;
+}
+
+InstanceProtocol::Called FrameConnection::answer_of(Stream& stream) {
+  InstanceProtocol::Called called;
+  called.delivered = sent_ >= stream.sent_mark;
+  if (stream.failure) {
+    called.failure = std::move(stream.failure);
+    drop_reader(stream.id);
+    return called;
+  }
+  if (!stream.http && stream.received.size() > options_.event_bytes_max) {
+    called.failure = too_large();
+    drop_reader(stream.id);
+    return called;
+  }
+  called.reply.kind = stream.http ? PayloadKind::http : PayloadKind::event;
+  called.reply.head = std::move(stream.head);
+  called.reply.body = std::move(stream.received);
+  stream.received.clear();
+  if (stream.remote_ended) {
+    release(stream);
+    return called;
+  }
+  stream.received_total = called.reply.body.size();
+  stream.consumed = static_cast<std::uint32_t>(called.reply.body.size());
+  called.reply.more = std::make_unique<Reader>(shared_from_this(), stream.id);
+  return called;
+}
+
+void FrameConnection::send_request(Stream& stream, Invocation& invocation, std::string_view meta) {
+  std::uint8_t flags = invocation.kind == PayloadKind::http ? wire::kHttp : 0;
+  const std::size_t first = std::min<std::size_t>(invocation.body.size(), stream.send_credit);
+  const bool whole = first == invocation.body.size();
+  if (whole && !invocation.more) flags |= wire::kEnd;
+  wire::append_invoke(out_, stream.id, flags, meta, invocation.head,
+                      std::string_view(invocation.body).substr(0, first));
+  stream.sent_mark = sent_ + out_.size() - out_at_;
+  stream.send_credit -= static_cast<std::uint32_t>(first);
+  schedule_flush();
+  if (!whole) {
+    stream.unsent = std::move(invocation.body);
+    stream.unsent_at = first;
+    stream.unsent_is_last = !invocation.more;
+  }
+  if (invocation.more) {
+    const auto cancel = std::make_shared<boost::asio::cancellation_signal>();
+    stream.pump_cancel = cancel;
+    auto task = pump(shared_from_this(), stream.id, stream.serial, std::move(invocation.more));
+    boost::asio::co_spawn(
+        executor_, std::move(task),
+        boost::asio::bind_cancellation_slot(cancel->slot(), PumpEnded{cancel}));
+  }
+}
+
+void FrameConnection::send_rest(Stream& stream) {
+  const std::size_t left = stream.unsent.size() - stream.unsent_at;
+  const std::size_t size = std::min<std::size_t>({left, stream.send_credit, kReadMax});
+  if (size == 0) return;
+  const bool last = size == left && stream.unsent_is_last;
+  wire::append_frame(out_, stream.id, FrameType::data, last ? wire::kEnd : 0,
+                     std::string_view(stream.unsent).substr(stream.unsent_at, size));
+  stream.send_credit -= static_cast<std::uint32_t>(size);
+  stream.unsent_at += size;
+  if (stream.unsent_at == stream.unsent.size()) {
+    stream.unsent = {};
+    stream.unsent_at = 0;
+  }
+  schedule_flush();
+  if (!stream.unsent.empty() && stream.send_credit > 0) send_rest(stream);
+}
+
+// Passes a streamed request body on as fast as the instance takes it. The serial tells whether the
+// stream id still means this request.
+io::Task<void> FrameConnection::pump(std::shared_ptr<FrameConnection> self, std::uint32_t id,
+                                     std::uint64_t serial, io::BodyReaderPtr more) {
+  co_await boost::asio::this_coro::throw_if_cancelled(false);
+  const auto live = [&]() -> Stream* {
+    Stream* stream = self->find(id);
+    if (stream == nullptr || stream->serial != serial || stream->remote_ended || self->closed_)
+      return nullptr;
+    return stream;
+  };
+  bool last = false;
+  while (!last) {
+    // The first part of the body goes first.
+    for (;;) {
+      Stream* stream = live();
+      if (stream == nullptr) co_return;
+      if (stream->unsent.empty() && stream->send_credit > 0) break;
+      const bool go_on = co_await stream->pump_park.wait();
+      if (!go_on) co_return;
+    }
+    Result<std::string> part = co_await more->read();
+    Stream* stream = live();
+    if (stream == nullptr) co_return;
+    if (part.has_error()) {
+      // The client broke off: the instance must not take half a body for a whole one.
+      self->abort_stream(*stream, telemetry::Party::client, part.error());
+      break;
+    }
+    last = part->empty();
+    stream->unsent = std::move(*part);
+    stream->unsent_at = 0;
+    stream->unsent_is_last = false;
+    if (!last) {
+      self->send_rest(*stream);
+      continue;
+    }
+    wire::append_frame(self->out_, id, FrameType::data, wire::kEnd, {});
+    self->schedule_flush();
+  }
+  if (Stream* stream = live()) stream->pump_cancel.reset();
+}
+
+void FrameConnection::abort_stream(Stream& stream, telemetry::Party party, const Error& error) {
+  if (!stream.failure) {
+    stream.failure = std::make_shared<Failure>();
+    stream.failure->outcome = telemetry::Outcome::cancelled;
+    stream.failure->party = party;
+    stream.failure->phase = Phase::run;
+    stream.failure->code = error.code;
+    stream.failure->message = error.message;
+  }
+  send_cancel(stream);
+  stream.park.wake();
+}
+
+void FrameConnection::send_cancel(Stream& stream) {
+  if (stream.remote_ended || closed_ || std::exchange(stream.cancel_sent, true)) return;
+  wire::append_frame(out_, stream.id, FrameType::cancel, 0, {});
+  schedule_flush();
+}
+
+InstanceProtocol::Abort FrameConnection::abort(const std::string& request_id) {
+  for (auto& slot : streams_) {
+    Stream& stream = *slot;
+    if (!stream.open || stream.request_id != request_id) continue;
+    if (!stream.dropped)
+      abort_stream(stream, telemetry::Party::client,
+                   Error{Code::cancelled, "the call was given up", "", 0});
+    if (stream.remote_ended || closed_) return InstanceProtocol::Abort::released;
+    stream.pending_abort = true;
+    return InstanceProtocol::Abort::pending;
+  }
+  return InstanceProtocol::Abort::released;
+}
+
+// The caller's side of a stream is over. The slot stays taken until the instance ends its side.
+void FrameConnection::drop_reader(std::uint32_t id) {
+  Stream* stream = find(id);
+  if (stream == nullptr || stream->dropped) return;
+  stream->dropped = true;
+  if (stream->remote_ended || closed_) {
+    const bool pending = std::exchange(stream->pending_abort, false);
+    stop_sending(*stream);
+    release(*stream);
+    if (pending && events_.released) events_.released();
+    return;
+  }
+  send_cancel(*stream);
+  stream->grant(stream->received.size() + stream->consumed, out_);
+  stream->consumed = 0;
+  stream->received = {};
+  stop_sending(*stream);
+  schedule_flush();
+}
+
+io::Task<Result<std::string>> FrameConnection::read_body(std::uint32_t id) {
+  const auto self = shared_from_this();
+  Stream& stream = *streams_[id - 1];
+  // What the reader took before is used up now: it came back for more.
+  if (stream.consumed >= wire::kInitialWindow / 4 && !stream.remote_ended && !closed_) {
+    stream.grant(stream.consumed, out_);
+    stream.consumed = 0;
+    schedule_flush();
+  }
+  while (stream.received.empty() && !stream.remote_ended && !stream.failure) {
+    const bool go_on = co_await stream.park.wait();
+    if (!go_on) (void)abort(stream.request_id);
+  }
+  if (!stream.received.empty() && (!stream.failure || stream.remote_ended)) {
+    std::string bytes = std::move(stream.received);
+    stream.received.clear();
+    stream.consumed += static_cast<std::uint32_t>(bytes.size());
+    stream.received_total += bytes.size();
+    if (!stream.http && stream.received_total > options_.event_bytes_max) {
+      const auto failure = too_large();
+      co_return Error{failure->code, failure->message, "", 0};
+    }
+    co_return bytes;
+  }
+  if (stream.failure)
+    co_return Error{stream.failure->code, stream.failure->message, "answer of the instance", 0};
+  co_return std::string();
+}
+
+// One send for all that one turn of the loop has produced.
+void FrameConnection::schedule_flush() {
+  if (flush_scheduled_ || write_waiting_ || closed_) return;
+  flush_scheduled_ = true;
+  boost::asio::post(executor_, [self = shared_from_this()] {
+    self->flush_scheduled_ = false;
+    self->flush();
+  });
+}
+
+void FrameConnection::flush() {
+  if (closed_ || write_waiting_) return;
+  while (out_at_ < out_.size()) {
+    const ssize_t put = ::send(socket_.native_handle(), out_.data() + out_at_,
+                               out_.size() - out_at_, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (put >= 0) {
+      out_at_ += static_cast<std::size_t>(put);
+      sent_ += static_cast<std::size_t>(put);
+      continue;
+    }
+    if (errno == EINTR) continue;
+    if (errno != EAGAIN) return broken("");
+    write_waiting_ = true;
+    socket_.async_wait(boost::asio::socket_base::wait_write,
+                       [self = shared_from_this()](const boost::system::error_code& ec) {
+                         self->write_waiting_ = false;
+                         if (!ec) self->flush();
+                       });
+    if (out_at_ > kOutKeepMax) {
+      out_.erase(0, out_at_);
+      out_at_ = 0;
+    }
+    return;
+  }
+  out_at_ = 0;
+  if (out_.capacity() > kOutKeepMax) out_ = {};
+  else out_.clear();
+}
+
+void FrameConnection::broken(std::string why) {
+  if (closed_) return;
+  breach_ = why;
+  fail_all();
+  if (events_.closed) {
+    // Not from inside whatever called: the engine may end the instance at once.
+    boost::asio::post(executor_, [self = shared_from_this(), why = std::move(why)] {
+      if (self->events_.closed) self->events_.closed(why);
+    });
+  }
+}
+
+void FrameConnection::fail_all() {
+  closed_ = true;
+  boost::system::error_code ignored;
+  socket_.close(ignored);
+  wake(ready_park_);
+  for (auto& slot : streams_) {
+    Stream& stream = *slot;
+    if (!stream.open) continue;
+    stop_sending(stream);
+    if (stream.dropped) {
+      stream.pending_abort = false;
+      release(stream);
+      continue;
+    }
+    if (stream.remote_ended) continue;  // all of it is here
+    if (!stream.failure)
+      stream.failure = crash_failure(stream.replied ? Phase::reply : Phase::run,
+                                     breach_.empty() ? "" : "the program " + breach_);
+    wake(stream.park);
+  }
+}
+
+void FrameConnection::ended() {
+  if (!closed_) {
+    // What the program managed to send before its end still counts.
+    const auto self = shared_from_this();
+    consuming_ = true;
+    while (!closed_) {
+      const ssize_t got = ::recv(socket_.native_handle(), read_buffer(), kReadMax, MSG_DONTWAIT);
+      if (got <= 0) break;
+      take_bytes({read_buffer(), static_cast<std::size_t>(got)});
+    }
+    consuming_ = false;
+    if (!closed_) fail_all();
+    // ended() may be called from anywhere: the waiters run in their own turn.
+    auto handlers = std::move(woken_);
+    woken_.clear();
+    for (auto& handler : handlers) {
+      auto executor = handler.get_executor();
+      boost::asio::post(executor, std::move(handler));
+    }
+  }
+}
+
+void FrameConnection::shutdown() {
+  if (closed_) return;
+  wire::append_frame(out_, 0, FrameType::shutdown, 0, {});
+  flush();
+}
+
+void FrameConnection::close() {
+  events_ = {};
+  if (!closed_) fail_all();
+}
+
+Result<Ready> parse_ready(std::string_view json) {
+  boost::system::error_code ec;
+  const auto value = boost::json::parse({json.data(), json.size()}, ec);
+  if (ec || !value.is_object())
+    return Error{Code::corrupt, "sent a ready frame that is no JSON object", "", 0};
+  const auto& object = value.get_object();
+  Ready ready;
+  const auto text = [&](const char* name) {
+    const auto* found = object.if_contains(name);
+    return found != nullptr && found->is_string() ? std::string(found->get_string()) : "";
+  };
+  const auto model = functions::model_from_name(text("model"));
+  if (!model || *model == functions::Model::unknown)
+    return Error{Code::corrupt, "sent a ready frame with no known model", "", 0};
+  ready.model = *model;
+  ready.handler = text("handler");
+  ready.runtime = text("runtime");
+  if (const auto* count = object.if_contains("concurrency");
+      count != nullptr && count->is_int64() && count->get_int64() > 0)
+    ready.concurrency = static_cast<std::uint32_t>(std::min<std::int64_t>(count->get_int64(), 1000));
+  if (const auto* notes = object.if_contains("notes"); notes != nullptr && notes->is_array())
+    for (const auto& note : notes->get_array())
+      if (note.is_string() && ready.notes.size() < 32) ready.notes.emplace_back(note.get_string());
+  return ready;
+}
+
+}  // namespace mayfly::engine

@@ -1,0 +1,481 @@
+#include "engine/instance.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/ids.h"
+#include "base/log.h"
+#include "engine/launch_spec.h"
+
+namespace mayfly::engine {
+namespace {
+
+using telemetry::LogLine;
+using telemetry::Outcome;
+using telemetry::Phase;
+
+constexpr milliseconds kCancelGrace{500};   // for a program that was told to let go of a call
+constexpr milliseconds kEndGrace{1'000};    // between SIGTERM and SIGKILL
+constexpr milliseconds kExitNoticed{300};   // a program that hangs up ends soon, or not at all
+constexpr milliseconds kKillTakes{5'000};
+constexpr std::size_t kLastLinesMax = 2'048;
+
+struct TaskEnded {
+  const char* what;
+  void operator()(const std::exception_ptr& problem) const {
+    if (!problem) return;
+    try {
+      std::rethrow_exception(problem);
+    } catch (const std::exception& error) {
+      log::error("{} of an instance failed: {}", what, error.what());
+    }
+  }
+};
+
+void wake_park(void* park) { static_cast<Park*>(park)->wake(); }
+
+}  // namespace
+
+Instance::Instance(std::shared_ptr<Core> core, std::shared_ptr<Pool> pool,
+                   std::uint64_t memory_bytes)
+    : core_(std::move(core)),
+      pool_(std::move(pool)),
+      id_("i-" + random_hex(8)),
+      memory_bytes_(memory_bytes),
+      version_(pool_->effective()),
+      factory_(core_->factory_for(*version_)),
+      keep_alive_(&Instance::on_keep_alive, this),
+      init_limit_(&Instance::on_init_timeout, this),
+      grace_(&Instance::on_grace, this),
+      linger_(&Instance::on_linger, this),
+      kill_timer_(&Instance::on_kill, this) {}
+
+Instance::~Instance() { give_room_back(); }
+
+void Instance::begin(Pool::Waiter* waiter) {
+  bound = waiter;
+  if (bound != nullptr) bound->started_for = this;
+  launch_began = launched = initialised = core_->now();
+  boost::asio::co_spawn(core_->executor, live(shared_from_this()), TaskEnded{"the start"});
+}
+
+Result<sandbox::LaunchSpec> Instance::make_spec() {
+  if (factory_ == nullptr) {
+    return Error{Code::unsupported,
+                 fmt::format("nothing here can run functions of model {} with runtime {}",
+                             functions::model_name(version_->model), version_->settings.runtime),
+                 "start of an instance", 0};
+  }
+  Result<functions::Runtime> runtime = functions::Runtime{};
+  if (factory_->wants_runtime(*version_))
+    runtime = core_->runtimes.find(version_->settings.runtime);
+  if (runtime.has_error()) return std::move(runtime).error();
+  auto spec = base_launch_spec(*version_, *runtime, core_->settings, id_,
+                               core_->clock.wall_now());
+  spec.limits.memory_bytes = memory_bytes_;
+  MAYFLY_TRY(factory_->prepare(*version_, *runtime, spec));
+  if (bound != nullptr) MAYFLY_TRY(factory_->prepare_call(*version_, *bound->invocation, spec));
+  return spec;
+}
+
+io::Task<void> Instance::live(std::shared_ptr<Instance> self) {
+  auto spec = self->make_spec();
+  Result<std::unique_ptr<sandbox::Sandbox>> made = Error{};
+  if (spec.has_error()) {
+    made = std::move(spec).error();
+  } else {
+    auto launching = self->core_->sandboxes.launch(std::move(*spec));
+    made = co_await std::move(launching);
+  }
+  self->launched = self->initialised = self->core_->now();
+  if (made.has_error()) {
+    auto failure = std::make_shared<Failure>();
+    failure->phase = Phase::start;
+    failure->code = made.error().code;
+    failure->message = made.error().describe();
+    self->state_ = State::gone;
+    self->core_->launch_over();
+    self->start_failed(std::move(failure));
+    co_return;
+  }
+  self->sandbox_ = std::move(*made);
+  self->attach();
+  boost::asio::co_spawn(self->core_->executor, watch(self), TaskEnded{"the watch"});
+  const bool ended_already = self->state_ == State::ending;
+  if (!ended_already) self->state_ = State::initialising;
+  self->core_->timers.arm(self->init_limit_, milliseconds(self->core_->settings.init_timeout_ms));
+  self->core_->launch_over();
+  if (ended_already) self->sandbox_->kill();
+
+  InstanceProtocol::Started started = co_await self->protocol_->start();
+  self->init_limit_.disarm();
+  self->initialised = self->core_->now();
+  // A program that was found to serve one call only has done its duty: it may be gone already.
+  const bool found_single = started.failure == nullptr &&
+                            self->version_->model == functions::Model::unknown &&
+                            started.ready.model == functions::Model::stdio;
+  if (found_single) {
+    self->kill("was started to find its model");
+    self->give_room_back();
+    self->pool_->on_found_single_use(*self, started.ready);
+    co_return;
+  }
+  if (started.failure == nullptr && self->state_ != State::initialising)
+    started.failure = crash_failure(Phase::init);
+  if (started.failure != nullptr) {
+    if (started.failure->error_json.empty()) {
+      auto explained = co_await self->explain_crash(started.failure);
+      started.failure = std::move(explained);
+    }
+    self->kill("was ended because its initialisation failed");
+    self->start_failed(std::move(started.failure));
+    co_return;
+  }
+  self->state_ = State::ready;
+  self->in_service_ = true;
+  if (!self->pool_->per_call()) self->last_error_lines_ = {};
+  self->pool_->on_ready(*self, started.ready);
+}
+
+void Instance::attach() {
+  const std::weak_ptr<Instance> weak = weak_from_this();
+  LogSink sink = [weak](const std::string& request_id, LogLine::Stream stream,
+                        std::string_view text) {
+    const auto self = weak.lock();
+    if (!self) return;
+    split_lines(text, [&](std::string_view line) { self->log(request_id, stream, line); });
+  };
+  protocol_ = factory_->attach(*version_, *sandbox_, core_->executor, std::move(sink));
+  InstanceEvents events;
+  events.closed = [weak](const std::string& why) {
+    if (const auto self = weak.lock()) self->on_closed(why);
+  };
+  events.released = [weak] {
+    if (const auto self = weak.lock()) self->on_released();
+  };
+  protocol_->listen(std::move(events));
+  open_pipes();
+}
+
+void Instance::open_pipes() {
+  const std::weak_ptr<Instance> weak = weak_from_this();
+  const auto pump = [&](os::Fd fd, LogLine::Stream stream) -> std::shared_ptr<LogPump> {
+    if (!fd.valid()) return nullptr;  // the protocol has taken it
+    auto made = std::make_shared<LogPump>(core_->executor, std::move(fd),
+                                          [weak, stream](std::string_view line) {
+                                            const auto self = weak.lock();
+                                            if (self) self->pipe_line(stream, line);
+                                          });
+    made->open();
+    return made;
+  };
+  out_ = pump(std::move(sandbox_->stdout_fd), LogLine::Stream::out);
+  err_ = pump(std::move(sandbox_->stderr_fd), LogLine::Stream::err);
+}
+
+// A pipe carries no request id: with one call at a time it can only be that one.
+void Instance::pipe_line(LogLine::Stream stream, std::string_view line) {
+  static const std::string kNone;
+  if (stream == LogLine::Stream::err && (state_ != State::ready || pool_->per_call())) {
+    last_error_lines_.append(line).append("\n");
+    if (last_error_lines_.size() > kLastLinesMax)
+      last_error_lines_.erase(0, last_error_lines_.size() - kLastLinesMax);
+  }
+  const Call* call = pool_->concurrency() == 1 ? only_call() : nullptr;
+  log(call != nullptr ? call->record.request_id : kNone, stream, line);
+}
+
+void Instance::log(const std::string& request_id, LogLine::Stream stream, std::string_view line) {
+  LogLine entry;
+  entry.time_us = to_epoch_us(core_->clock.wall_now());
+  entry.function = version_->function;
+  entry.version = version_->number;
+  entry.instance = id_;
+  entry.request_id = request_id;
+  entry.stream = stream;
+  entry.text.assign(line);
+  for (Call* call : calls_)
+    if (call->want_tail && call->record.request_id == request_id) call->add_log(line);
+  core_->telemetry.add(std::move(entry));
+}
+
+void Instance::drain_logs() {
+  if (out_) out_->drain();
+  if (err_) err_->drain();
+}
+
+void Instance::start_failed(std::shared_ptr<Failure> failure) {
+  give_room_back();
+  pool_->on_start_failed(*this, std::move(failure));
+}
+
+io::Task<void> Instance::watch(std::shared_ptr<Instance> self) {
+  auto waiting = self->sandbox_->wait();
+  sandbox::Exit exit = co_await std::move(waiting);
+  self->on_exit(std::move(exit));
+  // What is left goes in a turn of its own, when nobody of the sandbox is on the stack any more.
+  boost::asio::post(self->core_->executor, [self] { self->sandbox_.reset(); });
+}
+
+void Instance::on_exit(sandbox::Exit exit) {
+  const auto keep = shared_from_this();
+  if (out_) out_->close();
+  if (err_) err_->close();
+  exit_ = std::move(exit);
+  leave_service();
+  state_ = State::gone;
+  keep_alive_.disarm();
+  grace_.disarm();
+  linger_.disarm();
+  kill_timer_.disarm();
+  give_room_back();
+  protocol_->ended(*exit_);
+  for (Park* park : exit_waiters_) park->wake();
+  if (was_ready_) pool_->on_gone(*this);  // else its start fails, and that tells the pool
+}
+
+void Instance::leave_service() {
+  if (!std::exchange(in_service_, false)) return;
+  was_ready_ = true;
+  pool_->on_leaves_service(*this);
+}
+
+void Instance::on_closed(const std::string& why) {
+  if (state_ == State::gone) return;
+  if (!why.empty()) return kill("broke the protocol: it " + why);
+  // It hung up: most likely it is about to be gone, and its exit says more than we could.
+  const bool idle_now = calls_.empty();
+  start_draining();
+  if (idle_now && state_ == State::ready) core_->timers.arm(kill_timer_, kExitNoticed);
+}
+
+void Instance::start_draining() {
+  draining_ = true;
+  leave_service();
+}
+
+void Instance::give_room_back() {
+  if (std::exchange(room_booked_, false)) core_->release(memory_bytes_);
+}
+
+// ---- slots
+
+bool Instance::has_slot() const {
+  return usable() && slots_used_ < pool_->concurrency() &&
+         !(used_ && protocol_->single_use());
+}
+
+void Instance::take_slot() {
+  ++slots_used_;
+  used_ = true;
+  keep_alive_.disarm();
+}
+
+void Instance::free_slot() {
+  --slots_used_;
+  if (protocol_->single_use() && slots_used_ == 0) start_draining();
+  if (draining_ && slots_used_ == 0 && state_ == State::ready) return end_politely();
+  if (state_ != State::ready || draining_) return;
+  if (slots_used_ == 0) {
+    idle_since = core_->now();
+    core_->timers.arm(keep_alive_, pool_->keep_alive());
+  }
+  pool_->on_slot(*this);
+}
+
+void Instance::remove_call(Call& call) { std::erase(calls_, &call); }
+
+void Instance::on_keep_alive(void* self) {
+  auto& instance = *static_cast<Instance*>(self);
+  if (!instance.idle()) return;
+  if (instance.pool_->on_idle_too_long(instance)) return instance.end_politely();
+  instance.core_->timers.arm(instance.keep_alive_, instance.pool_->keep_alive());
+}
+
+void Instance::charge(Call& call, SteadyTime now) {
+  const auto run_us = static_cast<double>(call.record.run_us);
+  const bool gone = exit_.has_value();
+  if (gone) usage_ = exit_->usage;
+  if (!gone && sandbox_ == nullptr) return;
+  if (!gone && now - usage_read_ < milliseconds(1)) {
+    // Too soon to read again: what the last window showed, settled with the next reading.
+    const double share = std::min(cpu_rate_ * run_us, run_us * core_->cores);
+    call.record.cpu_us = static_cast<std::uint64_t>(share);
+  } else {
+    if (!gone) usage_ = sandbox_->usage();
+    const double unpaid =
+        usage_.cpu_us > cpu_charged_ ? static_cast<double>(usage_.cpu_us - cpu_charged_) : 0.0;
+    double all = 0, mine = 1;
+    for (const Call* other : calls_) {
+      const auto from = std::max(other->assigned, usage_read_);
+      const double span = std::max(1.0, static_cast<double>(to_us(now - from)));
+      all += span;
+      if (other == &call) mine = span;
+    }
+    call.record.cpu_us = static_cast<std::uint64_t>(unpaid * mine / std::max(all, mine));
+    if (run_us > 0) cpu_rate_ = std::min<double>(call.record.cpu_us / run_us, core_->cores);
+    usage_read_ = now;
+  }
+  cpu_charged_ += call.record.cpu_us;
+  call.record.memory_peak_bytes = usage_.memory_peak_bytes;
+}
+
+// ---- overdue and aborted calls
+
+InstanceProtocol::Abort Instance::abort(const std::string& request_id) {
+  if (state_ == State::gone) return InstanceProtocol::Abort::released;
+  const auto state = protocol_->abort(request_id);
+  if (protocol_->single_use()) kill("was ended because its caller went away");
+  return state;
+}
+
+void Instance::overdue(const std::string& request_id) {
+  if (state_ != State::ready && state_ != State::ending) return;
+  const auto state = protocol_->abort(request_id);
+  const bool alone = slots_used_ <= 1;
+  if (pool_->concurrency() == 1 || (alone && state == InstanceProtocol::Abort::unknown))
+    return kill("was ended because a call took too long");
+  if (state == InstanceProtocol::Abort::unknown) {
+    start_draining();  // the others may end in peace
+  } else if (state == InstanceProtocol::Abort::pending) {
+    suspect_ = true;
+    core_->timers.arm(grace_, kCancelGrace);
+  }
+}
+
+void Instance::linger(milliseconds at_most) {
+  ++lingering_;
+  if (state_ == State::gone) return on_released();
+  if (!linger_.armed()) core_->timers.arm(linger_, std::max(at_most, kCancelGrace));
+}
+
+void Instance::on_released() {
+  if (lingering_ == 0) return;
+  --lingering_;
+  if (lingering_ == 0) {
+    linger_.disarm();
+    grace_.disarm();
+    suspect_ = false;
+  }
+  free_slot();
+}
+
+// The program did not let go of a cancelled call: it takes no new ones. It is ended as soon as the
+// calls that still work are over; each has a deadline.
+void Instance::on_grace(void* self) {
+  auto& instance = *static_cast<Instance*>(self);
+  const auto keep = instance.shared_from_this();
+  if (instance.lingering_ == 0) {
+    instance.suspect_ = false;
+    return instance.pool_->on_slot(instance);
+  }
+  instance.start_draining();
+  if (instance.slots_used_ <= instance.lingering_)
+    instance.kill("was ended because a cancelled call went on");
+}
+
+void Instance::on_linger(void* self) { on_grace(self); }
+
+void Instance::on_init_timeout(void* self) {
+  auto& instance = *static_cast<Instance*>(self);
+  instance.init_timed_out_ = true;
+  instance.kill("was ended because its initialisation took too long");
+}
+
+// ---- the end
+
+void Instance::drain() {
+  const auto keep = shared_from_this();
+  start_draining();
+  if (slots_used_ == 0 && state_ == State::ready) end_politely();
+}
+
+void Instance::end_politely() {
+  if (state_ != State::ready) return;
+  const auto keep = shared_from_this();
+  state_ = State::ending;
+  give_room_back();
+  keep_alive_.disarm();
+  leave_service();
+  protocol_->shutdown();
+  sandbox_->terminate();
+  core_->timers.arm(kill_timer_, kEndGrace);
+}
+
+void Instance::kill(std::string why) {
+  if (state_ == State::gone) return;
+  if (kill_reason_.empty() && !exit_) kill_reason_ = std::move(why);
+  const auto keep = shared_from_this();
+  state_ = State::ending;
+  give_room_back();
+  keep_alive_.disarm();
+  leave_service();
+  if (sandbox_) sandbox_->kill();
+}
+
+void Instance::on_kill(void* self) {
+  auto& instance = *static_cast<Instance*>(self);
+  if (instance.sandbox_ == nullptr || instance.exit_) return;
+  instance.kill("was ended");
+}
+
+io::Task<void> Instance::wait_exit(milliseconds at_most) {
+  if (exit_) co_return;
+  const auto self = shared_from_this();
+  Park park;
+  TimerQueue::Entry limit(&wake_park, &park);
+  exit_waiters_.push_back(&park);
+  core_->timers.arm(limit, at_most);
+  (void)co_await park.wait();
+  std::erase(exit_waiters_, &park);
+}
+
+io::Task<std::shared_ptr<Failure>> Instance::explain_crash(std::shared_ptr<Failure> failure) {
+  const auto self = shared_from_this();
+  const bool in_init = failure->phase == Phase::init;
+  co_await wait_exit(kExitNoticed);
+  const bool hung_up = !exit_ && kill_reason_.empty();
+  if (!exit_) {
+    kill("was ended because it had closed its connection to the engine");
+    co_await wait_exit(kKillTakes);
+  }
+  const std::string during = in_init ? "while it initialised" : "while the call ran";
+  const bool out_of_memory = exit_ && exit_->reason.find("out of memory") != std::string::npos;
+  if (out_of_memory) {
+    failure->outcome = Outcome::out_of_memory;
+    failure->message = fmt::format("the instance ended {}: {} (setting --memory)", during,
+                                   exit_->reason);
+  } else if (init_timed_out_) {
+    failure->outcome = Outcome::init_failed;
+    failure->code = Code::deadline_exceeded;
+    failure->message = fmt::format("initialisation took longer than {:.2f} seconds (setting "
+                                   "engine.init_timeout_ms)",
+                                   core_->settings.init_timeout_ms / 1000.0);
+  } else if (core_->stopping && !kill_reason_.empty()) {
+    failure->outcome = Outcome::platform_error;
+    failure->party = telemetry::Party::platform;
+    failure->code = Code::unavailable;
+    failure->message = "the server stopped " + during;
+  } else if (!kill_reason_.empty() && failure->message.empty()) {
+    failure->message = fmt::format("the instance {} {}", kill_reason_, during);
+  } else if (!failure->message.empty()) {
+    failure->message += " " + during;
+  } else if (exit_ && !hung_up) {
+    failure->message = fmt::format("the instance ended {}: {}", during, exit_->reason);
+  } else {
+    failure->message = fmt::format("the instance could not be ended {}", during);
+  }
+  if (in_init && !out_of_memory) failure->outcome = failure->outcome == Outcome::platform_error
+                                                        ? Outcome::platform_error
+                                                        : Outcome::init_failed;
+  if (in_init && !last_error_lines_.empty()) {
+    failure->message += "; it wrote: ";
+    failure->message += last_error_lines_;
+    while (failure->message.ends_with('\n')) failure->message.pop_back();
+  }
+  co_return failure;
+}
+
+}  // namespace mayfly::engine

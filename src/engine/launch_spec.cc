@@ -1,0 +1,75 @@
+#include "engine/launch_spec.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace mayfly::engine {
+namespace {
+
+// What the user must not change: the engine and the runtimes rely on it.
+bool reserved(const std::string& name) {
+  static const char* const kNames[] = {"_HANDLER",          "LAMBDA_TASK_ROOT",
+                                       "AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_FUNCTION_NAME",
+                                       "AWS_LAMBDA_FUNCTION_VERSION",
+                                       "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "PORT"};
+  return name.starts_with("MAYFLY_") ||
+         std::any_of(std::begin(kNames), std::end(kNames),
+                     [&](const char* known) { return name == known; });
+}
+
+std::string path_with(const functions::Runtime& runtime) {
+  std::string path = "/usr/local/bin:/usr/bin:/bin";
+  const auto slash = runtime.program.rfind('/');
+  if (slash == std::string::npos || slash == 0) return path;
+  const auto folder = runtime.program.substr(0, slash);
+  if ((":" + path + ":").find(":" + folder + ":") == std::string::npos) path = folder + ":" + path;
+  return path;
+}
+
+}  // namespace
+
+sandbox::LaunchSpec base_launch_spec(const functions::Version& version,
+                                     const functions::Runtime& runtime,
+                                     const EngineSettings& settings, const std::string& id,
+                                     WallTime now) {
+  sandbox::LaunchSpec spec;
+  spec.id = id;
+  spec.channel = false;  // a protocol that wants one says so
+  spec.network = version.settings.network == functions::NetworkMode::none
+                     ? sandbox::Network::none
+                     : sandbox::Network::nat;
+  spec.mounts.push_back({version.code_dir, "/var/task", false});
+  const std::uint32_t memory_mb =
+      version.settings.memory_mb != 0 ? version.settings.memory_mb : 128;
+  spec.limits.memory_bytes = std::uint64_t{memory_mb} << 20;
+  // A core for small functions, more with the memory, as on AWS (1,769 MB for each further one).
+  spec.limits.cpu_millis = std::max<std::uint32_t>(
+      1000, static_cast<std::uint32_t>(std::uint64_t{memory_mb} * 1000 / 1769));
+
+  const std::string number =
+      version.number == 0 ? "$LATEST" : std::to_string(version.number);
+  auto& env = spec.env;
+  set_env(env, "PATH", path_with(runtime));
+  set_env(env, "HOME", "/tmp");
+  set_env(env, "LANG", "C.UTF-8");
+  set_env(env, "TZ", ":UTC");
+  set_env(env, "AWS_REGION", settings.region);
+  set_env(env, "AWS_DEFAULT_REGION", settings.region);
+  set_env(env, "AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand");
+  set_env(env, "AWS_LAMBDA_LOG_FORMAT", "Text");
+  set_env(env, "AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/" + version.function);
+  set_env(env, "AWS_LAMBDA_LOG_STREAM_NAME",
+          fmt::format("{}[{}]{}", to_rfc3339(now).substr(0, 10), number, id));
+  for (const auto& [name, value] : version.settings.env)
+    if (!reserved(name)) set_env(env, name, value);
+  set_env(env, "AWS_LAMBDA_FUNCTION_NAME", version.function);
+  set_env(env, "AWS_LAMBDA_FUNCTION_VERSION", number);
+  set_env(env, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", std::to_string(memory_mb));
+  set_env(env, "LAMBDA_TASK_ROOT", "/var/task");
+  set_env(env, "LAMBDA_RUNTIME_DIR", "/var/runtime");
+  set_env(env, "_HANDLER", version.settings.handler);
+  return spec;
+}
+
+}  // namespace mayfly::engine

@@ -1,0 +1,498 @@
+// Rows in the store, all under "f/"; every value begins with a version byte:
+//   f/l/FUNCTION             $LATEST
+//   f/n/FUNCTION             the last number given to a version
+//   f/v/FUNCTION\0<number>   a published version, big-endian number
+//   f/a/APPLICATION          an application
+
+#include "functions/catalogue.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+#include <unordered_map>
+
+#include "base/ids.h"
+#include "functions/checks.h"
+#include "functions/detect.h"
+#include "functions/install.h"
+#include "functions/json_forms.h"
+#include "functions/keyed_lock.h"
+
+namespace mayfly::functions {
+namespace {
+
+constexpr std::string_view kLatestPrefix = "f/l/";
+constexpr std::string_view kVersionPrefix = "f/v/";
+constexpr std::string_view kAppPrefix = "f/a/";
+
+std::string latest_key(std::string_view function) {
+  return std::string(kLatestPrefix) + std::string(function);
+}
+std::string counter_key(std::string_view function) {
+  return "f/n/" + std::string(function);
+}
+std::string versions_prefix(std::string_view function) {
+  return std::string(kVersionPrefix) + std::string(function) + '\0';
+}
+std::string version_key(std::string_view function, std::uint64_t number) {
+  std::string key = versions_prefix(function);
+  for (int shift = 56; shift >= 0; shift -= 8) key += static_cast<char>(number >> shift);
+  return key;
+}
+std::string app_key(std::string_view app) {
+  return std::string(kAppPrefix) + std::string(app);
+}
+
+Error unknown_function(std::string_view name) {
+  return Error{Code::not_found, "There is no function '" + std::string(name.substr(0, 100)) + "'."};
+}
+
+struct Entry {
+  VersionPtr latest;
+  std::vector<VersionPtr> published;  // by number
+  std::uint64_t last_number = 0;
+};
+
+struct TextHash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view text) const {
+    return std::hash<std::string_view>()(text);
+  }
+};
+
+}  // namespace
+
+struct Catalogue::State {
+  explicit State(Parts p) : parts(std::move(p)) {}
+
+  Parts parts;
+  std::unordered_map<std::string, Entry, TextHash, std::equal_to<>> functions;
+  std::map<std::string, App> apps;
+  std::uint64_t generation = 1;
+  KeyedLock locks;
+
+  const Entry* entry(std::string_view function) const {
+    const auto found = functions.find(function);
+    return found == functions.end() ? nullptr : &found->second;
+  }
+
+  std::string code_dir(const std::string& package) const {
+    std::string built = parts.packages.built(package);
+    return built.empty() ? parts.packages.tree(package) : built;
+  }
+
+  void place_sites(App& app) const {
+    for (auto& route : app.routes)
+      if (!route.static_package.empty())
+        route.static_dir = parts.packages.tree(route.static_package);
+  }
+
+  Status load_versions(std::string_view prefix);
+  Status load_counters();
+  Status load_apps();
+  Status check_room(const std::string& function) const;
+  Result<Detection> check_and_detect(const std::string& function, const Settings& settings,
+                                     const std::string& package) const;
+  Version make_version(const std::string& function, const Settings& asked,
+                       const std::string& package, const Detection& detection) const;
+  Status check_routes(const App& app) const;
+};
+
+Status Catalogue::State::load_versions(std::string_view prefix) {
+  Status problem;
+  std::unordered_map<std::string, std::string> places;  // one look at the disk for each package
+  MAYFLY_TRY(parts.store.scan(
+      {std::string(prefix), store::prefix_end(prefix)},
+      [&](std::string_view key, std::string_view value) {
+        auto read = decode_version(value);
+        if (read.has_error()) {
+          problem = Error{
+              Code::corrupt,
+              fmt::format("The function stored as '{}' is damaged: {}", key, read.error().message),
+              "load functions"};
+          return false;
+        }
+        auto version = std::make_shared<Version>(std::move(*read));
+        auto& place = places[version->package];
+        if (place.empty()) place = code_dir(version->package);
+        version->code_dir = place;
+        auto& into = functions[version->function];
+        if (version->number == 0)
+          into.latest = std::move(version);
+        else
+          into.published.push_back(std::move(version));  // keys are in the order of numbers
+        return true;
+      }));
+  return problem;
+}
+
+Status Catalogue::State::load_counters() {
+  return parts.store.scan(
+      {"f/n/", store::prefix_end("f/n/")}, [&](std::string_view key, std::string_view value) {
+        auto& into = functions[std::string(key.substr(4))];
+        value.remove_prefix(std::min<std::size_t>(1, value.size()));
+        std::from_chars(value.data(), value.data() + value.size(), into.last_number);
+        return true;
+      });
+}
+
+Status Catalogue::State::load_apps() {
+  Status problem;
+  MAYFLY_TRY(parts.store.scan(
+      {std::string(kAppPrefix), store::prefix_end(kAppPrefix)},
+      [&](std::string_view key, std::string_view value) {
+        auto app = value.substr(0, 1) == kStoredVersion
+                       ? app_from_json(value.substr(1))
+                       : Result<App>(Error{Code::corrupt, "Its format is not known."});
+        if (app.has_error()) {
+          problem = Error{Code::corrupt,
+                          fmt::format("The application stored as '{}' is damaged: "
+                                      "{}",
+                                      key, app.error().message),
+                          "load applications"};
+          return false;
+        }
+        place_sites(*app);
+        apps[app->name] = std::move(*app);
+        return true;
+      }));
+  return problem;
+}
+
+Status Catalogue::State::check_room(const std::string& function) const {
+  if (entry(function) != nullptr || functions.size() < parts.defaults.functions_max) return ok();
+  return Error{Code::resource_exhausted,
+               fmt::format("There are {} functions, as many as the setting functions.functions_max "
+                           "allows. Remove some with mayfly rm.",
+                           functions.size())};
+}
+
+Result<Detection> Catalogue::State::check_and_detect(const std::string& function,
+                                                     const Settings& settings,
+                                                     const std::string& package) const {
+  (void)function;
+  if (!is_sha256(package))
+    return Error{Code::invalid_argument, "The package must be named by its SHA-256 in hex."};
+  if (!parts.packages.contains(package))
+    return Error{Code::not_found,
+                 "There is no package " + package + ": upload it first (PUT /v1/packages)."};
+  return detect(parts.packages.tree(package), settings, parts.runtimes);
+}
+
+Version Catalogue::State::make_version(const std::string& function, const Settings& asked,
+                                       const std::string& package,
+                                       const Detection& detection) const {
+  const auto& defaults = parts.defaults;
+  Version version;
+  version.function = function;
+  version.package = package;
+  version.code_bytes = detection.code_bytes;
+  version.settings = asked;
+  version.settings.runtime = detection.runtime.name;
+  version.settings.handler = detection.handler;
+  if (asked.memory_mb == 0) version.settings.memory_mb = defaults.memory_mb;
+  if (asked.timeout_ms == 0) version.settings.timeout_ms = defaults.timeout_ms;
+  if (asked.keep_alive_ms < 0) version.settings.keep_alive_ms = defaults.keep_alive_ms;
+  version.entry = detection.entry;
+  version.model = detection.model;
+  version.concurrency =
+      asked.concurrency != 0 ? asked.concurrency : default_concurrency(detection.model);
+  version.digest = sha256_hex(package + settings_to_json(asked)).substr(0, 32);
+  version.revision = random_hex(8);
+  version.created_us = to_epoch_us(parts.clock.wall_now());
+  version.notes = detection.notes;
+  return version;
+}
+
+Status Catalogue::State::check_routes(const App& app) const {
+  MAYFLY_TRY(check_app(app));
+  for (const auto& route : app.routes) {
+    if (!route.function.empty()) {
+      const auto colon = route.function.find(':');
+      const auto* found = entry(std::string_view(route.function).substr(0, colon));
+      if (found == nullptr)
+        return Error{Code::not_found, "The route " + route.method + " " + route.path +
+                                          " leads to the function '" + route.function +
+                                          "', which does not exist."};
+    } else if (!parts.packages.contains(route.static_package)) {
+      return Error{Code::not_found, "The route " + route.path + " leads to the package " +
+                                        route.static_package + ", which was not uploaded."};
+    }
+  }
+  for (const auto& [name, other] : apps) {
+    if (name == app.name) continue;
+    for (const auto& theirs : other.routes)
+      for (const auto& ours : app.routes)
+        if (ours.method == theirs.method && route_shape(ours.path) == route_shape(theirs.path))
+          return Error{Code::already_exists,
+                       fmt::format("The route {} {} belongs to the application '{}' already.",
+                                   ours.method, ours.path, name)};
+  }
+  return ok();
+}
+
+Catalogue::Catalogue(Parts parts) : state_(std::make_unique<State>(std::move(parts))) {}
+Catalogue::~Catalogue() = default;
+
+Status Catalogue::load() {
+  auto& s = *state_;
+  s.functions.clear();
+  s.apps.clear();
+  MAYFLY_TRY(s.load_versions(kLatestPrefix));
+  MAYFLY_TRY(s.load_versions(kVersionPrefix));
+  MAYFLY_TRY(s.load_counters());
+  MAYFLY_TRY(s.load_apps());
+  std::erase_if(s.functions, [](const auto& item) { return item.second.latest == nullptr; });
+  ++s.generation;
+  return ok();
+}
+
+VersionPtr Catalogue::find(std::string_view function, std::string_view qualifier) const {
+  const auto* entry = state_->entry(function);
+  if (entry == nullptr) return nullptr;
+  if (qualifier.empty() || qualifier == "$LATEST") return entry->latest;
+  std::uint64_t number = 0;
+  const auto [end, error] =
+      std::from_chars(qualifier.data(), qualifier.data() + qualifier.size(), number);
+  if (error != std::errc() || end != qualifier.data() + qualifier.size()) return nullptr;
+  const auto found = std::lower_bound(
+      entry->published.begin(), entry->published.end(), number,
+      [](const VersionPtr& version, std::uint64_t wanted) { return version->number < wanted; });
+  return found != entry->published.end() && (*found)->number == number ? *found : nullptr;
+}
+
+VersionPtr Catalogue::find_qualified(std::string_view name) const {
+  const auto colon = name.find(':');
+  if (colon == std::string_view::npos) return find(name, "");
+  return find(name.substr(0, colon), name.substr(colon + 1));
+}
+
+std::vector<VersionPtr> Catalogue::list() const {
+  std::vector<VersionPtr> all;
+  all.reserve(state_->functions.size());
+  for (const auto& [name, entry] : state_->functions) all.push_back(entry.latest);
+  std::sort(all.begin(), all.end(),
+            [](const VersionPtr& a, const VersionPtr& b) { return a->function < b->function; });
+  return all;
+}
+
+std::vector<VersionPtr> Catalogue::versions(std::string_view function) const {
+  const auto* entry = state_->entry(function);
+  if (entry == nullptr) return {};
+  std::vector<VersionPtr> all = {entry->latest};
+  all.insert(all.end(), entry->published.begin(), entry->published.end());
+  return all;
+}
+
+const RuntimeTable& Catalogue::runtimes() const {
+  return state_->parts.runtimes;
+}
+const Defaults& Catalogue::defaults() const {
+  return state_->parts.defaults;
+}
+std::uint64_t Catalogue::generation() const {
+  return state_->generation;
+}
+
+io::Task<Result<Catalogue::Candidate>> Catalogue::prepare(std::string function, Settings settings,
+                                                          std::string package) {
+  auto& s = *state_;
+  MAYFLY_CO_TRY(check_name("function", function));
+  MAYFLY_CO_TRY(check_settings(settings, s.parts.defaults));
+  MAYFLY_CO_TRY(s.check_room(function));
+  auto look = [state = &s, function, settings, package] {
+    return state->check_and_detect(function, settings, package);
+  };
+  auto looking = s.parts.pool.run(std::move(look));
+  auto detection = co_await std::move(looking);
+  if (detection.has_error()) co_return std::move(detection).error();
+  Version version = s.make_version(function, settings, package, *detection);
+
+  Candidate candidate;
+  const auto* present = s.entry(function);
+  if (present != nullptr && present->latest->digest == version.digest &&
+      present->latest->settings.runtime == version.settings.runtime) {
+    candidate.version = present->latest;
+    candidate.unchanged = true;
+    co_return candidate;
+  }
+  if (detection->needs != Needs::nothing) {
+    // The same package deployed twice at once is installed once.
+    auto locking = s.locks.lock("install " + package);
+    auto guard = co_await std::move(locking);
+    if (guard.has_error()) co_return std::move(guard).error();
+    InstallParts parts{s.parts.packages, s.parts.pool, s.parts.defaults, s.parts.sandboxes};
+    auto installing = install(parts, package, *detection);
+    auto installed = co_await std::move(installing);
+    if (installed.has_error()) co_return std::move(installed).error();
+    version.notes.insert(version.notes.end(), installed->notes.begin(), installed->notes.end());
+  }
+  version.code_dir = s.code_dir(package);
+  candidate.version = std::make_shared<const Version>(std::move(version));
+  co_return candidate;
+}
+
+io::Task<Result<VersionPtr>> Catalogue::commit(Version version) {
+  auto& s = *state_;
+  MAYFLY_CO_TRY(check_name("function", version.function));
+  auto locking = s.locks.lock("function " + version.function);
+  auto guard = co_await std::move(locking);
+  if (guard.has_error()) co_return std::move(guard).error();
+  MAYFLY_CO_TRY(s.check_room(version.function));
+  version.number = 0;
+  if (version.revision.empty()) version.revision = random_hex(8);
+  if (version.created_us == 0) version.created_us = to_epoch_us(s.parts.clock.wall_now());
+  if (version.concurrency == 0)
+    version.concurrency = version.settings.concurrency != 0 ? version.settings.concurrency
+                                                            : default_concurrency(version.model);
+  version.code_dir = s.code_dir(version.package);
+  const auto* present = s.entry(version.function);
+  auto write = [&parts = s.parts, version,
+                before = present != nullptr ? present->latest->revision : ""]() -> Status {
+    if (!parts.packages.contains(version.package))
+      return Error{Code::not_found,
+                   "The package " + version.package + " is gone: upload it again and deploy anew."};
+    const std::string key = latest_key(version.function);
+    auto stored = parts.store.get(key);
+    if (stored.has_error() && stored.error().code != Code::not_found) return stored.error();
+    std::optional<std::string> expected;
+    std::string revision;
+    if (stored.has_value()) {
+      const auto decoded = decode_version(*stored);
+      if (decoded.has_value()) revision = decoded->revision;
+      expected = std::move(*stored);
+    }
+    if (revision != before)
+      return Error{Code::conflict, "The function '" + version.function +
+                                       "' was changed by another server meanwhile."};
+    store::Transaction transaction;
+    transaction.require(key, std::move(expected)).put(key, encode_version(version));
+    return parts.store.commit(transaction, store::Durability::synced);
+  };
+  auto writing = s.parts.pool.run(std::move(write));
+  Status written = co_await std::move(writing);
+  if (written.has_error()) co_return std::move(written).error();
+  VersionPtr visible = std::make_shared<const Version>(std::move(version));
+  s.functions[visible->function].latest = visible;
+  ++s.generation;
+  co_return visible;
+}
+
+io::Task<Result<VersionPtr>> Catalogue::publish(std::string function) {
+  auto& s = *state_;
+  auto locking = s.locks.lock("function " + function);
+  auto guard = co_await std::move(locking);
+  if (guard.has_error()) co_return std::move(guard).error();
+  const auto* entry = s.entry(function);
+  if (entry == nullptr) co_return unknown_function(function);
+  // Publishing twice without a change in between gives the same version.
+  if (!entry->published.empty()) {
+    const VersionPtr& last = entry->published.back();
+    if (last->digest == entry->latest->digest && last->settings == entry->latest->settings &&
+        last->model == entry->latest->model)
+      co_return last;
+  }
+  Version version = *entry->latest;
+  version.number = entry->last_number + 1;
+  version.revision = random_hex(8);
+  version.created_us = to_epoch_us(s.parts.clock.wall_now());
+  auto write = [&parts = s.parts, version]() -> Status {
+    const std::string key = version_key(version.function, version.number);
+    store::Transaction transaction;
+    transaction.require(key, std::nullopt).put(key, encode_version(version));
+    transaction.put(counter_key(version.function), kStoredVersion + std::to_string(version.number));
+    return parts.store.commit(transaction, store::Durability::synced);
+  };
+  auto writing = s.parts.pool.run(std::move(write));
+  Status written = co_await std::move(writing);
+  if (written.has_error()) co_return std::move(written).error();
+  VersionPtr visible = std::make_shared<const Version>(std::move(version));
+  auto& into = s.functions[function];
+  into.published.push_back(visible);
+  into.last_number = visible->number;
+  ++s.generation;
+  co_return visible;
+}
+
+io::Task<Status> Catalogue::remove(std::string function) {
+  auto& s = *state_;
+  auto locking = s.locks.lock("function " + function);
+  auto guard = co_await std::move(locking);
+  if (guard.has_error()) co_return std::move(guard).error();
+  if (s.entry(function) == nullptr) co_return unknown_function(function);
+  auto write = [&parts = s.parts, function]() -> Status {
+    store::Transaction transaction;
+    transaction.remove(latest_key(function)).remove(counter_key(function));
+    const std::string prefix = versions_prefix(function);
+    transaction.delete_ranges.emplace_back(prefix, store::prefix_end(prefix));
+    return parts.store.commit(transaction, store::Durability::synced);
+  };
+  auto writing = s.parts.pool.run(std::move(write));
+  Status written = co_await std::move(writing);
+  if (written.has_error()) co_return std::move(written).error();
+  s.functions.erase(function);
+  ++s.generation;
+  co_return ok();
+}
+
+std::vector<App> Catalogue::apps() const {
+  std::vector<App> all;
+  for (const auto& [name, app] : state_->apps) all.push_back(app);
+  return all;
+}
+
+io::Task<Status> Catalogue::put_app(App app) {
+  auto& s = *state_;
+  auto locking = s.locks.lock("applications");  // one lock: routes of all of them are compared
+  auto guard = co_await std::move(locking);
+  if (guard.has_error()) co_return std::move(guard).error();
+  MAYFLY_CO_TRY(s.check_routes(app));
+  auto write = [&parts = s.parts, app]() -> Status {
+    store::Transaction transaction;
+    transaction.put(app_key(app.name), kStoredVersion + app_to_json(app));
+    return parts.store.commit(transaction, store::Durability::synced);
+  };
+  auto writing = s.parts.pool.run(std::move(write));
+  Status written = co_await std::move(writing);
+  if (written.has_error()) co_return std::move(written).error();
+  s.place_sites(app);
+  s.apps[app.name] = std::move(app);
+  ++s.generation;
+  co_return ok();
+}
+
+io::Task<Status> Catalogue::remove_app(std::string name) {
+  auto& s = *state_;
+  auto locking = s.locks.lock("applications");
+  auto guard = co_await std::move(locking);
+  if (guard.has_error()) co_return std::move(guard).error();
+  if (!s.apps.contains(name))
+    co_return Error{Code::not_found, "There is no application '" + name.substr(0, 100) + "'."};
+  auto write = [&parts = s.parts, name]() -> Status {
+    store::Transaction transaction;
+    transaction.remove(app_key(name));
+    return parts.store.commit(transaction, store::Durability::synced);
+  };
+  auto writing = s.parts.pool.run(std::move(write));
+  Status written = co_await std::move(writing);
+  if (written.has_error()) co_return std::move(written).error();
+  s.apps.erase(name);
+  ++s.generation;
+  co_return ok();
+}
+
+std::set<std::string> Catalogue::packages_in_use() const {
+  std::set<std::string> used;
+  for (const auto& [name, entry] : state_->functions) {
+    used.insert(entry.latest->package);
+    for (const auto& version : entry.published) used.insert(version->package);
+  }
+  for (const auto& [name, app] : state_->apps)
+    for (const auto& route : app.routes)
+      if (!route.static_package.empty()) used.insert(route.static_package);
+  return used;
+}
+
+}  // namespace mayfly::functions

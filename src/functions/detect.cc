@@ -1,0 +1,333 @@
+#include "functions/detect.h"
+
+#include <elf.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <boost/json.hpp>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "functions/json_forms.h"
+#include "functions/tree.h"
+#include "os/fd.h"
+
+namespace mayfly::functions {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kSeenMax = 12;
+constexpr std::size_t kTextBytesMax = 1u << 20;
+
+#if defined(__x86_64__)
+constexpr int kMachine = EM_X86_64;
+constexpr std::string_view kMachineName = "x86_64";
+#elif defined(__aarch64__)
+constexpr int kMachine = EM_AARCH64;
+constexpr std::string_view kMachineName = "aarch64";
+#else
+constexpr int kMachine = EM_NONE;
+constexpr std::string_view kMachineName = "this machine";
+#endif
+
+Error invalid(std::string message) {
+  return Error{Code::invalid_argument, std::move(message)};
+}
+
+std::string read_head(const std::string& path, std::size_t max) {
+  const os::Fd file(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  std::string text(max, '\0');
+  const ssize_t got = file ? pread(file.get(), text.data(), max, 0) : -1;
+  text.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+  return text;
+}
+
+// The top of a package, sorted by what the names say.
+struct Seen {
+  std::vector<std::string> files, directories;  // names at the top
+  std::vector<std::string> python, node, scripts, programs;
+  bool node_modules = false;
+  bool has(std::string_view name) const {
+    return std::find(files.begin(), files.end(), name) != files.end();
+  }
+  std::string list() const {
+    std::vector<std::string> names = files;
+    for (const auto& directory : directories) names.push_back(directory + "/");
+    std::sort(names.begin(), names.end());
+    const std::size_t more = names.size() > kSeenMax ? names.size() - kSeenMax : 0;
+    names.resize(names.size() - more);
+    return fmt::format("{}{}", fmt::join(names, ", "),
+                       more > 0 ? fmt::format(" and {} more", more) : "");
+  }
+};
+
+Seen look(const std::string& tree) {
+  Seen seen;
+  std::error_code error;
+  for (auto at = fs::directory_iterator(tree, error); !error && at != fs::directory_iterator();
+       at.increment(error)) {
+    const std::string name = at->path().filename().string();
+    struct stat info;
+    if (stat(at->path().c_str(), &info) != 0) continue;
+    if (S_ISDIR(info.st_mode)) {
+      seen.directories.push_back(name);
+      seen.node_modules |= name == "node_modules";
+      continue;
+    }
+    if (!S_ISREG(info.st_mode)) continue;
+    seen.files.push_back(name);
+    const std::string extension = fs::path(name).extension().string();
+    if (extension == ".py")
+      seen.python.push_back(name);
+    else if (extension == ".js" || extension == ".mjs" || extension == ".cjs")
+      seen.node.push_back(name);
+    else if (extension == ".sh")
+      seen.scripts.push_back(name);
+    else if ((info.st_mode & 0111) != 0 && looks_executable(read_head(at->path(), 4)) &&
+             extension != ".so")
+      seen.programs.push_back(name);
+  }
+  for (auto* list :
+       {&seen.files, &seen.directories, &seen.python, &seen.node, &seen.scripts, &seen.programs})
+    std::sort(list->begin(), list->end());
+  return seen;
+}
+
+std::uint64_t bytes_of(const std::string& tree) {
+  std::uint64_t bytes = 0;
+  std::error_code error;
+  for (auto at = fs::recursive_directory_iterator(tree, error);
+       !error && at != fs::recursive_directory_iterator(); at.increment(error)) {
+    struct stat info;
+    if (lstat(at->path().c_str(), &info) == 0 && S_ISREG(info.st_mode))
+      bytes += static_cast<std::uint64_t>(info.st_size);
+  }
+  return bytes;
+}
+
+// A file of the package that the user named: relative, inside, there.
+bool is_file_inside(const std::string& tree, const std::string& name) {
+  if (name.empty() || name[0] == '/' || name.find('\0') != std::string::npos) return false;
+  for (const auto& part : fs::path(name))
+    if (part == "..") return false;
+  struct stat info;
+  return stat((tree + "/" + name).c_str(), &info) == 0 && S_ISREG(info.st_mode);
+}
+
+// Why the kernel would not run this file, found out before a sandbox is made for it.
+Status check_program(const std::string& tree, const std::string& name) {
+  const std::string head = read_head(tree + "/" + name, 256);
+  if (head.substr(0, 2) == "#!") {
+    const std::string line = head.substr(2, head.find('\n') - 2);
+    if (!line.empty() && line.back() == '\r')
+      return invalid(
+          fmt::format("The first line of {} ends in a carriage return (Windows line ends): the "
+                      "kernel cannot find its interpreter. Save it with Unix line ends.",
+                      name));
+    std::string interpreter;
+    std::istringstream(line) >> interpreter;
+    if (interpreter.empty() || interpreter[0] != '/')
+      return invalid(
+          fmt::format("The first line of {} does not name an interpreter by an "
+                      "absolute path, as in #!/bin/sh.",
+                      name));
+    const bool inside = interpreter.rfind("/var/task/", 0) == 0;
+    if (!inside && access(interpreter.c_str(), X_OK) != 0)
+      return Error{Code::unsupported,
+                   fmt::format("The script {} wants the interpreter {}, which is not on this "
+                               "machine.",
+                               name, interpreter)};
+    return ok();
+  }
+  if (head.size() >= 20 && looks_executable(head)) {
+    const int machine = static_cast<unsigned char>(head[18]) | static_cast<unsigned char>(head[19])
+                                                                   << 8;
+    if (kMachine != EM_NONE && machine != kMachine)
+      return Error{Code::unsupported,
+                   fmt::format("The program {} was built for another kind of processor; this "
+                               "machine is {}.",
+                               name, kMachineName)};
+    return ok();
+  }
+  return invalid(
+      fmt::format("{} is no program: it is not an ELF file, and its first line does "
+                  "not name an interpreter, as in #!/bin/sh.",
+                  name));
+}
+
+bool wants_modules(const std::string& tree) {
+  const auto object =
+      parse_object(read_head(tree + "/package.json", kTextBytesMax), "package.json");
+  if (object.has_error()) return false;
+  const auto* dependencies = object->if_contains("dependencies");
+  return dependencies != nullptr && dependencies->is_object() &&
+         !dependencies->get_object().empty();
+}
+
+bool wants_python_packages(const std::string& tree) {
+  std::istringstream lines(read_head(tree + "/requirements.txt", kTextBytesMax));
+  std::string line;
+  while (std::getline(lines, line)) {
+    const auto begin = line.find_first_not_of(" \t\r");
+    if (begin != std::string::npos && line[begin] != '#') return true;
+  }
+  return false;
+}
+
+// The kind that the files speak for: a runtime's name or alias, and why.
+struct Guess {
+  std::string runtime, reason;
+  std::string program;  // native
+};
+
+Error unclear(const Seen& seen, const std::string& why) {
+  return invalid(
+      fmt::format("It is not clear what to run: {}. The package holds {}. Say it with "
+                  "--runtime (and --handler).",
+                  why, seen.list()));
+}
+
+// "app.handler" speaks for app.py or app.js; a path speaks for a program.
+std::optional<Guess> guess_by_handler(const std::string& tree, const std::string& handler) {
+  if (handler.empty()) return std::nullopt;
+  const std::string extension = fs::path(handler).extension().string();
+  if (is_file_inside(tree, handler)) {
+    if (extension == ".py") return Guess{"python", "the handler is a Python file", ""};
+    if (extension == ".js" || extension == ".mjs" || extension == ".cjs")
+      return Guess{"node", "the handler is a JavaScript file", ""};
+    return Guess{"native", "the handler is a file", handler};
+  }
+  std::string module = handler.substr(0, handler.rfind('.'));
+  std::optional<Guess> guess;
+  for (const char* end : {".py", ".js", ".mjs", ".cjs"}) {
+    std::string file = module;
+    if (std::string_view(end) == ".py") {
+      std::replace(file.begin(), file.end(), '.', '/');
+      if (const auto colon = file.find(':'); colon != std::string::npos) file.resize(colon);
+    }
+    if (!is_file_inside(tree, file + end)) continue;
+    const std::string runtime = std::string_view(end) == ".py" ? "python" : "node";
+    if (guess && guess->runtime != runtime) return std::nullopt;
+    guess = Guess{runtime, "the handler is in " + file + end, ""};
+  }
+  return guess;
+}
+
+Result<Guess> guess_by_files(const Seen& seen) {
+  std::vector<Guess> strong;
+  if (seen.has("bootstrap")) strong.push_back({"provided", "there is a bootstrap", "bootstrap"});
+  if (seen.has("package.json")) strong.push_back({"node", "there is a package.json", ""});
+  for (const char* name : {"requirements.txt", "pyproject.toml", "setup.py"})
+    if (seen.has(name)) {
+      strong.push_back({"python", std::string("there is a ") + name, ""});
+      break;
+    }
+  if (strong.size() == 1) return strong[0];
+  if (strong.size() > 1) {
+    std::vector<std::string> reasons;
+    for (const auto& guess : strong) reasons.push_back(guess.reason);
+    return unclear(seen, fmt::format("{}", fmt::join(reasons, " and ")));
+  }
+  if (!seen.python.empty() && !seen.node.empty())
+    return unclear(seen, "there are Python and JavaScript files");
+  if (!seen.python.empty()) return Guess{"python", "there is " + seen.python[0], ""};
+  if (!seen.node.empty()) return Guess{"node", "there is " + seen.node[0], ""};
+  std::vector<std::string> programs = seen.programs;
+  programs.insert(programs.end(), seen.scripts.begin(), seen.scripts.end());
+  if (programs.size() == 1) return Guess{"native", programs[0] + " is a program", programs[0]};
+  if (programs.size() > 1) return unclear(seen, "there are several programs");
+  if (seen.files.empty() && seen.directories.size() == 1)
+    return unclear(seen, fmt::format("all is in the folder {0}/; pack what is in it, or deploy "
+                                     "{0} itself",
+                                     seen.directories[0]));
+  static const std::pair<std::string_view, std::string_view> kOthers[] = {
+      {".rb", "ruby"},  {".php", "php"},    {".pl", "perl"},      {".java", "java"},
+      {".jar", "java"}, {".dll", "dotnet"}, {".csproj", "dotnet"}};
+  for (const auto& file : seen.files)
+    for (const auto& [extension, language] : kOthers)
+      if (fs::path(file).extension() == extension)
+        return Guess{std::string(language), "there is " + file, ""};
+  return unclear(seen, "there is no Python or JavaScript file and no program");
+}
+
+// Which program a native runtime starts.
+Result<std::string> native_entry(const std::string& tree, const Seen& seen, const Runtime& runtime,
+                                 const std::string& handler, const std::string& guessed) {
+  const bool provided = runtime.name == "provided";
+  if (provided && seen.has("bootstrap")) return std::string("bootstrap");
+  if (!handler.empty()) {
+    if (is_file_inside(tree, handler)) return handler;
+    if (!provided)
+      return invalid(fmt::format("The handler '{}' is no file of the package, which holds {}.",
+                                 handler.substr(0, 200), seen.list()));
+  }
+  if (!guessed.empty()) return guessed;
+  std::vector<std::string> programs = seen.programs;
+  for (const auto* more : {&seen.scripts, &seen.python, &seen.node})
+    for (const auto& name : *more)
+      if (looks_executable(read_head(tree + "/" + name, 4))) programs.push_back(name);
+  if (programs.size() == 1) return programs[0];
+  return invalid(fmt::format(
+      "The runtime {} starts a program, and {}. The package holds {}. Name "
+      "the program with --handler.",
+      runtime.name, programs.empty() ? "there is none" : "there are several", seen.list()));
+}
+
+}  // namespace
+
+Result<Detection> detect(const std::string& tree, const Settings& asked,
+                         const RuntimeTable& runtimes) {
+  Detection d;
+  const Seen seen = look(tree);
+  if (seen.files.empty() && seen.directories.empty()) return invalid("The package is empty.");
+  Guess guess;
+  if (asked.runtime.empty()) {
+    if (auto by_handler = guess_by_handler(tree, asked.handler)) {
+      guess = std::move(*by_handler);
+    } else {
+      auto by_files = guess_by_files(seen);
+      if (by_files.has_error()) return by_files.error();
+      guess = std::move(*by_files);
+    }
+  }
+  const bool detected = asked.runtime.empty();
+  auto runtime = runtimes.find(detected ? guess.runtime : asked.runtime);
+  if (runtime.has_error()) {
+    Error error = runtime.error();
+    if (detected) error.message = "Because " + guess.reason + ": " + error.message;
+    return error;
+  }
+  d.runtime = std::move(*runtime);
+  d.handler = asked.handler;
+  if (detected) d.notes.push_back(fmt::format("runtime {}: {}", d.runtime.name, guess.reason));
+  if (d.runtime.language == "native") {
+    auto entry = native_entry(tree, seen, d.runtime, asked.handler, guess.program);
+    if (entry.has_error()) return entry.error();
+    MAYFLY_TRY(check_program(tree, *entry));
+    d.entry = std::move(*entry);
+    if (d.handler.empty()) d.handler = d.entry;
+    if (asked.handler.empty()) d.notes.push_back("program " + d.entry);
+    d.model = d.runtime.name == "provided" ? Model::runtime_api
+              : d.runtime.name == "http"   ? Model::http_port
+              : d.runtime.name == "exec"   ? Model::stdio
+                                           : Model::unknown;
+  } else if (seen.files.size() == 1 && seen.directories.empty()) {
+    d.entry = seen.files[0];
+  }
+  if (d.runtime.language == "node" && seen.has("package.json") && !seen.node_modules &&
+      wants_modules(tree)) {
+    d.needs = Needs::npm;
+    d.npm_locked = seen.has("package-lock.json") || seen.has("npm-shrinkwrap.json");
+  }
+  if (d.runtime.language == "python" && seen.has("requirements.txt") && wants_python_packages(tree))
+    d.needs = Needs::pip;
+  d.code_bytes = bytes_of(tree);
+  return d;
+}
+
+}  // namespace mayfly::functions

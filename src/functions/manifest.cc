@@ -1,0 +1,312 @@
+// parse_manifest: a mayfly.yaml becomes a Manifest. Strict: an unknown key is an error, since a
+// misspelt setting that is silently ignored costs somebody an afternoon.
+
+#include <fmt/format.h>
+#include <yaml-cpp/yaml.h>
+
+#include <charconv>
+#include <cmath>
+#include <set>
+
+#include "functions/app.h"
+#include "functions/catalogue.h"
+#include "functions/checks.h"
+
+namespace mayfly::functions {
+namespace {
+
+constexpr std::size_t kManifestBytesMax = 1u << 20;
+constexpr std::size_t kListMax = 10'000;
+
+// Thrown within this file only; parse_manifest turns it into an Error.
+struct Wrong {
+  int line;
+  std::string message;
+};
+
+[[noreturn]] void wrong(const YAML::Node& node, std::string message) {
+  throw Wrong{node.Mark().line + 1, std::move(message)};
+}
+
+void unwrap(const YAML::Node& node, const Status& status) {
+  if (status.has_error()) wrong(node, status.error().message);
+}
+
+std::string text_of(const YAML::Node& node, const std::string& what) {
+  if (!node.IsScalar()) wrong(node, what + " must be a text.");
+  return node.Scalar();
+}
+
+std::string filled_text_of(const YAML::Node& node, const std::string& what) {
+  std::string text = text_of(node, what);
+  if (text.empty()) wrong(node, what + " must not be empty.");
+  if (text.find('\0') != std::string::npos) wrong(node, what + " holds a NUL byte.");
+  return text;
+}
+
+std::uint32_t whole_of(const YAML::Node& node, const std::string& what, std::uint32_t max) {
+  const std::string text = text_of(node, what);
+  std::uint32_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size() || value > max)
+    wrong(node, fmt::format("{} must be a whole number from 0 to {}, not '{}'.", what, max,
+                            text.substr(0, 40)));
+  return value;
+}
+
+std::int64_t milliseconds_of(const YAML::Node& node, const std::string& what) {
+  const std::string text = text_of(node, what);
+  double value = -1;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size() ||
+      !(value >= 0 && value <= 1e6))
+    wrong(node, fmt::format("{} must be a number of seconds, not '{}'.", what, text.substr(0, 40)));
+  const auto ms = static_cast<std::int64_t>(std::llround(value * 1000));
+  if (ms == 0 && value > 0) wrong(node, fmt::format("{} is shorter than a millisecond.", what));
+  return ms;
+}
+
+bool boolean_of(const YAML::Node& node, const std::string& what) {
+  const std::string text = text_of(node, what);
+  if (text == "true") return true;
+  if (text == "false") return false;
+  wrong(node, what + " must be true or false.");
+}
+
+std::vector<std::string> texts_of(const YAML::Node& node, const std::string& what) {
+  std::vector<std::string> texts;
+  if (node.IsScalar()) return {filled_text_of(node, what)};  // one item needs no brackets
+  if (!node.IsSequence()) wrong(node, what + " must be a list of texts.");
+  for (const auto& item : node) texts.push_back(filled_text_of(item, "An item of " + what));
+  return texts;
+}
+
+// The members of a mapping, each known and there once.
+class Keys {
+ public:
+  Keys(const YAML::Node& node, std::string what, std::vector<std::string_view> known)
+      : node_(node), what_(std::move(what)) {
+    if (!node.IsMap()) wrong(node, what_ + " must be a mapping (key: value).");
+    std::set<std::string> seen;
+    for (const auto& member : node) {
+      const std::string key = text_of(member.first, "A key of " + what_);
+      if (!seen.insert(key).second)
+        wrong(member.first, fmt::format("'{}' is there twice in {}.", key.substr(0, 100), what_));
+      if (std::find(known.begin(), known.end(), key) == known.end())
+        wrong(member.first,
+              fmt::format("'{}' is not a known key of {}.{} Known: {}.", key.substr(0, 100), what_,
+                          did_you_mean(key, known), fmt::join(known, ", ")));
+    }
+  }
+
+  // Calls use(value) when the key is there with a value.
+  template <class Use>
+  void with(const char* key, Use use) const {
+    const YAML::Node value = node_[key];
+    if (value.IsDefined() && !value.IsNull()) use(value);
+  }
+  void require(const char* key) const {
+    const YAML::Node value = node_[key];
+    if (!value.IsDefined() || value.IsNull())
+      wrong(node_, fmt::format("{} has no '{}'.", what_, key));
+  }
+
+ private:
+  const YAML::Node node_;
+  const std::string what_;
+};
+
+void read_env(const YAML::Node& node, const std::string& what, Settings& settings) {
+  if (!node.IsMap()) wrong(node, what + " must be a mapping (NAME: value).");
+  for (const auto& member : node) {
+    const std::string name = filled_text_of(member.first, "A name in " + what);
+    if (!member.second.IsScalar())
+      wrong(member.second.IsNull() ? member.first : member.second,
+            fmt::format("{}.{} must be a text, a number or a boolean (\"\" for an empty text).",
+                        what, name.substr(0, 100)));
+    if (!settings.env.emplace(name, member.second.Scalar()).second)
+      wrong(member.first, fmt::format("'{}' is there twice in {}.", name.substr(0, 100), what));
+  }
+}
+
+Manifest::Function read_function(const std::string& name, const YAML::Node& node) {
+  Manifest::Function function;
+  function.name = name;
+  auto& s = function.settings;
+  const std::string what = "function '" + name + "'";
+  const Keys keys(node, what,
+                  {"path", "runtime", "handler", "memory", "timeout", "concurrency", "min", "max",
+                   "keep_alive", "network", "description", "env"});
+  keys.require("path");
+  keys.with("path", [&](auto& v) { function.path = filled_text_of(v, what + ": path"); });
+  keys.with("runtime", [&](auto& v) { s.runtime = filled_text_of(v, what + ": runtime"); });
+  keys.with("handler", [&](auto& v) { s.handler = filled_text_of(v, what + ": handler"); });
+  keys.with("description", [&](auto& v) { s.description = text_of(v, what + ": description"); });
+  keys.with("memory", [&](auto& v) {
+    s.memory_mb = whole_of(v, what + ": memory (in MB)", 1u << 20);
+    if (s.memory_mb == 0) wrong(v, what + ": memory must not be 0.");
+  });
+  keys.with("timeout", [&](auto& v) {
+    const auto ms = milliseconds_of(v, what + ": timeout");
+    if (ms == 0) wrong(v, what + ": timeout must not be 0.");
+    s.timeout_ms = static_cast<std::uint32_t>(ms);
+  });
+  keys.with("keep_alive",
+            [&](auto& v) { s.keep_alive_ms = milliseconds_of(v, what + ": keep_alive"); });
+  keys.with("concurrency", [&](auto& v) {
+    s.concurrency = whole_of(v, what + ": concurrency", 100'000);
+    if (s.concurrency == 0) wrong(v, what + ": concurrency must not be 0.");
+  });
+  keys.with("min", [&](auto& v) { s.instances_min = whole_of(v, what + ": min", 100'000); });
+  keys.with("max", [&](auto& v) {
+    s.instances_max = whole_of(v, what + ": max", 100'000);
+    if (s.instances_max == 0) wrong(v, what + ": max must not be 0.");
+  });
+  keys.with("network", [&](auto& v) {
+    const std::string network = text_of(v, what + ": network");
+    if (network != "nat" && network != "none")
+      wrong(v, what + ": network must be nat or none, not '" + network.substr(0, 40) + "'.");
+    s.network = network == "none" ? NetworkMode::none : NetworkMode::nat;
+  });
+  keys.with("env", [&](auto& v) { read_env(v, what + ": env", s); });
+  // The server has the last word on its own limits; these hold for every server.
+  Defaults widest;
+  widest.memory_mb_max = 1u << 20;
+  widest.timeout_ms_max = UINT32_MAX;
+  widest.concurrency_max = 100'000;
+  widest.env_bytes_max = kManifestBytesMax;
+  unwrap(node, check_settings(s, widest));
+  return function;
+}
+
+Route read_route(const YAML::Node& node) {
+  Route route;
+  route.method = "ANY";
+  const Keys keys(node, "a route", {"method", "path", "function"});
+  keys.require("path");
+  keys.require("function");
+  keys.with("method", [&](auto& v) {
+    route.method = text_of(v, "method");
+    unwrap(v, check_route_method(route.method));
+  });
+  keys.with("path", [&](auto& v) {
+    route.path = text_of(v, "path");
+    unwrap(v, check_route_path(route.path));
+  });
+  keys.with("function", [&](auto& v) {
+    route.function = filled_text_of(v, "function");
+    unwrap(v, check_name("function", route.function.substr(0, route.function.find(':'))));
+  });
+  return route;
+}
+
+Manifest::StaticSite read_site(const YAML::Node& node) {
+  Manifest::StaticSite site;
+  const Keys keys(node, "a static folder", {"path", "folder", "index", "fallback"});
+  keys.require("path");
+  keys.require("folder");
+  keys.with("path", [&](auto& v) {
+    site.path = text_of(v, "path");
+    unwrap(v, check_route_path(site.path));
+  });
+  keys.with("folder", [&](auto& v) { site.folder = filled_text_of(v, "folder"); });
+  keys.with("index", [&](auto& v) { site.index = filled_text_of(v, "index"); });
+  keys.with("fallback", [&](auto& v) { site.fallback = filled_text_of(v, "fallback"); });
+  return site;
+}
+
+Cors read_cors(const YAML::Node& node) {
+  Cors cors;
+  const Keys keys(node, "cors",
+                  {"origins", "methods", "headers", "expose", "credentials", "max_age"});
+  keys.with("origins", [&](auto& v) { cors.allow_origins = texts_of(v, "cors: origins"); });
+  keys.with("methods", [&](auto& v) {
+    cors.allow_methods = texts_of(v, "cors: methods");
+    for (const auto& method : cors.allow_methods)
+      if (method != "*") unwrap(v, check_route_method(method));
+  });
+  keys.with("headers", [&](auto& v) { cors.allow_headers = texts_of(v, "cors: headers"); });
+  keys.with("expose", [&](auto& v) { cors.expose_headers = texts_of(v, "cors: expose"); });
+  keys.with("credentials",
+            [&](auto& v) { cors.allow_credentials = boolean_of(v, "cors: credentials"); });
+  keys.with("max_age",
+            [&](auto& v) { cors.max_age_s = whole_of(v, "cors: max_age", 86'400 * 365); });
+  App app;
+  app.name = "cors";
+  app.cors = cors;
+  unwrap(node, check_app(app));
+  return cors;
+}
+
+Manifest read_manifest(const YAML::Node& root, std::string_view folder_name) {
+  if (!root.IsDefined() || root.IsNull()) wrong(root, "The file is empty.");
+  Manifest manifest;
+  const Keys keys(root, "the manifest", {"name", "functions", "routes", "static", "cors"});
+  manifest.name = std::string(folder_name);
+  keys.with("name", [&](auto& v) {
+    manifest.name = text_of(v, "name");
+    unwrap(v, check_name("application", manifest.name));
+  });
+  const auto named = check_name("application", manifest.name);
+  if (named.has_error())
+    wrong(root, named.error().message + " The folder has this name: set 'name' in the manifest.");
+  keys.with("functions", [&](auto& v) {
+    if (!v.IsMap()) wrong(v, "functions must be a mapping (NAME: settings).");
+    std::set<std::string> seen;
+    for (const auto& member : v) {
+      const std::string name = text_of(member.first, "The name of a function");
+      unwrap(member.first, check_name("function", name));
+      if (!seen.insert(name).second) wrong(member.first, "'" + name + "' is there twice.");
+      manifest.functions.push_back(read_function(name, member.second));
+      if (manifest.functions.size() > kListMax) wrong(v, "There are too many functions.");
+    }
+  });
+  std::set<std::pair<std::string, std::string>> seen;
+  const auto once = [&](const YAML::Node& node, const std::string& method,
+                        const std::string& path) {
+    if (!seen.emplace(method, route_shape(path)).second)
+      wrong(node, "The route " + method + " " + path + " is there twice.");
+  };
+  keys.with("routes", [&](auto& v) {
+    if (!v.IsSequence() || v.size() > kListMax) wrong(v, "routes must be a list of routes.");
+    for (const auto& item : v) {
+      manifest.routes.push_back(read_route(item));
+      once(item, manifest.routes.back().method, manifest.routes.back().path);
+    }
+  });
+  keys.with("static", [&](auto& v) {
+    if (!v.IsSequence() || v.size() > kListMax) wrong(v, "static must be a list of folders.");
+    for (const auto& item : v) {
+      manifest.sites.push_back(read_site(item));
+      once(item, "(static)", manifest.sites.back().path);
+    }
+  });
+  keys.with("cors", [&](auto& v) { manifest.cors = read_cors(v); });
+  return manifest;
+}
+
+Error at_line(int line, const std::string& message) {
+  return Error{Code::invalid_argument, line > 0
+                                           ? fmt::format("mayfly.yaml, line {}: {}", line, message)
+                                           : "mayfly.yaml: " + message};
+}
+
+}  // namespace
+
+Result<Manifest> parse_manifest(std::string_view yaml, std::string_view folder_name) {
+  if (yaml.size() > kManifestBytesMax)
+    return Error{Code::too_large, fmt::format("mayfly.yaml has {} bytes; {} are allowed.",
+                                              yaml.size(), kManifestBytesMax)};
+  // yaml-cpp reports by exceptions; none of them leaves this function.
+  try {
+    return read_manifest(YAML::Load(std::string(yaml)), folder_name);
+  } catch (const Wrong& problem) {
+    return at_line(problem.line, problem.message);
+  } catch (const YAML::Exception& problem) {
+    return at_line(problem.mark.line + 1, "this is not valid YAML: " + problem.msg + ".");
+  } catch (const std::exception& problem) {
+    return at_line(0, std::string("this cannot be read: ") + problem.what() + ".");
+  }
+}
+
+}  // namespace mayfly::functions

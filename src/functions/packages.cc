@@ -1,0 +1,262 @@
+#include "functions/packages.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <openssl/evp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <filesystem>
+
+#include "base/ids.h"
+#include "functions/checks.h"
+#include "functions/tree.h"
+#include "functions/unpack.h"
+#include "os/fd.h"
+
+namespace mayfly::functions {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kWriteBytes = 1u << 20;
+// An upload is not named by a function yet for as long as its deploy takes.
+constexpr std::int64_t kUnusedSecondsMin = 3600;
+
+// Everything unfinished lives here, and is nothing when the server starts.
+std::string incoming(const std::string& directory) {
+  return directory + "/.incoming";
+}
+
+}  // namespace
+
+// An archive on its way in: a temporary file and its hash so far. Used by one thread at a time.
+class Upload {
+ public:
+  explicit Upload(const std::string& directory)
+      : base_(incoming(directory) + "/" + random_hex(8)) {}
+  Upload(const Upload&) = delete;
+  Upload& operator=(const Upload&) = delete;
+  ~Upload() { discard(); }
+  void discard() { remove_tree(base_); }
+
+  Status begin() {
+    if (mkdir(base_.c_str(), 0755) != 0) return disk_error("store the package", base_, errno);
+    file_.reset(open(archive().c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+    if (!file_) return disk_error("store the package", base_, errno);
+    hash_.reset(EVP_MD_CTX_new());
+    if (hash_ == nullptr || EVP_DigestInit_ex(hash_.get(), EVP_sha256(), nullptr) != 1)
+      return Error{Code::internal, "SHA-256 is not available.", "store the package"};
+    return ok();
+  }
+
+  Status write(const std::string& bytes) {
+    EVP_DigestUpdate(hash_.get(), bytes.data(), bytes.size());
+    for (std::size_t done = 0; done < bytes.size();) {
+      const ssize_t wrote = ::write(file_.get(), bytes.data() + done, bytes.size() - done);
+      if (wrote < 0 && errno == EINTR) continue;
+      if (wrote < 0) return disk_error("store the package", base_, errno);
+      done += static_cast<std::size_t>(wrote);
+    }
+    bytes_ += bytes.size();
+    return ok();
+  }
+
+  std::string finish() {
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned int size = 0;
+    EVP_DigestFinal_ex(hash_.get(), digest, &size);
+    file_.reset();
+    return to_hex({reinterpret_cast<const char*>(digest), size});
+  }
+
+  std::string archive() const { return base_ + "/archive"; }
+  std::string tree() const { return base_ + "/tree"; }
+  const std::string& base() const { return base_; }
+  std::uint64_t bytes() const { return bytes_; }
+
+ private:
+  struct FreeHash {
+    void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
+  };
+  const std::string base_;
+  os::Fd file_;
+  std::unique_ptr<EVP_MD_CTX, FreeHash> hash_;
+  std::uint64_t bytes_ = 0;
+};
+
+Packages::Packages(std::string directory, PackageLimits limits, io::BlockingPool& pool)
+    : directory_(std::move(directory)), limits_(limits), pool_(pool) {}
+
+Status Packages::open() {
+  remove_tree(incoming(directory_));
+  std::error_code error;
+  fs::create_directories(incoming(directory_), error);
+  if (error)
+    return Error{
+        Code::io_error,
+        "The package directory " + directory_ + " cannot be made: " + error.message() + ".",
+        "open packages", error.value()};
+  return ok();
+}
+
+// Unpacks what was received and moves it to its place.
+static Result<PackageInfo> settle(const std::shared_ptr<Upload>& upload,
+                                  const std::string& directory, const PackageLimits& limits) {
+  PackageInfo info;
+  info.sha256 = upload->finish();
+  info.archive_bytes = upload->bytes();
+  const std::string place = directory + "/" + info.sha256;
+  if (access((place + "/tree").c_str(), F_OK) == 0) {
+    utimensat(AT_FDCWD, place.c_str(), nullptr, 0);  // asked for again: young again
+    info.existed = true;
+    return info;
+  }
+  // chmod too: the mode of mkdir is subject to the umask, and sandboxes run as another user.
+  if (mkdir(upload->tree().c_str(), 0755) != 0 || chmod(upload->tree().c_str(), 0755) != 0 ||
+      chmod(upload->base().c_str(), 0755) != 0)
+    return disk_error("unpack the package", directory, errno);
+  const auto unpacked = unpack_archive(upload->archive(), upload->tree(), limits);
+  if (unpacked.has_error()) return unpacked.error();
+  MAYFLY_TRY(sync_tree(upload->base(), unpacked->files + 1));
+  if (rename(upload->base().c_str(), place.c_str()) != 0) {
+    // Someone else uploaded the same bytes meanwhile: theirs are as good.
+    if (errno != EEXIST && errno != ENOTEMPTY)
+      return disk_error("keep the package", directory, errno);
+    info.existed = true;
+    return info;
+  }
+  MAYFLY_TRY(sync_directory(directory));
+  return info;
+}
+
+io::Task<Result<PackageInfo>> Packages::add(std::string first, io::BodyReaderPtr more) {
+  auto upload = std::make_shared<Upload>(directory_);
+  auto write = [upload](std::string bytes, bool begin) -> Status {
+    if (begin) MAYFLY_TRY(upload->begin());
+    return upload->write(bytes);
+  };
+  std::string buffer = std::move(first);
+  std::uint64_t received = buffer.size();
+  bool begun = false;
+  bool ended = more == nullptr;
+  for (;;) {
+    if (received > limits_.archive_bytes_max) {
+      co_return Error{Code::too_large, fmt::format("The package has more than {} bytes (setting "
+                                                   "packages.archive_bytes_max).",
+                                                   limits_.archive_bytes_max)};
+    }
+    if (ended || buffer.size() >= kWriteBytes) {
+      auto job = [write, bytes = std::move(buffer), begin = !begun]() mutable {
+        return write(std::move(bytes), begin);
+      };
+      auto task = pool_.run(std::move(job));
+      const Status written = co_await std::move(task);
+      if (written.has_error()) co_return written.error();
+      begun = true;
+      buffer.clear();
+    }
+    if (ended) break;
+    auto reading = more->read();
+    auto chunk = co_await std::move(reading);
+    if (chunk.has_error()) co_return std::move(chunk).error();
+    ended = chunk->empty();
+    received += chunk->size();
+    buffer += *chunk;
+  }
+  auto last = [upload, directory = directory_, limits = limits_] {
+    auto settled = settle(upload, directory, limits);
+    upload->discard();  // here rather than on the loop: there may be much to remove
+    return settled;
+  };
+  auto task = pool_.run(std::move(last));
+  auto result = co_await std::move(task);
+  co_return result;
+}
+
+bool Packages::contains(std::string_view sha256) const {
+  if (!is_sha256(sha256)) return false;
+  const std::string place = directory_ + "/" + std::string(sha256);
+  if (access((place + "/tree").c_str(), F_OK) != 0) return false;
+  // Who asks is about to use it: collect() must not take it in between.
+  utimensat(AT_FDCWD, place.c_str(), nullptr, 0);
+  return true;
+}
+
+std::string Packages::tree(std::string_view sha256) const {
+  return directory_ + "/" + std::string(sha256) + "/tree";
+}
+
+std::string Packages::archive(std::string_view sha256) const {
+  return directory_ + "/" + std::string(sha256) + "/archive";
+}
+
+std::string Packages::built(std::string_view sha256) const {
+  const std::string path = directory_ + "/" + std::string(sha256) + "/built";
+  return access(path.c_str(), F_OK) == 0 ? path : "";
+}
+
+Result<std::string> Packages::staging(std::string_view sha256) {
+  if (!contains(sha256))
+    return Error{Code::not_found, "There is no package " + std::string(sha256) + "."};
+  // The outer directory keeps other users of the host away from the writable inner one.
+  const std::string base = incoming(directory_) + "/build-" + random_hex(8);
+  if (mkdir(base.c_str(), 0711) != 0) return disk_error("build the package", base, errno);
+  const auto copied = copy_tree_writable(tree(sha256), base + "/tree");
+  if (copied.has_error()) {
+    remove_tree(base);
+    return copied.error();
+  }
+  return base + "/tree";
+}
+
+Status Packages::keep_built(std::string_view sha256, const std::string& staging_path) {
+  const std::string base = fs::path(staging_path).parent_path().string();
+  const auto keep = [&]() -> Status {
+    const auto summary = normalise_tree(staging_path);
+    if (summary.has_error()) return summary.error();
+    if (summary->bytes > limits_.unpacked_bytes_max)
+      return Error{Code::too_large,
+                   fmt::format("With its dependencies the package has {} bytes; the setting "
+                               "packages.unpacked_bytes_max allows {}.",
+                               summary->bytes, limits_.unpacked_bytes_max)};
+    MAYFLY_TRY(sync_tree(staging_path, summary->files));
+    const std::string place = directory_ + "/" + std::string(sha256);
+    if (rename(staging_path.c_str(), (place + "/built").c_str()) != 0 && errno != ENOTEMPTY &&
+        errno != EEXIST)
+      return disk_error("keep the built package", place, errno);
+    return sync_directory(place);
+  };
+  const Status kept = keep();
+  remove_tree(base);
+  return kept;
+}
+
+void Packages::discard_staging(const std::string& staging_path) {
+  remove_tree(fs::path(staging_path).parent_path().string());
+}
+
+std::size_t Packages::collect(const std::set<std::string>& in_use) {
+  std::size_t collected = 0;
+  std::error_code error;
+  const auto now = std::chrono::duration_cast<std::chrono::seconds>(
+                       std::chrono::system_clock::now().time_since_epoch())
+                       .count();
+  for (auto at = fs::directory_iterator(directory_, error);
+       !error && at != fs::directory_iterator(); at.increment(error)) {
+    const std::string name = at->path().filename().string();
+    struct stat info;
+    if (!is_sha256(name) || in_use.contains(name)) continue;
+    if (lstat(at->path().c_str(), &info) != 0 || now - info.st_mtime < kUnusedSecondsMin) continue;
+    // First out of sight as a whole, then away.
+    const std::string trash = incoming(directory_) + "/trash-" + random_hex(8);
+    if (rename(at->path().c_str(), trash.c_str()) != 0) continue;
+    remove_tree(trash);
+    ++collected;
+  }
+  return collected;
+}
+
+}  // namespace mayfly::functions

@@ -1,0 +1,324 @@
+#include "gateway/gateway.h"
+
+#include <charconv>
+
+#include "base/ids.h"
+#include "gateway/cors.h"
+#include "gateway/http_metrics.h"
+#include "gateway/router.h"
+#include "gateway/static_files.h"
+
+namespace mayfly::gateway {
+namespace {
+
+using telemetry::Party;
+using telemetry::Phase;
+
+constexpr std::size_t kFileThreads = 2;
+constexpr std::string_view kRequestId = "X-Mayfly-Request-Id";
+
+// "1.234" from 1234 µs.
+void append_ms(std::string& out, std::uint64_t us) {
+  char digits[24];
+  const auto end = std::to_chars(digits, digits + sizeof(digits), us / 1000).ptr;
+  out.append(digits, static_cast<std::size_t>(end - digits));
+  const auto rest = us % 1000;
+  out += '.';
+  out += static_cast<char>('0' + rest / 100);
+  out += static_cast<char>('0' + rest / 10 % 10);
+  out += static_cast<char>('0' + rest % 10);
+}
+
+// Server-Timing (W3C): phases that took no time are left out, but run is always there.
+std::string server_timing(const engine::Answer& answer) {
+  std::string out;
+  const auto add = [&out](std::string_view name, std::uint64_t us, bool always) {
+    if (us == 0 && !always) return;
+    if (!out.empty()) out += ", ";
+    out.append(name).append(";dur=");
+    append_ms(out, us);
+  };
+  add("queue", answer.queue_us, false);
+  add("start", answer.start_us, false);
+  add("init", answer.init_us, false);
+  add("run", answer.run_us, true);
+  return out;
+}
+
+std::string trace_of(const wire::Headers& headers) {
+  if (const auto parent = headers.find("traceparent")) return std::string(*parent);
+  return std::string(headers.find("X-Amzn-Trace-Id").value_or(""));
+}
+
+bool uses_http(functions::Model model) {
+  using functions::Model;
+  return model == Model::http || model == Model::http_port || model == Model::stdio;
+}
+
+std::string join(const std::vector<std::string>& list) {
+  std::string out;
+  for (const auto& item : list) {
+    if (!out.empty()) out += ", ";
+    out += item;
+  }
+  return out;
+}
+
+bool is_static(const functions::Route& route) {
+  return route.function.empty();
+}
+
+// What browsers may be told about a static folder or a route.
+std::vector<std::string> methods_of(const functions::Route& route) {
+  if (is_static(route)) return {"GET", "HEAD"};
+  if (route.method == "ANY") return {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
+  return {route.method};
+}
+
+// Who is to blame for an error of HttpDialect::to_invocation: the client, unless the code says not.
+Party blame(Code code) {
+  return code == Code::internal || code == Code::io_error ? Party::platform : Party::client;
+}
+
+}  // namespace
+
+struct Gateway::State {
+  explicit State(GatewaySeams s) : seams(std::move(s)), metrics(seams.metrics) {}
+
+  std::shared_ptr<const Router> router();
+  io::BlockingPool& files();
+
+  io::Task<io::HttpResponse> route(io::HttpRequest request, const std::string& id);
+  io::Task<io::HttpResponse> call_path(io::HttpRequest request, RouteMatch match,
+                                       std::string function, const std::string& id);
+  io::Task<io::HttpResponse> call_route(io::HttpRequest request, Router::Found found,
+                                        const std::string& id);
+  io::Task<io::HttpResponse> call(io::HttpRequest request, RouteMatch match, const std::string& id);
+  io::Task<io::HttpResponse> serve(io::HttpRequest request, Router::Found found, PathSegments path,
+                                   const std::string& id);
+  io::HttpResponse unrouted(const io::HttpRequest& request, const Router::Found& found,
+                            const std::string& id);
+
+  GatewaySeams seams;
+  HttpMetrics metrics;
+  std::shared_ptr<const Router> current;
+  std::uint64_t generation = 0;
+  std::unique_ptr<io::BlockingPool> pool;  // made by the first static file
+};
+
+std::shared_ptr<const Router> Gateway::State::router() {
+  const auto now = seams.generation();
+  if (!current || now != generation) {
+    current = std::make_shared<const Router>(seams.apps());
+    generation = now;
+  }
+  return current;
+}
+
+io::BlockingPool& Gateway::State::files() {
+  if (!pool) pool = std::make_unique<io::BlockingPool>(kFileThreads);
+  return *pool;
+}
+
+Gateway::Gateway(GatewaySeams seams) : state_(std::make_shared<State>(std::move(seams))) {}
+Gateway::~Gateway() = default;
+
+namespace {
+
+// Counts a request even when it is cancelled in the middle.
+class InFlight {
+ public:
+  InFlight(HttpMetrics& metrics, std::string method)
+      : metrics_(metrics), method_(std::move(method)), began_(std::chrono::steady_clock::now()) {
+    metrics_.begin();
+  }
+  InFlight(const InFlight&) = delete;
+  InFlight& operator=(const InFlight&) = delete;
+  ~InFlight() { metrics_.end(method_, status, std::chrono::steady_clock::now() - began_); }
+  int status = 0;
+
+ private:
+  HttpMetrics& metrics_;
+  std::string method_;
+  SteadyTime began_;
+};
+
+}  // namespace
+
+io::Task<io::HttpResponse> Gateway::handle(io::HttpRequest request) {
+  const auto state = state_;  // the gateway may go away while this waits
+  InFlight in_flight(state->metrics, request.head.method);
+  const std::string id = new_uuid();
+  io::Task<io::HttpResponse> task = state->route(std::move(request), id);
+  io::HttpResponse response = co_await std::move(task);
+  if (response.head.headers.contains(kRequestId))
+    response.head.headers.set(kRequestId, id);  // the function's word does not count
+  else
+    response.head.headers.add(kRequestId, id);
+  in_flight.status = response.head.status;
+  co_return response;
+}
+
+io::Task<io::HttpResponse> Gateway::State::route(io::HttpRequest request, const std::string& id) {
+  FunctionPath parts;
+  if (split_function_path(request.head.path(), parts)) {
+    // Copies: the views in parts end when the request moves.
+    RouteMatch match;
+    match.route_key = "$default";
+    match.base.assign(parts.base);
+    match.path.assign(parts.rest);
+    io::Task<io::HttpResponse> task =
+        call_path(std::move(request), std::move(match), std::move(parts.name), id);
+    io::HttpResponse response = co_await std::move(task);
+    co_return response;
+  }
+  const auto routes = router();  // kept while pointers into it are in use
+  Result<PathSegments> path = split_path(request.head.path());
+  if (!path) co_return error_response(path.error(), Party::client, Phase::route, id);
+
+  const bool preflight = is_preflight(request.head);
+  const auto method = preflight
+                          ? request.head.headers.find("Access-Control-Request-Method").value_or("")
+                          : std::string_view(request.head.method);
+  Router::Found found = routes->find(method, *path);
+  const functions::App* app = found.app;
+  if (preflight && app != nullptr && has_cors(app->cors)) {
+    const auto methods = found.route != nullptr ? methods_of(*found.route) : found.allowed;
+    co_return preflight_response(app->cors, request.head, methods);
+  }
+  if (preflight) found = routes->find(request.head.method, *path);
+  if (found.route == nullptr) {
+    io::HttpResponse response = unrouted(request, found, id);
+    if (app != nullptr)
+      add_cors(app->cors, request.head.headers.find("Origin").value_or(""), response.head);
+    co_return response;
+  }
+
+  app = found.app;
+  const std::string origin(request.head.headers.find("Origin").value_or(""));
+  io::Task<io::HttpResponse> task =
+      is_static(*found.route) ? serve(std::move(request), std::move(found), std::move(*path), id)
+                              : call_route(std::move(request), std::move(found), id);
+  io::HttpResponse response = co_await std::move(task);
+  add_cors(app->cors, origin, response.head);
+  co_return response;
+}
+
+io::HttpResponse Gateway::State::unrouted(const io::HttpRequest& request,
+                                          const Router::Found& found, const std::string& id) {
+  const auto& head = request.head;
+  if (head.target == "*") {  // OPTIONS *: about the server as a whole (RFC 9110 9.3.7)
+    io::HttpResponse response;
+    response.head.status = 204;
+    return response;
+  }
+  if (found.app != nullptr) {
+    Error error{Code::invalid_argument,
+                head.method + " is not allowed for " + std::string(head.path()) + ": use " +
+                    join(found.allowed) + ".",
+                "route"};
+    io::HttpResponse response = error_response(error, Party::client, Phase::route, id);
+    response.head.status = 405;
+    response.head.headers.add("Allow", join(found.allowed));
+    return response;
+  }
+  if (head.path() == "/" && (head.method == "GET" || head.method == "HEAD"))
+    return io::json_response(
+        200,
+        "{\"mayfly\":\"gateway\",\"message\":\"This is a Mayfly gateway. Functions answer at "
+        "/function/NAME; no app has a route for /.\"}\n");
+  Error error{Code::not_found,
+              "No route has the path " + std::string(head.path()) +
+                  ". Functions answer at /function/NAME; 'mayfly ls' lists them.",
+              "route"};
+  return error_response(error, Party::client, Phase::route, id);
+}
+
+io::Task<io::HttpResponse> Gateway::State::call_path(io::HttpRequest request, RouteMatch match,
+                                                     std::string function, const std::string& id) {
+  match.version = seams.find_version(function);
+  if (!match.version) {
+    Error error{Code::not_found,
+                "There is no function '" + function + "'. 'mayfly ls' lists the functions.",
+                "find function"};
+    co_return error_response(error, Party::client, Phase::route, id);
+  }
+  io::Task<io::HttpResponse> task = call(std::move(request), std::move(match), id);
+  io::HttpResponse response = co_await std::move(task);
+  co_return response;
+}
+
+io::Task<io::HttpResponse> Gateway::State::call_route(io::HttpRequest request, Router::Found found,
+                                                      const std::string& id) {
+  RouteMatch match;
+  match.version = seams.find_version(found.route->function);
+  if (!match.version) {
+    Error error{Code::not_found,
+                "The route " + found.route->method + " " + found.route->path + " of the app '" +
+                    found.app->name + "' leads to the function '" + found.route->function +
+                    "', which does not exist any more.",
+                "find function"};
+    co_return error_response(error, Party::gateway, Phase::route, id);
+  }
+  match.route_key = found.route->method + " " + found.route->path;
+  match.path.assign(request.head.path());
+  match.parameters = std::move(found.parameters);
+  io::Task<io::HttpResponse> task = call(std::move(request), std::move(match), id);
+  io::HttpResponse response = co_await std::move(task);
+  co_return response;
+}
+
+io::Task<io::HttpResponse> Gateway::State::call(io::HttpRequest request, RouteMatch match,
+                                                const std::string& id) {
+  const auto arrived = std::chrono::steady_clock::now();
+  functions::Model model = match.version->model;
+  if (model == functions::Model::unknown) {
+    Result<functions::Model> found = co_await seams.model_of(match.version);
+    if (!found) {
+      const bool theirs = found.error().code == Code::function_error;
+      co_return error_response(found.error(), theirs ? Party::function : Party::platform,
+                               Phase::init, id);
+    }
+    model = *found;
+  }
+  const HttpDialect& dialect = uses_http(model) ? seams.http_dialect : seams.event_dialect;
+  const bool head_request = request.head.method == "HEAD";
+  std::string trace = trace_of(request.head.headers);
+  io::Task<Result<engine::Invocation>> conversion =
+      dialect.to_invocation(std::move(request), match, id);
+  Result<engine::Invocation> invocation = co_await std::move(conversion);
+  if (!invocation)
+    co_return error_response(invocation.error(), blame(invocation.error().code), Phase::accept, id);
+  invocation->arrived = arrived;
+  if (invocation->trace_id.empty()) invocation->trace_id = std::move(trace);
+  if (invocation->request_id.empty()) invocation->request_id = id;
+
+  io::Task<engine::Answer> running = seams.invoke(std::move(*invocation));
+  engine::Answer answer = co_await std::move(running);
+  const std::string timing = server_timing(answer);
+  io::HttpResponse response = answer.failure ? failure_response(*answer.failure, id)
+                                             : dialect.to_response(std::move(answer), head_request);
+  response.head.headers.add("Server-Timing", timing);
+  co_return response;
+}
+
+io::Task<io::HttpResponse> Gateway::State::serve(io::HttpRequest request, Router::Found found,
+                                                 PathSegments path, const std::string& id) {
+  const functions::Route& route = *found.route;
+  if (request.head.method != "GET" && request.head.method != "HEAD") {
+    found.allowed = methods_of(route);
+    co_return unrouted(request, found, id);
+  }
+  StaticFolder folder{route.static_dir, route.static_index, route.static_fallback};
+  const std::string wanted(request.head.path());
+  io::Task<io::HttpResponse> task = serve_file(files(), std::move(folder), std::move(found.rest),
+                                               path.trailing_slash, std::move(request.head));
+  io::HttpResponse response = co_await std::move(task);
+  if (response.head.status == 404) {
+    Error error{Code::not_found, "There is no file for the path " + wanted + ".", "static file"};
+    co_return error_response(error, Party::client, Phase::route, id);
+  }
+  co_return response;
+}
+
+}  // namespace mayfly::gateway

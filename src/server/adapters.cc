@@ -1,0 +1,54 @@
+#include "server/adapters.h"
+
+#include "dialects/adapters/http_dialect.h"
+#include "dialects/lambda/http_event.h"
+#include "dialects/lambda/runtime_api_protocol.h"
+#include "engine/frame_protocol.h"
+
+namespace mayfly::server {
+namespace {
+
+class BuiltAdapters final : public Adapters {
+ public:
+  BuiltAdapters(const engine::EngineSettings& engine, std::size_t body_bytes_max) {
+    engine::FrameSettings frames;
+    frames.runtimes_dir = engine.runtimes_dir;
+    frames.region = engine.region;
+    frames.account = engine.account;
+    frames.event_bytes_max = body_bytes_max;
+    protocols_.push_back(engine::make_frame_factory(std::move(frames)));
+
+    dialects::lambda::RuntimeApiSettings runtime_api;
+    runtime_api.region = engine.region;
+    runtime_api.account = engine.account;
+    protocols_.push_back(dialects::lambda::make_runtime_api_factory(std::move(runtime_api)));
+
+    dialects::lambda::EventSettings events;
+    events.account = engine.account;
+    events.body_bytes_max = body_bytes_max;
+    event_ = dialects::lambda::make_event_dialect(std::move(events));
+    http_ = dialects::adapters::make_http_dialect();
+  }
+
+  std::vector<const engine::ProtocolFactory*> protocols() const override {
+    std::vector<const engine::ProtocolFactory*> all;
+    for (const auto& each : protocols_) all.push_back(each.get());
+    return all;
+  }
+  const gateway::HttpDialect& event_dialect() const override { return *event_; }
+  const gateway::HttpDialect& http_dialect() const override { return *http_; }
+
+ private:
+  std::vector<std::unique_ptr<engine::ProtocolFactory>> protocols_;
+  std::unique_ptr<gateway::HttpDialect> event_;
+  std::unique_ptr<gateway::HttpDialect> http_;
+};
+
+}  // namespace
+
+std::unique_ptr<Adapters> make_adapters(const engine::EngineSettings& settings,
+                                        std::size_t body_bytes_max) {
+  return std::make_unique<BuiltAdapters>(settings, body_bytes_max);
+}
+
+}  // namespace mayfly::server

@@ -1,0 +1,294 @@
+#include "server/server.h"
+
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+
+#include "base/log.h"
+#include "dialects/native/api.h"
+#include "engine/deployer.h"
+#include "gateway/gateway.h"
+#include "io/http_server.h"
+#include "sandbox/sandbox.h"
+#include "server/adapters.h"
+#include "server/data_dir.h"
+#include "server/layout.h"
+#include "store/store.h"
+
+namespace mayfly::server {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr double kMemoryShare = 0.8;  // of the machine, for instances: EngineSettings' own default
+
+// What must happen while there is one thread: limits and signals are inherited by all that follow.
+void prepare_process() {
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+  }
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
+// SIGTERM and SIGINT arrive through a descriptor from now on, in every thread to come.
+os::Fd take_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  return os::Fd(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+}
+
+// An address that clients on this machine can use.
+std::string local_url(std::string bound) {
+  if (bound.starts_with("0.0.0.0:")) bound.replace(0, 7, "127.0.0.1");
+  if (bound.starts_with("[::]:")) bound.replace(0, 4, "[::1]");
+  return "http://" + bound;
+}
+
+std::uint64_t memory_for_instances(std::uint64_t setting) {
+  if (setting != 0) return setting;
+  const double total =
+      static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
+  return static_cast<std::uint64_t>(total * kMemoryShare);
+}
+
+// Members in the order in which they are built; destroyed in reverse.
+class Server {
+ public:
+  Server(Settings settings, std::string version)
+      : settings_(std::move(settings)), version_(std::move(version)) {}
+  ~Server() { pool_.reset(); }  // its last jobs use the parts below
+
+  Status start();
+  void run() { loop_.run(); }
+  void finish();
+
+ private:
+  Status start_state();
+  Status start_engine();
+  Status start_ports();
+  Status announce(const std::string& gateway, const std::string& api);
+  void watch_signals();
+  void on_signal();
+  io::Task<void> stop();
+
+  Settings settings_;
+  std::string version_;
+  Layout layout_;
+  std::unique_ptr<DataDir> data_;
+  std::unique_ptr<sandbox::Spawner> spawner_;
+  asio::io_context loop_{1};
+  asio::posix::stream_descriptor signals_{loop_};
+  int signals_seen_ = 0;
+  SystemClock clock_;
+  SteadyTime started_ = clock_.steady_now();
+  std::unique_ptr<store::Store> store_;
+  std::unique_ptr<telemetry::Telemetry> telemetry_;
+  std::unique_ptr<telemetry::Metrics> metrics_;
+  std::unique_ptr<io::BlockingPool> pool_;
+  std::unique_ptr<sandbox::Sandboxes> sandboxes_;
+  std::unique_ptr<functions::Packages> packages_;
+  std::unique_ptr<functions::Catalogue> catalogue_;
+  std::unique_ptr<Adapters> adapters_;
+  std::unique_ptr<engine::Dispatcher> dispatcher_;
+  std::unique_ptr<engine::Deployer> deployer_;
+  std::unique_ptr<gateway::Gateway> gateway_;
+  std::unique_ptr<dialects::native::Api> api_;
+  std::unique_ptr<io::HttpServer> gateway_port_;
+  std::unique_ptr<io::HttpServer> api_port_;
+};
+
+Status Server::start() {
+  prepare_process();
+  auto layout = find_layout(settings_, own_program());
+  if (layout.has_error()) return layout.error();
+  layout_ = *layout;
+  auto data = DataDir::open(settings_.data_dir.empty() ? default_data_dir() : settings_.data_dir);
+  if (data.has_error()) return data.error();
+  data_ = std::make_unique<DataDir>(std::move(*data));
+  data_->withdraw();  // of a server that was killed
+
+  auto spawner =
+      sandbox::Spawner::start({layout_.spawner, data_->sub("spawner"), settings_.network_nat});
+  if (spawner.has_error()) return spawner.error();
+  spawner_ = std::move(*spawner);
+
+  os::Fd signals = take_signals();
+  if (!signals) return errno_error("signalfd", errno);
+  signals_.assign(signals.release());
+  MAYFLY_TRY(start_state());
+  MAYFLY_TRY(start_engine());
+  MAYFLY_TRY(start_ports());
+  watch_signals();
+  return ok();
+}
+
+Status Server::start_state() {
+  functions::RuntimeTable runtimes = functions::RuntimeTable::discover(settings_.runtimes);
+  auto store = store::open_rocksdb(data_->sub("store"));
+  if (store.has_error()) return store.error();
+  store_ = std::move(*store);
+  telemetry_ = telemetry::make_telemetry(*store_, clock_, settings_.prices, settings_.telemetry);
+  metrics_ = telemetry::make_metrics();
+  pool_ = std::make_unique<io::BlockingPool>(settings_.blocking_threads);
+  sandboxes_ = spawner_->client(loop_.get_executor());
+  packages_ =
+      std::make_unique<functions::Packages>(data_->sub("packages"), settings_.packages, *pool_);
+  MAYFLY_TRY(packages_->open());
+  catalogue_ = std::make_unique<functions::Catalogue>(
+      functions::Catalogue::Parts{*store_, *packages_, *pool_, clock_, std::move(runtimes),
+                                  settings_.functions, sandboxes_.get(), layout_.runtimes_dir});
+  return catalogue_->load();
+}
+
+Status Server::start_engine() {
+  for (const auto& missing : sandboxes_->abilities().missing) log::warn("{}", missing);
+  engine::EngineSettings engine = settings_.engine;
+  engine.runtimes_dir = layout_.runtimes_dir;
+  adapters_ = make_adapters(engine, settings_.http.body_bytes_max);
+  dispatcher_ = std::make_unique<engine::Dispatcher>(
+      engine::Dispatcher::Parts{loop_, *sandboxes_, *telemetry_, *metrics_, clock_,
+                                adapters_->protocols(), catalogue_->runtimes(), engine});
+  for (const auto& version : catalogue_->list())
+    if (version->settings.instances_min > 0) dispatcher_->keep(version);
+  deployer_ = std::make_unique<engine::Deployer>(
+      engine::Deployer::Parts{loop_, *catalogue_, *dispatcher_, *telemetry_, *pool_});
+  return ok();
+}
+
+Status Server::start_ports() {
+  gateway_ = std::make_unique<gateway::Gateway>(gateway::GatewayParts{
+      *catalogue_, *dispatcher_, *metrics_, adapters_->event_dialect(), adapters_->http_dialect()});
+  auto key = data_->api_key();
+  if (key.has_error()) return key.error();
+  api_ = std::make_unique<dialects::native::Api>(dialects::native::ApiParts{
+      loop_, *catalogue_, *packages_, *dispatcher_, *deployer_, *telemetry_, *metrics_, *pool_,
+      *sandboxes_, adapters_->http_dialect(), *key, data_->sub("api.key")});
+
+  io::HttpServerOptions options = settings_.http;
+  options.name = "gateway";
+  gateway_port_ = std::make_unique<io::HttpServer>(
+      loop_, options, [gateway = gateway_.get()](io::HttpRequest request) {
+        return gateway->handle(std::move(request));
+      });
+  options.name = "api";
+  // Packages come in here; they have a limit of their own, which the store of packages holds.
+  options.body_bytes_max = static_cast<std::size_t>(
+      std::max<std::uint64_t>(settings_.http.body_bytes_max, settings_.packages.archive_bytes_max) +
+      1);
+  api_port_ = std::make_unique<io::HttpServer>(
+      loop_, options,
+      [api = api_.get()](io::HttpRequest request) { return api->handle(std::move(request)); });
+
+  auto gateway_bound = gateway_port_->listen(settings_.gateway_address);
+  if (gateway_bound.has_error()) {
+    Error error = gateway_bound.error();
+    error.message += " (flag --gateway, setting gateway.address)";
+    return error;
+  }
+  auto api_bound = api_port_->listen(settings_.api_address);
+  if (api_bound.has_error()) {
+    Error error = api_bound.error();
+    error.message += " (flag --api, setting api.address)";
+    return error;
+  }
+  return announce(local_url(*gateway_bound), local_url(*api_bound));
+}
+
+Status Server::announce(const std::string& gateway, const std::string& api) {
+  dialects::native::ServerFacts facts;
+  facts.version = version_;
+  facts.api_url = api;
+  facts.gateway_url = gateway;
+  facts.data_dir = data_->path();
+  facts.pid = ::getpid();
+  facts.started = started_;
+  facts.memory_bytes_max = memory_for_instances(settings_.engine.memory_bytes_max);
+  facts.instances_max = settings_.engine.instances_max;
+  facts.body_bytes_max = settings_.http.body_bytes_max;
+  api_->set_facts(std::move(facts));
+
+  MAYFLY_TRY(data_->publish({api, gateway, ::getpid(), data_->path(), version_}));
+  if (auto pointer = write_pointer(default_data_dir(), data_->path()); pointer.has_error())
+    log::warn("the CLI will need --data {}: {}", data_->path(), pointer.error().describe());
+  std::printf("ready gateway=%s api=%s data=%s\n", gateway.c_str(), api.c_str(),
+              data_->path().c_str());
+  std::fflush(stdout);
+  return ok();
+}
+
+void Server::watch_signals() {
+  signals_.async_wait(asio::posix::stream_descriptor::wait_read,
+                      [this](const boost::system::error_code& failed) {
+                        if (!failed) on_signal();
+                      });
+}
+
+void Server::on_signal() {
+  signalfd_siginfo info{};
+  const ssize_t got = ::read(signals_.native_handle(), &info, sizeof info);
+  if (got == static_cast<ssize_t>(sizeof info) && ++signals_seen_ > 1)
+    std::_Exit(128 + static_cast<int>(info.ssi_signo));  // the spawner ends with its socket
+  if (signals_seen_ == 1) {
+    log::info(
+        "stopping: running invocations have {} ms to finish (setting "
+        "server.drain_timeout_ms); a second signal stops at once",
+        settings_.drain_timeout_ms);
+    asio::co_spawn(loop_, stop(), [this](std::exception_ptr failed) {
+      if (failed) log::error("the drain broke off");
+      loop_.stop();
+    });
+  }
+  watch_signals();
+}
+
+io::Task<void> Server::stop() {
+  const SteadyTime deadline = clock_.steady_now() + milliseconds(settings_.drain_timeout_ms);
+  api_->close_streams();
+  co_await gateway_port_->stop(milliseconds(settings_.drain_timeout_ms));
+  milliseconds left = std::max(
+      milliseconds(0), std::chrono::duration_cast<milliseconds>(deadline - clock_.steady_now()));
+  co_await api_port_->stop(left);
+  left = std::max(milliseconds(0),
+                  std::chrono::duration_cast<milliseconds>(deadline - clock_.steady_now()));
+  co_await dispatcher_->stop(left);
+}
+
+void Server::finish() {
+  telemetry_->flush();
+  data_->withdraw();
+  log::info("stopped");
+}
+
+}  // namespace
+
+int serve(Settings settings, const std::string& version) {
+  const std::string& level = settings.log_level;
+  log::set_level(level == "debug"   ? log::Level::debug
+                 : level == "warn"  ? log::Level::warn
+                 : level == "error" ? log::Level::error
+                                    : log::Level::info);
+  Server server(std::move(settings), version);
+  if (auto started = server.start(); started.has_error()) {
+    std::fprintf(stderr, "mayfly: %s.\n", started.error().describe().c_str());
+    return 1;
+  }
+  server.run();
+  server.finish();
+  return 0;
+}
+
+}  // namespace mayfly::server

@@ -1,0 +1,439 @@
+#include "server/settings.h"
+
+#include <pwd.h>
+#include <unistd.h>
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <limits>
+#include <sstream>
+#include <type_traits>
+
+namespace mayfly::server {
+namespace {
+
+Error bad_value(const std::string& key, const std::string& wanted, const std::string& text) {
+  return Error{Code::invalid_argument,
+               fmt::format("setting {} wants {}, not \"{}\"", key, wanted, text)};
+}
+
+template <class T>
+std::string limits_text(T low, T high) {
+  if (high == std::numeric_limits<T>::max()) return fmt::format("at least {}", low);
+  return fmt::format("{} .. {}", low, high);
+}
+
+// A whole number, or a std::chrono::milliseconds, reached through field(settings).
+template <class Field>
+SettingSpec number(std::string key, std::string unit, Field field, std::int64_t low,
+                   std::int64_t high, std::string help) {
+  using T = std::remove_reference_t<std::invoke_result_t<Field, Settings&>>;
+  constexpr bool is_time = std::is_same_v<T, std::chrono::milliseconds>;
+  SettingSpec spec{key, std::move(unit), limits_text(low, high), std::move(help), {}, {}};
+  spec.get = [field](const Settings& settings) {
+    const auto& value = field(const_cast<Settings&>(settings));
+    if constexpr (is_time)
+      return std::to_string(value.count());
+    else
+      return std::to_string(value);
+  };
+  spec.set = [key, field, low, high](Settings& settings, const std::string& text) -> Status {
+    std::int64_t value = 0;
+    const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (failed != std::errc() || end != text.data() + text.size() || value < low || value > high)
+      return bad_value(key, "a whole number (" + limits_text(low, high) + ")", text);
+    field(settings) = T(value);
+    return ok();
+  };
+  return spec;
+}
+
+template <class Field>
+SettingSpec decimal(std::string key, std::string unit, Field field, std::string help) {
+  SettingSpec spec{key, std::move(unit), "a number, at least 0", std::move(help), {}, {}};
+  spec.get = [field](const Settings& settings) {
+    return fmt::format("{}", field(const_cast<Settings&>(settings)));
+  };
+  spec.set = [key, field](Settings& settings, const std::string& text) -> Status {
+    double value = 0;
+    const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (failed != std::errc() || end != text.data() + text.size() || !std::isfinite(value) ||
+        value < 0)
+      return bad_value(key, "a number that is not negative", text);
+    field(settings) = value;
+    return ok();
+  };
+  return spec;
+}
+
+template <class Field>
+SettingSpec text(std::string key, std::string unit, Field field, std::string help,
+                 std::vector<std::string> choices = {}) {
+  std::string limits;
+  for (const auto& choice : choices) limits += (limits.empty() ? "" : ", ") + choice;
+  SettingSpec spec{key, std::move(unit), limits, std::move(help), {}, {}};
+  spec.get = [field](const Settings& settings) { return field(const_cast<Settings&>(settings)); };
+  spec.set = [key, field, choices, limits](Settings& settings, const std::string& value) -> Status {
+    if (!choices.empty() && std::find(choices.begin(), choices.end(), value) == choices.end())
+      return bad_value(key, "one of " + limits, value);
+    field(settings) = value;
+    return ok();
+  };
+  return spec;
+}
+
+template <class Field>
+SettingSpec address(std::string key, Field field, std::string help) {
+  SettingSpec spec = text(key, "ADDR:PORT", field, std::move(help));
+  spec.limits = "port 0 takes a free one";
+  spec.set = [key, field](Settings& settings, const std::string& value) -> Status {
+    const auto colon = value.rfind(':');
+    unsigned port = 65536;
+    if (colon != std::string::npos && colon > 0) {
+      const char* end = value.data() + value.size();
+      const auto parsed = std::from_chars(value.data() + colon + 1, end, port);
+      if (parsed.ec != std::errc() || parsed.ptr != end) port = 65536;
+    }
+    if (port > 65535) return bad_value(key, "ADDR:PORT such as 127.0.0.1:8080", value);
+    field(settings) = value;
+    return ok();
+  };
+  return spec;
+}
+
+template <class Field>
+SettingSpec flag(std::string key, Field field, std::string help) {
+  SettingSpec spec{key, "", "true, false", std::move(help), {}, {}};
+  spec.get = [field](const Settings& settings) -> std::string {
+    return field(const_cast<Settings&>(settings)) ? "true" : "false";
+  };
+  spec.set = [key, field](Settings& settings, const std::string& value) -> Status {
+    if (value != "true" && value != "false") return bad_value(key, "true or false", value);
+    field(settings) = value == "true";
+    return ok();
+  };
+  return spec;
+}
+
+#define FIELD(member)         \
+  [](Settings & s) -> auto& { \
+    return s.member;          \
+  }
+constexpr std::int64_t kAny = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t kInt32 = std::numeric_limits<std::int32_t>::max();
+constexpr std::int64_t kDayMs = 86'400'000;
+
+void add_server(std::vector<SettingSpec>& table) {
+  table.push_back(address("gateway.address", FIELD(gateway_address),
+                          "Public port: routes, sites and /function/NAME. Flag --gateway."));
+  table.push_back(address("api.address", FIELD(api_address),
+                          "Port of the API, the CLI and /metrics; it always wants the key. "
+                          "Flag --api."));
+  table.push_back(text("server.data", "path", FIELD(data_dir),
+                       "Data directory. Empty: $XDG_DATA_HOME/mayfly, else ~/.local/share/mayfly. "
+                       "Flag --data."));
+  table.push_back(text("server.log_level", "", FIELD(log_level),
+                       "The server's own log on stderr. Flag --log-level.",
+                       {"debug", "info", "warn", "error"}));
+  table.push_back(number("server.drain_timeout_ms", "ms", FIELD(drain_timeout_ms), 0, kDayMs,
+                         "After SIGTERM, running invocations get so long to finish."));
+  table.push_back(number("server.blocking_threads", "threads", FIELD(blocking_threads), 1, 256,
+                         "Threads for disk work (store, packages)."));
+  table.push_back(text("server.runtimes_dir", "path", FIELD(runtimes_dir),
+                       "Folder of the language runtimes. Empty: found beside the program."));
+  table.push_back(text("server.spawner", "path", FIELD(spawner),
+                       "Program that makes sandboxes. Empty: mayfly-spawner beside the program."));
+  table.push_back(flag("sandbox.network_nat", FIELD(network_nat),
+                       "Functions may reach the world (never the host or each other). false: as if "
+                       "every function said network: none."));
+}
+
+void add_http(std::vector<SettingSpec>& table) {
+  table.push_back(number("http.head_bytes_max", "bytes", FIELD(http.head_bytes_max), 1024, 16 << 20,
+                         "Request line and fields; more is answered 431."));
+  table.push_back(number("http.target_bytes_max", "bytes", FIELD(http.target_bytes_max), 256,
+                         1 << 20, "Path and query of a request; more is answered 414."));
+  table.push_back(number("http.fields_max", "fields", FIELD(http.fields_max), 8, 65'536,
+                         "Header fields of a request; more is answered 431."));
+  table.push_back(number("http.body_bytes_max", "bytes", FIELD(http.body_bytes_max), 0, kAny,
+                         "Body of a request to the gateway; more is answered 413."));
+  table.push_back(number("http.buffer_body_max", "bytes", FIELD(http.buffer_body_max), 0, 64 << 20,
+                         "A body up to this is read before its function is called."));
+  table.push_back(number("http.head_timeout_ms", "ms", FIELD(http.head_timeout), 1, kDayMs,
+                         "From the first byte of a request to the end of its head, else 408."));
+  table.push_back(number("http.idle_timeout_ms", "ms", FIELD(http.idle_timeout), 1, kDayMs,
+                         "A kept-alive connection without a request is closed after this."));
+  table.push_back(number("http.stall_timeout_ms", "ms", FIELD(http.stall_timeout), 1, kDayMs,
+                         "A client that neither reads nor writes for so long is dropped."));
+  table.push_back(number("http.connections_max", "connections", FIELD(http.connections_max), 1,
+                         10'000'000, "Open connections of each port."));
+}
+
+void add_functions(std::vector<SettingSpec>& table) {
+  table.push_back(number("functions.memory_mb", "MB", FIELD(functions.memory_mb), 8, kInt32,
+                         "Memory of an instance, when the function does not say."));
+  table.push_back(number("functions.memory_mb_max", "MB", FIELD(functions.memory_mb_max), 8, kInt32,
+                         "The most that a function may ask for."));
+  table.push_back(number("functions.timeout_ms", "ms", FIELD(functions.timeout_ms), 1, kDayMs,
+                         "Deadline of an invocation, when the function does not say."));
+  table.push_back(number("functions.timeout_ms_max", "ms", FIELD(functions.timeout_ms_max), 1,
+                         kDayMs, "The most that a function may ask for."));
+  table.push_back(number("functions.keep_alive_ms", "ms", FIELD(functions.keep_alive_ms), 0, kDayMs,
+                         "An idle instance ends after this, when the function does not say."));
+  table.push_back(number("functions.concurrency_max", "invocations",
+                         FIELD(functions.concurrency_max), 1, 100'000,
+                         "The most that one instance may be asked to run at once."));
+  table.push_back(number("functions.functions_max", "functions", FIELD(functions.functions_max), 1,
+                         10'000'000, "Functions of this server."));
+  table.push_back(number("functions.env_bytes_max", "bytes", FIELD(functions.env_bytes_max), 0,
+                         1 << 20, "Names and values of a function's own environment, together."));
+  table.push_back(number("functions.install_timeout_ms", "ms", FIELD(functions.install_timeout_ms),
+                         1000, kDayMs, "npm or pip at a deploy."));
+  table.push_back(
+      flag("functions.install_outside", FIELD(functions.install_outside),
+           "When the sandbox cannot reach the package index, npm and pip run outside of "
+           "it, without running any code of the packages."));
+  table.push_back(number("packages.archive_bytes_max", "bytes", FIELD(packages.archive_bytes_max),
+                         1, kAny, "An uploaded archive."));
+  table.push_back(number("packages.unpacked_bytes_max", "bytes", FIELD(packages.unpacked_bytes_max),
+                         1, kAny, "All files of a package, unpacked."));
+  table.push_back(number("packages.files_max", "files", FIELD(packages.files_max), 1, kAny,
+                         "Files of a package."));
+}
+
+void add_engine(std::vector<SettingSpec>& table) {
+  table.push_back(number("engine.memory_bytes_max", "bytes", FIELD(engine.memory_bytes_max), 0,
+                         kAny, "Memory limits of all instances together. 0: 80 % of the machine."));
+  table.push_back(number("engine.instances_max", "instances", FIELD(engine.instances_max), 1,
+                         1'000'000, "Instances of all functions together."));
+  table.push_back(number("engine.starts_parallel_max", "instances",
+                         FIELD(engine.starts_parallel_max), 0, 10'000,
+                         "Sandboxes being made at once. 0: two for each core."));
+  table.push_back(number("engine.line_max", "invocations", FIELD(engine.line_max), 1, 10'000'000,
+                         "Invocations of one version that wait; the next is answered 429."));
+  table.push_back(number("engine.response_bytes_max", "bytes", FIELD(engine.response_bytes_max), 1,
+                         kAny, "An answer that is not streamed."));
+  table.push_back(number("engine.init_timeout_ms", "ms", FIELD(engine.init_timeout_ms), 1, kDayMs,
+                         "A function's initialisation."));
+  table.push_back(text("engine.region", "", FIELD(engine.region),
+                       "Region in names (ARNs) and in AWS_REGION of functions."));
+  table.push_back(
+      text("engine.account", "", FIELD(engine.account), "Account number in names (ARNs)."));
+}
+
+void add_insight(std::vector<SettingSpec>& table) {
+  table.push_back(number("telemetry.log_line_bytes_max", "bytes",
+                         FIELD(telemetry.log_line_bytes_max), 64, 16 << 20,
+                         "A line of a function's log; the rest is cut, with a mark."));
+  table.push_back(number("telemetry.log_bytes_per_invocation_max", "bytes",
+                         FIELD(telemetry.log_bytes_per_invocation_max), 64, kAny,
+                         "Log of one invocation; the rest is dropped, with a mark."));
+  table.push_back(number("telemetry.log_bytes_per_function_max", "bytes",
+                         FIELD(telemetry.log_bytes_per_function_max), 1024, kAny,
+                         "Log kept of one function; the oldest go first."));
+  table.push_back(number("telemetry.records_per_function_max", "records",
+                         FIELD(telemetry.records_per_function_max), 1, kAny,
+                         "Invocation records kept of one function; bills are kept for ever."));
+  table.push_back(number("telemetry.records_per_second_max", "records/s",
+                         FIELD(telemetry.records_per_second_max), 1, kAny,
+                         "Invocation records stored; what is over is counted and billed all the "
+                         "same, but not kept one by one."));
+  table.push_back(text("prices.currency", "", FIELD(prices.currency), "Currency of the bill."));
+  table.push_back(decimal("prices.per_million_invocations", "currency",
+                          FIELD(prices.per_million_invocations), "For a million invocations."));
+  table.push_back(decimal("prices.per_gb_second", "currency", FIELD(prices.per_gb_second),
+                          "For one GB of memory limit during one second of init and run."));
+  table.push_back(decimal("prices.per_gb_transfer_out", "currency",
+                          FIELD(prices.per_gb_transfer_out), "For one GB of answers."));
+}
+#undef FIELD
+
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t change = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, change});
+    }
+  }
+  return row.back();
+}
+
+std::string nearest_key(const std::string& key) {
+  std::string best;
+  std::size_t best_distance = std::numeric_limits<std::size_t>::max();
+  for (const auto& spec : setting_table()) {
+    const std::size_t distance = edit_distance(key, spec.key);
+    if (distance < best_distance) {
+      best_distance = distance;
+      best = spec.key;
+    }
+  }
+  return best;
+}
+
+Error at_line(const std::string& file, const YAML::Mark& mark, const std::string& message) {
+  return Error{Code::invalid_argument, fmt::format("{}:{}: {}", file, mark.line + 1, message)};
+}
+
+Status read_runtimes(const YAML::Node& section, const std::string& file, Settings& settings) {
+  for (const auto& entry : section) {
+    if (!entry.first.IsScalar() || !entry.second.IsScalar())
+      return at_line(file, entry.first.Mark(), "section runtimes wants NAME: /path/of/program");
+    settings.runtimes.push_back({entry.first.Scalar(), entry.second.Scalar()});
+  }
+  return ok();
+}
+
+Status read_section(const std::string& name, const YAML::Node& section, const std::string& file,
+                    Settings& settings) {
+  for (const auto& entry : section) {
+    const std::string key = name + "." + entry.first.Scalar();
+    const auto& table = setting_table();
+    const auto spec = std::find_if(table.begin(), table.end(),
+                                   [&key](const SettingSpec& each) { return each.key == key; });
+    if (spec == table.end())
+      return at_line(file, entry.first.Mark(),
+                     fmt::format("there is no setting {}; did you mean {}? `mayfly serve "
+                                 "--print-settings` lists them all",
+                                 key, nearest_key(key)));
+    if (!entry.second.IsScalar() && !entry.second.IsNull())
+      return at_line(file, entry.first.Mark(), "setting " + key + " wants a single value");
+    const std::string value = entry.second.IsNull() ? "" : entry.second.Scalar();
+    if (auto set = spec->set(settings, value); set.has_error())
+      return at_line(file, entry.second.Mark(), set.error().message);
+  }
+  return ok();
+}
+
+Status check_pairs(const Settings& settings, const std::string& file) {
+  if (settings.functions.memory_mb > settings.functions.memory_mb_max)
+    return Error{Code::invalid_argument,
+                 file + ": functions.memory_mb is over functions.memory_mb_max"};
+  if (settings.functions.timeout_ms > settings.functions.timeout_ms_max)
+    return Error{Code::invalid_argument,
+                 file + ": functions.timeout_ms is over functions.timeout_ms_max"};
+  return ok();
+}
+
+std::string yaml_scalar(const SettingSpec& spec, const std::string& value) {
+  const bool plain =
+      spec.limits.find_first_of("0123456789") != std::string::npos && spec.unit != "ADDR:PORT";
+  if (plain || value == "true" || value == "false") return value;
+  YAML::Emitter out;
+  out << YAML::DoubleQuoted << value;
+  return out.c_str();
+}
+
+}  // namespace
+
+const std::vector<SettingSpec>& setting_table() {
+  static const std::vector<SettingSpec> table = [] {
+    std::vector<SettingSpec> made;
+    add_server(made);
+    add_http(made);
+    add_functions(made);
+    add_engine(made);
+    add_insight(made);
+    return made;
+  }();
+  return table;
+}
+
+Result<Settings> parse_settings(std::string_view yaml, const std::string& file) {
+  Settings settings;
+  try {
+    const YAML::Node root = YAML::Load(std::string(yaml));
+    if (root.IsNull()) return settings;
+    if (!root.IsMap())
+      return at_line(file, root.Mark(), "the file wants sections such as \"gateway:\"");
+    for (const auto& entry : root) {
+      const std::string name = entry.first.Scalar();
+      if (entry.second.IsNull()) continue;
+      if (!entry.second.IsMap())
+        return at_line(
+            file, entry.first.Mark(),
+            fmt::format("\"{}\" is no section; did you mean {}?", name, nearest_key(name)));
+      if (name == "runtimes")
+        MAYFLY_TRY(read_runtimes(entry.second, file, settings));
+      else
+        MAYFLY_TRY(read_section(name, entry.second, file, settings));
+    }
+  } catch (const YAML::Exception& broken) {
+    return at_line(file, broken.mark, "is not valid YAML: " + broken.msg);
+  }
+  MAYFLY_TRY(check_pairs(settings, file));
+  return settings;
+}
+
+Result<Settings> load_settings(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream bytes;
+  if (!in || !(bytes << in.rdbuf()))
+    return Error{Code::io_error, "cannot read the settings file " + path + " (flag --config)"};
+  return parse_settings(bytes.str(), path);
+}
+
+std::string print_settings(const Settings& settings) {
+  std::string out =
+      "# Settings of a Mayfly server: mayfly serve --config FILE. Values shown are in force.\n";
+  std::string section;
+  for (const auto& spec : setting_table()) {
+    const auto dot = spec.key.find('.');
+    const std::string in = spec.key.substr(0, dot);
+    if (in != section) {
+      section = in;
+      out += "\n" + section + ":\n";
+    }
+    out += "  # " + spec.help;
+    if (!spec.unit.empty()) out += " Unit: " + spec.unit + ".";
+    if (!spec.limits.empty()) out += " Allowed: " + spec.limits + ".";
+    out += "\n  " + spec.key.substr(dot + 1) + ": " + yaml_scalar(spec, spec.get(settings)) + "\n";
+  }
+  out +=
+      "\n# Programs of runtimes, by name; without an entry they are found on the machine:\n"
+      "#   python3.11: /usr/bin/python3.11\n"
+      "runtimes:";
+  if (settings.runtimes.empty()) out += " {}";
+  out += "\n";
+  for (const auto& runtime : settings.runtimes) {
+    YAML::Emitter program;
+    program << YAML::DoubleQuoted << runtime.program;
+    out += fmt::format("  {}: {}\n", runtime.name, program.c_str());
+  }
+  return out;
+}
+
+std::string settings_markdown() {
+  const Settings defaults;
+  std::string out = "| key | default | unit | allowed | meaning |\n|---|---|---|---|---|\n";
+  for (const auto& spec : setting_table()) {
+    const std::string value = spec.get(defaults);
+    out +=
+        fmt::format("| `{}` | {} | {} | {} | {} |\n", spec.key,
+                    value.empty() ? "empty" : "`" + value + "`", spec.unit, spec.limits, spec.help);
+  }
+  return out;
+}
+
+std::string default_data_dir() {
+  if (const char* data = std::getenv("XDG_DATA_HOME"); data != nullptr && data[0] == '/')
+    return std::string(data) + "/mayfly";
+  const char* home = std::getenv("HOME");
+  if (home == nullptr || home[0] != '/') {
+    const passwd* user = getpwuid(getuid());
+    home = user != nullptr ? user->pw_dir : "/root";
+  }
+  return std::string(home) + "/.local/share/mayfly";
+}
+
+}  // namespace mayfly::server

@@ -1,0 +1,43 @@
+#pragma once
+// What a sandbox starts as: process 1 of its namespaces. In two parts, since the first is slow and
+// needs to know nothing of the program: it joins the cgroup, builds the root and waits, as one of
+// a few kept ready. The second, the launch, attaches the program's own mounts, gives up every
+// privilege, starts it, and reaps. Runs in a fork of the spawner, which has one thread.
+
+#include <sys/types.h>
+
+#include <cstdint>
+
+#include "os/seccomp.h"
+
+namespace mayfly::spawner {
+
+inline constexpr int kMountsMax = 16;
+inline constexpr int kHierarchiesMax = 8;
+
+// Laid out by the spawner before the clone.
+struct InitPlan {
+  // SEQPACKET to the spawner. In: "g" when the user is mapped, then the launch, a
+  // wire::SpawnerLaunch with descriptors: stdin, stdout, stderr, the channel when asked for, and a
+  // detached tree for each mount. Out: InitReport.
+  int control = -1;
+  int inside_uid = 1000;
+  int cgroup_procs[kHierarchiesMax];
+  int cgroup_count = 0;
+  int root = -1;                  // detached copy of the skeleton
+  bool limit_by_rlimits = false;  // in place of a cgroup
+  const os::SeccompFilter* filter = nullptr;
+};
+
+// In this order: prepared, then started, then ended; or failed in place of any.
+struct InitReport {
+  enum Kind : std::uint32_t { prepared = 1, started = 2, ended = 3, failed = 4 };
+  std::uint32_t kind = 0;
+  std::int32_t sys_errno = 0;    // failed
+  std::int32_t wait_status = 0;  // ended: of the program, as waitpid gives it
+  char step[100] = {};           // failed
+};
+
+[[noreturn]] void run_init(const InitPlan& plan);
+
+}  // namespace mayfly::spawner

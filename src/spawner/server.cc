@@ -1,0 +1,424 @@
+#include "spawner/server.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <variant>
+
+#include "os/files.h"
+#include "os/ipc.h"
+#include "spawner/init_process.h"
+
+namespace mayfly::spawner {
+
+namespace {
+
+constexpr std::uint64_t kEngineTag = 1, kAddressesTag = 2, kSlirpTag = 3;
+constexpr std::size_t kNatReady = 4, kPlainReady = 2;
+constexpr int kTryOutMs = 10'000;
+constexpr int kFillAfterMs = 2;  // of quiet: a launch under way comes first
+constexpr int kSweepMs = 10, kEndTries = 1000;
+constexpr int kEventsMax = 32;
+
+// Two descriptors of an instance in one epoll tag.
+std::uint64_t control_tag(std::uint64_t number) {
+  return number << 1;
+}
+std::uint64_t death_tag(std::uint64_t number) {
+  return (number << 1) | 1;
+}
+
+void send_signal(const Instance& instance, int signal) {
+  if (instance.pidfd) {
+    ::syscall(SYS_pidfd_send_signal, instance.pidfd.get(), signal, nullptr, 0);
+  }
+}
+
+std::uint64_t microseconds(const timeval& time) {
+  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000 +
+         static_cast<std::uint64_t>(time.tv_usec);
+}
+
+}  // namespace
+
+Server::Server(StateDir state, Host host, os::Fd engine)
+    : state_(std::move(state)),
+      host_(std::move(host)),
+      engine_(std::move(engine)),
+      epoll_(::epoll_create1(EPOLL_CLOEXEC)) {}
+
+Status Server::watch(int fd, std::uint64_t tag) {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = tag;
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
+    return errno_error("watch descriptor", errno);
+  }
+  return ok();
+}
+
+Status Server::try_out() {
+  auto added = add_instance(host_.networks->nat_available());
+  if (added.has_error()) return std::move(added).error();
+  Instance& instance = *added.value();
+  pollfd poll{instance.control.get(), POLLIN, 0};
+  ::poll(&poll, 1, kTryOutMs);
+  on_control(instance);
+  if (instance.prepared) return ok();
+  Error error = instance.failed
+                    ? instance.failure
+                    : Error{Code::unsupported, "the first one died at once", "prepare sandbox", 0};
+  error.message += "; this machine or its container does not allow what a sandbox needs";
+  send_signal(instance, SIGKILL);
+  ::waitpid(instance.pid, nullptr, 0);
+  release(instance);
+  instances_.clear();
+  ready_.clear();
+  end();
+  return error;
+}
+
+void Server::run() {
+  if (watch(engine_.get(), kEngineTag).has_error()) return end();
+  if (host_.networks->nat_available()) {
+    ignore(watch(host_.networks->watch_fd(), kAddressesTag), "the filter stays as it is");
+    ignore(watch(host_.networks->slirp_pidfd(), kSlirpTag), "no restart of slirp4netns");
+  }
+  while (!stopping_) {
+    bool filling = refill_wanted_ && !preparing_;
+    wait_for_events(filling ? kFillAfterMs : ended_groups_.empty() || preparing_ ? -1 : kSweepMs);
+  }
+  end();
+}
+
+void Server::wait_for_events(int timeout_ms) {
+  std::array<epoll_event, kEventsMax> events;
+  int count = ::epoll_wait(epoll_.get(), events.data(), kEventsMax, timeout_ms);
+  for (int i = 0; i < count; ++i) {
+    std::uint64_t tag = events[static_cast<std::size_t>(i)].data.u64;
+    if (tag == kEngineTag) {
+      if (!stopping_) on_engine();
+    } else if (tag == kAddressesTag) {
+      host_.networks->host_addresses_changed();
+    } else if (tag == kSlirpTag) {
+      on_slirp_death();
+    } else if (auto found = instances_.find(tag >> 1); found != instances_.end()) {
+      if ((tag & 1) != 0) {
+        on_death(*found->second);
+      } else {
+        on_control(*found->second);
+      }
+    }
+  }
+  if (count <= 0) idle();
+}
+
+// In idle moments, and never both at once: whoever joins a cgroup holds, for as long as a grace
+// period of RCU takes, the lock that making and removing one needs.
+void Server::idle() {
+  if (preparing_ || stopping_) return;
+  sweep_cgroups();
+  if (refill_wanted_ && !fill_pool()) refill_wanted_ = false;
+}
+
+bool Server::fill_pool() {
+  std::size_t nat = 0, plain = 0;
+  for (auto number : ready_) (instances_.at(number)->network.nat ? nat : plain) += 1;
+  if (host_.networks->nat_available() && nat < kNatReady) return add_instance(true).has_value();
+  if (plain < kPlainReady) return add_instance(false).has_value();
+  return false;
+}
+
+Result<Instance*> Server::add_instance(bool nat) {
+  auto user = take_user();
+  if (user.has_error()) return std::move(user).error();
+  auto instance = std::make_unique<Instance>();
+  instance->number = next_number_++;
+  instance->user = user.value();
+  auto group = host_.cgroups.create("s" + std::to_string(next_group_++));
+  Status prepared = ok();
+  if (group.has_error()) {
+    prepared = std::move(group).error();
+  } else {
+    instance->cgroup = std::move(group).value();
+    prepared = prepare(host_, nat, *instance);
+  }
+  if (prepared.has_error()) {
+    release(*instance);
+    return std::move(prepared).error();
+  }
+  preparing_ = true;
+  auto number = instance->number;
+  Instance& kept = *(instances_[number] = std::move(instance));
+  ready_.push_back(number);
+  if (watch(kept.control.get(), control_tag(number)).has_error() ||
+      watch(kept.pidfd.get(), death_tag(number)).has_error()) {
+    send_signal(kept, SIGKILL);
+  }
+  return &kept;
+}
+
+// One that is prepared, else one that is about to be, else a new one: the launch waits in its
+// socket.
+Result<Instance*> Server::take_ready(bool nat) {
+  nat = nat && host_.networks->nat_available();
+  refill_wanted_ = true;
+  Instance* found = nullptr;
+  for (auto number : ready_) {
+    Instance& instance = *instances_.at(number);
+    if (instance.network.nat != nat || instance.failed) continue;
+    if (found == nullptr || (instance.prepared && !found->prepared)) found = &instance;
+  }
+  if (found != nullptr) return found;
+  return add_instance(nat);
+}
+
+void Server::drop_ready(std::uint64_t number) {
+  auto at = std::find(ready_.begin(), ready_.end(), number);
+  if (at != ready_.end()) ready_.erase(at);
+}
+
+void Server::sweep_cgroups() {
+  for (std::size_t i = ended_groups_.size(); i > 0; --i) {
+    os::Cgroup group = std::move(ended_groups_.front());
+    ended_groups_.pop_front();
+    if (!host_.cgroups.remove(group)) ended_groups_.push_back(std::move(group));
+  }
+}
+
+void Server::on_engine() {
+  auto received = os::receive_message(engine_.get(), wire::kSpawnerMessageMax);
+  if (received.has_error() && received.error().code == Code::corrupt) {
+    return send_failure(0, 0, received.error());
+  }
+  if (received.has_error() || received.value().bytes.empty()) {
+    stopping_ = true;  // the engine is gone
+    return;
+  }
+  auto message = wire::decode_spawner_message(received.value().bytes);
+  if (message.has_error()) return send_failure(0, 0, message.error());
+  if (auto* request = std::get_if<wire::SpawnerLaunch>(&message.value())) {
+    on_launch(*request, std::move(received.value().fds));
+  } else if (auto* signal = std::get_if<wire::SpawnerSignal>(&message.value())) {
+    on_signal(*signal);
+  } else if (auto* sockets = std::get_if<wire::SpawnerSockets>(&message.value())) {
+    on_sockets(*sockets);
+  }
+}
+
+Result<uid_t> Server::take_user() {
+  if (!host_.privileged) return ::getuid();
+  for (uid_t tries = 0; tries < kUsersMax; ++tries) {
+    uid_t user = host_.first_user + next_user_++ % kUsersMax;
+    if (users_.insert(user).second) return user;
+  }
+  return Error{Code::resource_exhausted, "all users for sandboxes are taken", "choose user", 0};
+}
+
+void Server::on_launch(const wire::SpawnerLaunch& request, std::vector<os::Fd> fds) {
+  auto checked = check_launch(request, fds.size());
+  if (checked.has_error()) return send_failure(request.handle, 0, checked.error());
+  auto taken = take_ready(request.nat);
+  if (taken.has_error()) return send_failure(request.handle, 0, taken.error());
+  Instance& instance = *taken.value();
+  auto started = start(host_, request, fds, instance);
+  // Still as good as new for the next one.
+  if (started.has_error()) return send_failure(request.handle, 0, started.error());
+  drop_ready(instance.number);
+  instance.assigned = true;
+  instance.handle = request.handle;
+  numbers_[instance.handle] = instance.number;
+}
+
+void Server::on_control(Instance& instance) {
+  InitReport report;
+  ssize_t size = ::recv(instance.control.get(), &report, sizeof report, MSG_DONTWAIT);
+  if (size < 0) return;
+  if (size != sizeof report) {
+    // End of file: init is dying, which its pidfd tells.
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, instance.control.get(), nullptr);
+    return;
+  }
+  switch (report.kind) {
+    case InitReport::prepared:
+      instance.prepared = true;
+      preparing_ = false;
+      break;
+    case InitReport::started:
+      report_started(instance);
+      break;
+    case InitReport::failed:
+      report.step[sizeof report.step - 1] = '\0';
+      instance.failed = true;
+      instance.failure = errno_error(report.step, report.sys_errno);
+      // The program or its folder is not there: the function's fault, not this machine's.
+      if (instance.assigned && (std::string_view(report.step).starts_with("exec ") ||
+                                std::string_view(report.step).starts_with("enter "))) {
+        instance.failure.code = Code::function_error;
+      }
+      break;
+    case InitReport::ended:
+      instance.ended = true;
+      instance.wait_status = report.wait_status;
+      break;
+  }
+}
+
+void Server::report_started(Instance& instance) {
+  instance.started = true;
+  wire::SpawnerLaunched launched;
+  launched.handle = instance.handle;
+  launched.pid = instance.pid;
+  launched.usage_kind = static_cast<std::uint8_t>(host_.cgroups.kind());
+  std::vector<os::Fd> process_usage;
+  const auto* usage = &instance.cgroup.usage_fds;
+  if (host_.cgroups.kind() == os::UsageKind::process) {
+    std::string init = std::to_string(instance.pid);
+    auto children = os::read_file("/proc/" + init + "/task/" + init + "/children");
+    auto main = children.has_value() ? os::parse_number(children.value()) : std::nullopt;
+    process_usage = os::open_process_usage(main ? static_cast<int>(*main) : instance.pid);
+    usage = &process_usage;
+  }
+  std::vector<int> fds;
+  for (const auto& fd : *usage) fds.push_back(fd.get());
+  for (const auto& fd : instance.listeners) fds.push_back(fd.get());
+  launched.usage_fds = static_cast<std::uint8_t>(usage->size());
+  launched.listeners = static_cast<std::uint8_t>(instance.listeners.size());
+  send(launched, fds);
+  instance.listeners.clear();
+}
+
+void Server::on_death(Instance& instance) {
+  // First what init said before it died: the status of the program is in there.
+  for (int i = 0; i < 3; ++i) on_control(instance);
+  int status = 0;
+  rusage resources{};
+  pid_t reaped;
+  do {
+    reaped = ::wait4(instance.pid, &status, WNOHANG, &resources);
+  } while (reaped < 0 && errno == EINTR);
+  if (reaped == 0) return;
+  if (!instance.ended) instance.wait_status = status;
+  auto usage = os::read_usage(host_.cgroups.kind(), instance.cgroup.usage_fds);
+  if (host_.cgroups.kind() == os::UsageKind::process) {
+    usage.cpu_us = microseconds(resources.ru_utime) + microseconds(resources.ru_stime);
+    usage.memory_peak_bytes = static_cast<std::uint64_t>(resources.ru_maxrss) * 1024;
+  }
+  // Before the report: who is told of the end finds its folder its own again.
+  take_back(instance);
+  if (!instance.prepared) {
+    preparing_ = false;
+    refill_wanted_ = false;  // whatever stopped it will stop the next: not before the next launch
+  }
+  if (instance.assigned) {
+    report_end(instance, usage);
+    numbers_.erase(instance.handle);
+  }
+  drop_ready(instance.number);
+  release(instance);
+  instances_.erase(instance.number);  // instance is gone from here on
+}
+
+void Server::report_end(const Instance& instance, const os::UsageReading& usage) {
+  if (!instance.started) {
+    Error error = instance.failed
+                      ? instance.failure
+                      : Error{Code::io_error,
+                              usage.oom_kills > 0 ? "out of memory before the program started; its "
+                                                    "memory limit is too small"
+                                                  : "killed before the program started",
+                              "start sandbox", 0};
+    return send_failure(instance.handle, 0, error);
+  }
+  wire::SpawnerExited exited;
+  exited.handle = instance.handle;
+  exited.signalled = WIFSIGNALED(instance.wait_status);
+  exited.status =
+      exited.signalled ? WTERMSIG(instance.wait_status) : WEXITSTATUS(instance.wait_status);
+  exited.cpu_us = usage.cpu_us;
+  exited.memory_peak_bytes = usage.memory_peak_bytes;
+  exited.oom_kills = usage.oom_kills;
+  send(exited);
+}
+
+void Server::release(Instance& instance) {
+  take_back(instance);
+  users_.erase(instance.user);
+  instance.network = NetworkSpace();
+  instance.listeners.clear();
+  if (instance.cgroup.name.empty()) return;
+  instance.cgroup.usage_fds.clear();
+  instance.cgroup.dirs.clear();
+  instance.cgroup.procs.clear();
+  ended_groups_.push_back(std::move(instance.cgroup));
+}
+
+void Server::on_signal(const wire::SpawnerSignal& request) {
+  auto number = numbers_.find(request.handle);
+  if (number == numbers_.end()) return;
+  send_signal(*instances_.at(number->second),
+              request.kind == wire::SpawnerSignalKind::kill ? SIGKILL : SIGTERM);
+}
+
+void Server::on_sockets(const wire::SpawnerSockets& request) {
+  auto number = numbers_.find(request.handle);
+  if (number == numbers_.end()) {
+    return send_failure(request.handle, request.request,
+                        Error{Code::unavailable, "the sandbox has ended", "make socket", ESRCH});
+  }
+  int count = std::min<int>(std::max<int>(request.count, 1), 16);
+  auto sockets = host_.networks->make_sockets(instances_.at(number->second)->network, count);
+  if (sockets.has_error()) return send_failure(request.handle, request.request, sockets.error());
+  std::vector<int> fds;
+  for (const auto& socket : sockets.value()) fds.push_back(socket.get());
+  send(wire::SpawnerSocketsReady{request.request}, fds);
+}
+
+void Server::on_slirp_death() {
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, host_.networks->slirp_pidfd(), nullptr);
+  if (host_.networks->restart_slirp()) {
+    ignore(watch(host_.networks->slirp_pidfd(), kSlirpTag), "no further restart");
+  }
+}
+
+void Server::send_failure(std::uint64_t handle, std::uint64_t request, const Error& error) {
+  wire::SpawnerFailed failed;
+  failed.handle = handle;
+  failed.request = request;
+  failed.step = error.step;
+  failed.sys_errno = error.sys_errno;
+  failed.text = error.message;
+  failed.code = static_cast<std::uint16_t>(error.code);
+  send(failed);
+}
+
+void Server::send(const wire::SpawnerMessage& message, const std::vector<int>& fds) {
+  auto sent = os::send_message(engine_.get(), wire::encode_spawner_message(message), fds);
+  if (sent.has_error() && sent.error().sys_errno == EPIPE) stopping_ = true;
+}
+
+void Server::end() {
+  // Its end-of-file would wake every wait below at once.
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, engine_.get(), nullptr);
+  for (auto& [number, instance] : instances_) send_signal(*instance, SIGKILL);
+  for (int i = 0; !instances_.empty() && i < kEndTries; ++i) wait_for_events(kSweepMs);
+  for (int i = 0; !ended_groups_.empty() && i < kEndTries; ++i) {
+    sweep_cgroups();
+    if (!ended_groups_.empty()) ::usleep(kSweepMs * 1000);
+  }
+  host_.networks.reset();
+  host_.cgroups.close();
+  host_.skeleton.close();
+  state_.clear_record();
+}
+
+}  // namespace mayfly::spawner

@@ -1,0 +1,70 @@
+#pragma once
+// The spawner's loop: requests from the engine, reports from inits, deaths, and in idle moments
+// namespaces and cgroups made ahead of need. One thread, blocking calls only to the kernel.
+
+#include <deque>
+#include <memory>
+#include <set>
+#include <unordered_map>
+
+#include "base/result.h"
+#include "os/fd.h"
+#include "spawner/launch.h"
+#include "spawner/state_dir.h"
+#include "wire/spawner_messages.h"
+
+namespace mayfly::spawner {
+
+class Server {
+ public:
+  // engine: the SEQPACKET socket.
+  Server(StateDir state, Host host, os::Fd engine);
+
+  // Until the engine closes its end. Then kills all, waits for them and leaves nothing behind.
+  void run();
+
+  // Prepares the first sandbox, and so finds out whether this machine lets it.
+  Status try_out();
+
+ private:
+  void on_engine();
+  void on_launch(const wire::SpawnerLaunch& request, std::vector<os::Fd> fds);
+  void on_signal(const wire::SpawnerSignal& request);
+  void on_sockets(const wire::SpawnerSockets& request);
+  void on_control(Instance& instance);
+  void on_death(Instance& instance);
+  void on_slirp_death();
+
+  Result<Instance*> add_instance(bool nat);
+  Result<Instance*> take_ready(bool nat);
+  Result<uid_t> take_user();
+  void release(Instance& instance);
+  void drop_ready(std::uint64_t number);
+  void report_started(Instance& instance);
+  void report_end(const Instance& instance, const os::UsageReading& usage);
+  void send_failure(std::uint64_t handle, std::uint64_t request, const Error& error);
+  void send(const wire::SpawnerMessage& message, const std::vector<int>& fds = {});
+  Status watch(int fd, std::uint64_t tag);
+  void wait_for_events(int timeout_ms);
+  bool fill_pool();
+  void idle();
+  void sweep_cgroups();
+  void end();
+
+  StateDir state_;
+  Host host_;
+  os::Fd engine_, epoll_;
+  bool stopping_ = false;
+  bool refill_wanted_ = true;
+  std::uint64_t next_number_ = 16;  // lower tags are the spawner's own descriptors
+  std::uint64_t next_group_ = 1;
+  uid_t next_user_ = 0;
+  std::set<uid_t> users_;
+  std::unordered_map<std::uint64_t, std::unique_ptr<Instance>> instances_;
+  std::unordered_map<std::uint64_t, std::uint64_t> numbers_;  // by handle
+  std::deque<std::uint64_t> ready_;  // numbers of those not assigned yet, oldest first
+  bool preparing_ = false;           // one at a time: they hold the kernel's cgroup lock for long
+  std::deque<os::Cgroup> ended_groups_;
+};
+
+}  // namespace mayfly::spawner

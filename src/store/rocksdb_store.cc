@@ -1,0 +1,256 @@
+// The embedded store. RocksDB joins concurrent synced writes into one fsync by itself; what is
+// added here are conditions, clear errors, and small appetites: memory, files, threads, idle
+// wake-ups.
+
+#include <rocksdb/cache.h>
+#include <rocksdb/convenience.h>
+#include <rocksdb/db.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/table.h>
+#include <rocksdb/write_batch.h>
+#include <sys/statvfs.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <filesystem>
+#include <mutex>
+#include <shared_mutex>
+
+#include "store/store.h"
+
+namespace mayfly::store {
+namespace {
+
+constexpr std::size_t kStripes = 256;
+constexpr std::size_t kBlockCacheBytes = 8u << 20;
+constexpr std::size_t kWriteBufferBytes = 4u << 20;
+constexpr std::uint64_t kWalBytesMax = 32u << 20;
+constexpr int kOpenFilesMax = 128;
+// Commits are refused while less than this is free, so that RocksDB itself, which must flush and
+// compact to get going again, never meets the end of the disk. What nobody was promised stops
+// first.
+constexpr std::uint64_t kFreeBytesSynced = 12u << 20;
+constexpr std::uint64_t kFreeBytesBuffered = 32u << 20;
+
+rocksdb::Slice slice(std::string_view bytes) {
+  return {bytes.data(), bytes.size()};
+}
+std::string_view view(const rocksdb::Slice& bytes) {
+  return {bytes.data(), bytes.size()};
+}
+
+rocksdb::Options make_options() {
+  rocksdb::Options options;
+  options.create_if_missing = true;
+  options.is_fd_close_on_exec = true;
+  options.max_open_files = kOpenFilesMax;
+  options.write_buffer_size = kWriteBufferBytes;
+  options.max_write_buffer_number = 3;
+  options.max_total_wal_size = kWalBytesMax;
+  options.max_background_jobs = 2;
+  options.level_compaction_dynamic_level_bytes = true;
+  options.avoid_unnecessary_blocking_io = true;
+  options.allow_fallocate = false;    // keeps the count of free bytes honest
+  options.stats_dump_period_sec = 0;  // no periodic work while idle
+  options.stats_persist_period_sec = 0;
+  options.info_log_level = rocksdb::WARN_LEVEL;
+  options.max_log_file_size = 1u << 20;
+  options.keep_log_file_num = 2;
+  const auto supported = rocksdb::GetSupportedCompressions();
+  const bool lz4 =
+      std::find(supported.begin(), supported.end(), rocksdb::kLZ4Compression) != supported.end();
+  options.compression = lz4 ? rocksdb::kLZ4Compression : rocksdb::kNoCompression;
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = rocksdb::NewLRUCache(kBlockCacheBytes);
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  table.cache_index_and_filter_blocks = true;
+  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  return options;
+}
+
+class RocksdbStore final : public Store {
+ public:
+  RocksdbStore(std::unique_ptr<rocksdb::DB> db, std::string directory)
+      : db_(std::move(db)), directory_(std::move(directory)) {}
+
+  ~RocksdbStore() override {
+    const auto closed = db_->Close();
+    closed.PermitUncheckedError();  // everything promised is synced already
+  }
+
+  Result<std::string> get(std::string_view key) override {
+    std::string value;
+    const auto status = db_->Get(rocksdb::ReadOptions(), slice(key), &value);
+    if (status.IsNotFound()) return Error{Code::not_found, "The key is not in the store."};
+    if (!status.ok()) return to_error(status, "read");
+    return value;
+  }
+
+  Status scan(const Scan& range,
+              const std::function<bool(std::string_view, std::string_view)>& visit) override {
+    if (range.first >= range.last || range.limit == 0) return ok();
+    rocksdb::ReadOptions options;
+    const auto first = slice(range.first);
+    const auto last = slice(range.last);
+    options.iterate_lower_bound = &first;
+    options.iterate_upper_bound = &last;
+    std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(options));
+    std::size_t left = range.limit;
+    if (range.reverse) {
+      for (at->SeekToLast(); at->Valid() && left > 0; at->Prev(), --left)
+        if (!visit(view(at->key()), view(at->value()))) break;
+    } else {
+      for (at->SeekToFirst(); at->Valid() && left > 0; at->Next(), --left)
+        if (!visit(view(at->key()), view(at->value()))) break;
+    }
+    if (!at->status().ok()) return to_error(at->status(), "read");
+    return ok();
+  }
+
+  Status commit(const Transaction& transaction, Durability durability) override {
+    MAYFLY_TRY(check_space(durability));
+    rocksdb::WriteBatch batch;
+    MAYFLY_TRY(fill(batch, transaction));
+    const auto locks = lock_keys(transaction);
+    for (const auto& condition : transaction.conditions) {
+      std::string value;
+      const auto status = db_->Get(rocksdb::ReadOptions(), slice(condition.key), &value);
+      if (!status.ok() && !status.IsNotFound()) return to_error(status, "read");
+      const bool holds =
+          condition.expected ? status.ok() && value == *condition.expected : status.IsNotFound();
+      if (!holds) return Error{Code::conflict, "Another change came first."};
+    }
+    rocksdb::WriteOptions options;
+    options.sync = durability == Durability::synced;
+    // After a failed write RocksDB refuses all others until it is told that the cause may be gone.
+    if (stopped_.load(std::memory_order_acquire)) {
+      const auto resumed = db_->Resume();
+      if (!resumed.ok()) return to_error(resumed, "write");
+      stopped_.store(false, std::memory_order_release);
+    }
+    const auto status = db_->Write(options, &batch);
+    if (!status.ok()) {
+      stopped_.store(true, std::memory_order_release);
+      return to_error(status, "write");
+    }
+    return ok();
+  }
+
+ private:
+  // Locks held by one commit, released in reverse order.
+  struct Locks {
+    std::vector<std::shared_lock<std::shared_mutex>> shared;
+    std::vector<std::unique_lock<std::shared_mutex>> exclusive;
+  };
+
+  static std::size_t stripe(std::string_view key) {
+    return std::hash<std::string_view>()(key) % kStripes;
+  }
+
+  // What a condition reads must not change until the batch is written, so its stripe is locked
+  // alone; plain writers share theirs, and so share fsyncs. Ascending order prevents deadlock.
+  Locks lock_keys(const Transaction& transaction) {
+    enum class Mode : std::uint8_t { none, shared, exclusive };
+    std::array<Mode, kStripes> modes;
+    modes.fill(transaction.delete_ranges.empty() ? Mode::none : Mode::shared);
+    for (const auto& entry : transaction.puts) modes[stripe(entry.key)] = Mode::shared;
+    for (const auto& key : transaction.deletes) modes[stripe(key)] = Mode::shared;
+    for (const auto& condition : transaction.conditions)
+      modes[stripe(condition.key)] = Mode::exclusive;
+    Locks locks;
+    for (std::size_t i = 0; i < kStripes; ++i) {
+      if (modes[i] == Mode::shared) locks.shared.emplace_back(stripes_[i]);
+      if (modes[i] == Mode::exclusive) locks.exclusive.emplace_back(stripes_[i]);
+    }
+    return locks;
+  }
+
+  static Status fill(rocksdb::WriteBatch& batch, const Transaction& transaction) {
+    rocksdb::Status status;
+    for (const auto& [first, last] : transaction.delete_ranges)
+      if (status.ok() && first < last) status = batch.DeleteRange(slice(first), slice(last));
+    for (const auto& key : transaction.deletes)
+      if (status.ok()) status = batch.Delete(slice(key));
+    for (const auto& entry : transaction.puts)
+      if (status.ok()) status = batch.Put(slice(entry.key), slice(entry.value));
+    if (!status.ok())
+      return Error{Code::internal, "The change does not fit a batch: " + status.ToString(),
+                   "write the store"};
+    return ok();
+  }
+
+  Status check_space(Durability durability) const {
+    struct statvfs info;
+    if (statvfs(directory_.c_str(), &info) != 0) return ok();  // the write itself will tell
+    const std::uint64_t free = static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
+    const auto needed = durability == Durability::synced ? kFreeBytesSynced : kFreeBytesBuffered;
+    if (free >= needed) return ok();
+    return disk_full();
+  }
+
+  Error disk_full() const {
+    return Error{Code::io_error,
+                 "The disk that holds the data directory " + directory_ +
+                     " is full: nothing was changed. Free some space and try again.",
+                 "write the store", ENOSPC};
+  }
+
+  Error to_error(const rocksdb::Status& status, const char* verb) const {
+    if (status.IsNoSpace() || status.ToString().find("No space left") != std::string::npos)
+      return disk_full();
+    if (status.IsCorruption())
+      return Error{Code::corrupt,
+                   "The store in " + directory_ + " is damaged: " + status.ToString() +
+                       ". Restore it from a backup.",
+                   std::string(verb) + " the store"};
+    return Error{Code::io_error,
+                 "The store in " + directory_ + " cannot be used: " + status.ToString() + ".",
+                 std::string(verb) + " the store"};
+  }
+
+  std::unique_ptr<rocksdb::DB> db_;
+  const std::string directory_;
+  std::array<std::shared_mutex, kStripes> stripes_;
+  std::atomic<bool> stopped_ = false;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Store>> open_rocksdb(const std::string& directory) {
+  std::error_code error;
+  std::filesystem::create_directories(directory, error);
+  if (error)
+    return Error{Code::io_error,
+                 "The data directory " + directory + " cannot be made: " + error.message() +
+                     ". Choose another one with --data.",
+                 "open the store", error.value()};
+  rocksdb::DB* db = nullptr;
+  const auto status = rocksdb::DB::Open(make_options(), directory, &db);
+  if (status.ok()) {
+    std::unique_ptr<Store> store =
+        std::make_unique<RocksdbStore>(std::unique_ptr<rocksdb::DB>(db), directory);
+    return store;
+  }
+  const std::string text = status.ToString();
+  if (status.IsIOError() && text.find("lock ") != std::string::npos)
+    return Error{Code::unavailable,
+                 "The data directory " + directory +
+                     " is in use by another Mayfly server. Stop that one, or choose another "
+                     "directory with --data.",
+                 "open the store"};
+  if (status.IsNoSpace() || text.find("No space left") != std::string::npos)
+    return Error{Code::io_error,
+                 "The disk that holds the data directory " + directory +
+                     " is full. Free some space and start again.",
+                 "open the store", ENOSPC};
+  if (status.IsCorruption())
+    return Error{
+        Code::corrupt,
+        "The store in " + directory + " is damaged: " + text + ". Restore it from a backup.",
+        "open the store"};
+  return Error{Code::io_error, "The store in " + directory + " cannot be opened: " + text + ".",
+               "open the store"};
+}
+
+}  // namespace mayfly::store

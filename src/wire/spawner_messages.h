@@ -1,0 +1,111 @@
+#pragma once
+// The messages between the engine (sandbox room) and mayfly-spawner: one SEQPACKET datagram each,
+// little-endian, descriptors beside it by SCM_RIGHTS. Pure and fuzzed. Both programs come from one
+// build; the version byte catches a mix of two.
+//
+//   u8 version | u8 type | fields in the order of the structs below
+//   string: u32 size | bytes;  list: u32 count | items;  bool: u8 0 or 1
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+
+namespace mayfly::wire {
+
+// Fits the default socket buffer of Linux (208 KiB), which bounds one SEQPACKET message.
+inline constexpr std::size_t kSpawnerMessageMax = 192 * 1024;
+
+// spawner -> engine, first of all: it is ready, and what this machine allows.
+struct SpawnerReady {
+  bool namespaces = false;
+  std::string cgroup;
+  bool network_nat = false;
+  std::vector<std::string> missing;
+};
+
+struct SpawnerMount {
+  std::string host_path;
+  std::string sandbox_path;
+  bool writable = false;
+};
+
+// engine -> spawner. Descriptors: stdout, stderr, then channel and stdin when asked for.
+struct SpawnerLaunch {
+  std::uint64_t handle = 0;  // the engine's number for the sandbox, in all later messages
+  std::string id;
+  std::vector<std::string> argv;
+  std::vector<std::string> env;
+  std::string cwd;
+  std::vector<SpawnerMount> mounts;
+  std::uint64_t memory_bytes = 0;
+  std::uint32_t cpu_millis = 0;
+  std::uint32_t pids_max = 0;
+  std::uint64_t tmp_bytes = 0;
+  std::uint32_t files_max = 0;
+  bool nat = false;
+  std::vector<std::uint16_t> listen_ports;
+  bool channel = false;
+  bool stdin_pipe = false;
+};
+
+// spawner -> engine: the program runs. Descriptors: usage_fds of them, then the listeners.
+struct SpawnerLaunched {
+  std::uint64_t handle = 0;
+  std::int32_t pid = 0;         // of the main program, in the spawner's pid namespace; 0: unknown
+  std::uint8_t usage_kind = 0;  // os::UsageKind
+  std::uint8_t usage_fds = 0;
+  std::uint8_t listeners = 0;
+};
+
+// spawner -> engine: a launch or a sockets request failed. handle 0: the spawner cannot start.
+struct SpawnerFailed {
+  std::uint64_t handle = 0;
+  std::uint64_t request = 0;  // of SpawnerSockets; 0: the launch
+  std::string step;
+  std::int32_t sys_errno = 0;
+  std::string text;
+  std::uint16_t code = 0;  // mayfly::Code
+};
+
+// spawner -> engine: everything inside is gone.
+struct SpawnerExited {
+  std::uint64_t handle = 0;
+  bool signalled = false;
+  std::int32_t status = 0;
+  std::uint64_t cpu_us = 0;
+  std::uint64_t memory_peak_bytes = 0;
+  std::uint64_t oom_kills = 0;
+};
+
+enum class SpawnerSignalKind : std::uint8_t { terminate = 1, kill = 2 };
+
+// engine -> spawner. An unknown handle is ignored: the sandbox has just ended.
+struct SpawnerSignal {
+  std::uint64_t handle = 0;
+  SpawnerSignalKind kind = SpawnerSignalKind::kill;
+};
+
+// engine -> spawner: `count` TCP sockets made in the sandbox's network namespace.
+struct SpawnerSockets {
+  std::uint64_t handle = 0;
+  std::uint64_t request = 0;
+  std::uint8_t count = 1;
+};
+// spawner -> engine, with the descriptors.
+struct SpawnerSocketsReady {
+  std::uint64_t request = 0;
+};
+
+using SpawnerMessage =
+    std::variant<SpawnerReady, SpawnerLaunch, SpawnerLaunched, SpawnerFailed, SpawnerExited,
+                 SpawnerSignal, SpawnerSockets, SpawnerSocketsReady>;
+
+std::string encode_spawner_message(const SpawnerMessage& message);
+// corrupt names what does not fit: version, type, a length, trailing bytes.
+Result<SpawnerMessage> decode_spawner_message(std::string_view bytes);
+
+}  // namespace mayfly::wire

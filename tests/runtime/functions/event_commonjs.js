@@ -1,0 +1,2 @@
+'use strict';
+exports.handler = require('./event_common.cjs').handle;

@@ -1,0 +1,289 @@
+// Nothing grows with the number of launches, and nothing is left after a stop or a kill -9.
+// MAYFLY_LAUNCHES=10000 for the long run.
+
+#include <gmock/gmock.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "fixture.h"
+
+namespace mayfly::sandbox_tests {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+std::size_t count_entries(const std::string& path) {
+  std::error_code error;
+  fs::directory_iterator entries(path, error);
+  return error ? 0 : static_cast<std::size_t>(std::distance(begin(entries), end(entries)));
+}
+
+std::size_t count_lines(const std::string& path) {
+  std::ifstream file(path);
+  return static_cast<std::size_t>(
+      std::count(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>(), '\n'));
+}
+
+// Folders of control groups of the spawner on a state directory, by its own record.
+std::vector<std::string> group_folders(const std::string& state) {
+  std::vector<std::string> folders;
+  std::ifstream file(state + "/cgroups");
+  for (std::string line; std::getline(file, line);) folders.push_back(line);
+  return folders;
+}
+
+std::size_t count_groups(const std::vector<std::string>& folders) {
+  std::size_t count = 0;
+  std::error_code error;
+  for (const auto& folder : folders) {
+    if (!fs::exists(folder, error)) continue;
+    ++count;
+    for (const auto& entry : fs::directory_iterator(folder, error)) {
+      if (entry.is_directory(error)) ++count;
+    }
+  }
+  return count;
+}
+
+// Children of a process, and theirs: pid and state.
+std::map<int, char> family(int root) {
+  std::multimap<int, std::pair<int, char>> children;
+  for (const auto& entry : fs::directory_iterator("/proc")) {
+    std::ifstream file(entry.path() / "stat");
+    std::string text;
+    std::getline(file, text);
+    auto name_end = text.rfind(')');
+    if (name_end == std::string::npos) continue;
+    char state = 0;
+    int parent = 0;
+    std::sscanf(text.c_str() + name_end + 1, " %c %d", &state, &parent);
+    children.emplace(parent, std::pair(std::atoi(text.c_str()), state));
+  }
+  std::map<int, char> found;
+  std::vector<int> todo = {root};
+  while (!todo.empty()) {
+    int parent = todo.back();
+    todo.pop_back();
+    for (auto [at, end] = children.equal_range(parent); at != end; ++at) {
+      found[at->second.first] = at->second.second;
+      todo.push_back(at->second.first);
+    }
+  }
+  return found;
+}
+
+// The network namespaces of some processes.
+std::set<std::string> network_namespaces(const std::map<int, char>& processes) {
+  std::set<std::string> found;
+  for (auto [pid, state] : processes) {
+    std::error_code error;
+    auto target = fs::read_symlink("/proc/" + std::to_string(pid) + "/ns/net", error);
+    if (!error) found.insert(target.string());
+  }
+  return found;
+}
+
+std::set<std::string> all_network_namespaces() {
+  std::map<int, char> everyone;
+  for (const auto& entry : fs::directory_iterator("/proc")) {
+    int pid = std::atoi(entry.path().filename().c_str());
+    if (pid > 0) everyone[pid] = '?';
+  }
+  return network_namespaces(everyone);
+}
+
+struct Census {
+  std::size_t own_fds, spawner_fds, spawner_mounts, host_mounts, children, cgroups;
+};
+
+Census take(World& world) {
+  std::string spawner = "/proc/" + std::to_string(world.spawner->pid());
+  return {count_entries("/proc/self/fd"),      count_entries(spawner + "/fd"),
+          count_lines(spawner + "/mountinfo"), count_lines("/proc/self/mountinfo"),
+          family(world.spawner->pid()).size(), count_groups(group_folders(world.state))};
+}
+
+bool equal(const Census& a, const Census& b) {
+  return a.own_fds == b.own_fds && a.spawner_fds == b.spawner_fds &&
+         a.spawner_mounts == b.spawner_mounts && a.host_mounts == b.host_mounts &&
+         a.children == b.children && a.cgroups == b.cgroups;
+}
+
+// The pools fill in idle moments: two equal readings, a launch's worth apart, are the rest state.
+Census settle(World& world) {
+  Census before = take(world);
+  for (int i = 0; i < 500; ++i) {
+    auto run = world.run(world.spec({"/bin/true"}));
+    EXPECT_TRUE(run.has_value()) << run.error().describe();
+    ::usleep(20'000);
+    Census now = take(world);
+    if (equal(before, now)) return now;
+    before = now;
+  }
+  ADD_FAILURE() << "the spawner does not come to rest";
+  return before;
+}
+
+TEST(Leak, LaunchesLeaveNothing) {
+  MAYFLY_NEEDS_ROOT();
+  World world;
+  ASSERT_EQ(world.error, "");
+  Census before = settle(world);
+  const char* wanted = std::getenv("MAYFLY_LAUNCHES");
+  int launches = wanted != nullptr ? std::atoi(wanted) : 200;
+  std::vector<double> first_instruction, answered;
+  std::string hello = MAYFLY_BUILD_DIR "/sandbox_hello";
+  for (int i = 0; i < launches; ++i) {
+    LaunchSpec spec = world.spec({"/opt/hello"});
+    spec.mounts.push_back({hello, "/opt/hello"});
+    spec.network = i % 2 == 0 ? Network::nat : Network::none;
+    auto start = steady_clock::now();
+    auto launched = world.launch(spec);
+    auto end = steady_clock::now();
+    ASSERT_TRUE(launched.has_value()) << launched.error().describe();
+    auto output = world.finish(*launched.value(), milliseconds(10'000));
+    ASSERT_TRUE(output.has_value());
+    ASSERT_EQ(output.value().exit.status, 0) << output.value().exit.reason;
+    double us = static_cast<double>(std::atoll(output.value().out.c_str())) -
+                static_cast<double>(
+                    std::chrono::duration_cast<std::chrono::microseconds>(start.time_since_epoch())
+                        .count());
+    first_instruction.push_back(us / 1000);
+    answered.push_back(std::chrono::duration<double, std::milli>(end - start).count());
+    if (i % 4 == 0) ::usleep(3000);  // lets the pools fill, as between real cold starts
+  }
+  std::sort(first_instruction.begin(), first_instruction.end());
+  std::sort(answered.begin(), answered.end());
+  auto at = [](const std::vector<double>& v, double q) {
+    return v[static_cast<std::size_t>(q * static_cast<double>(v.size() - 1))];
+  };
+  std::printf(
+      "launch to first instruction: p10 %.2f p50 %.2f p90 %.2f p99 %.2f ms; answer: p50 %.2f ms\n",
+      at(first_instruction, 0.1), at(first_instruction, 0.5), at(first_instruction, 0.9),
+      at(first_instruction, 0.99), at(answered, 0.5));
+  Census after = settle(world);
+  EXPECT_EQ(after.own_fds, before.own_fds);
+  EXPECT_EQ(after.spawner_fds, before.spawner_fds);
+  EXPECT_EQ(after.spawner_mounts, before.spawner_mounts);
+  EXPECT_EQ(after.host_mounts, before.host_mounts);
+  EXPECT_EQ(after.children, before.children);
+  EXPECT_EQ(after.cgroups, before.cgroups);
+  EXPECT_EQ(world.sandboxes->running(), 0u);
+  for (auto [pid, state] : family(world.spawner->pid())) EXPECT_NE(state, 'Z') << pid;
+}
+
+TEST(Leak, FailedLaunchesLeaveNothing) {
+  MAYFLY_NEEDS_ROOT();
+  World world;
+  ASSERT_EQ(world.error, "");
+  Census before = settle(world);
+  for (int i = 0; i < 50; ++i) {
+    LaunchSpec spec = world.spec({"/nowhere"});
+    if (i % 3 == 1) spec.mounts.push_back({"/nowhere", "/var/task"});
+    if (i % 3 == 2) spec.cwd = "/nowhere";
+    EXPECT_TRUE(world.run(spec).has_error());
+  }
+  Census after = settle(world);
+  EXPECT_EQ(after.own_fds, before.own_fds);
+  EXPECT_EQ(after.spawner_fds, before.spawner_fds);
+  EXPECT_EQ(after.spawner_mounts, before.spawner_mounts);
+  EXPECT_EQ(after.children, before.children);
+  EXPECT_EQ(after.cgroups, before.cgroups);
+}
+
+TEST(Leak, CleanStopLeavesNothing) {
+  MAYFLY_NEEDS_ROOT();
+  auto own_namespaces = network_namespaces({{::getpid(), 'R'}});
+  auto mounts_before = count_lines("/proc/self/mountinfo");
+  auto fds_before = count_entries("/proc/self/fd");
+  std::map<int, char> members;
+  std::set<std::string> namespaces;
+  std::vector<std::string> folders;
+  {
+    World world;
+    ASSERT_EQ(world.error, "");
+    folders = group_folders(world.state);
+    std::vector<std::unique_ptr<Sandbox>> running;
+    for (int i = 0; i < 5; ++i) {
+      auto launched = world.launch(world.spec({"/bin/sleep", "300"}));
+      ASSERT_TRUE(launched.has_value());
+      running.push_back(std::move(launched).value());
+    }
+    members = family(world.spawner->pid());
+    ASSERT_GE(members.size(), 10u);
+    namespaces = network_namespaces(members);
+    ASSERT_GE(namespaces.size(), 6u);
+    ASSERT_GT(count_groups(folders), 5u);
+    world.spawner.reset();                      // while all five run
+    EXPECT_EQ(count_entries(world.state), 1u);  // the lock file
+  }
+  for (auto [pid, state] : members) {
+    EXPECT_NE(::kill(pid, 0), 0) << "process " << pid << " is still there";
+  }
+  EXPECT_EQ(count_groups(folders), 0u);
+  auto left = all_network_namespaces();
+  for (const auto& ns : namespaces) {
+    EXPECT_TRUE(own_namespaces.contains(ns) || !left.contains(ns)) << ns;
+  }
+  EXPECT_EQ(count_lines("/proc/self/mountinfo"), mounts_before);
+  EXPECT_EQ(count_entries("/proc/self/fd"), fds_before);
+}
+
+TEST(Leak, KilledServerIsCleanedByTheNextStart) {
+  MAYFLY_NEEDS_ROOT();
+  World world;
+  ASSERT_EQ(world.error, "");
+  // A second server, in a process of its own, that dies with its spawner by SIGKILL.
+  std::string state = world.folder.path() + "/second";
+  pid_t server = ::fork();
+  if (server == 0) {
+    sandbox::SpawnerOptions options;
+    options.program = MAYFLY_BUILD_DIR "/mayfly-spawner";
+    options.state_dir = state;
+    auto started = Spawner::start(options);
+    if (started.has_error()) ::_exit(1);
+    boost::asio::io_context loop;
+    auto client = started.value()->client(loop.get_executor());
+    std::optional<Result<std::unique_ptr<Sandbox>>> kept;
+    LaunchSpec spec = world.spec({"/bin/sleep", "300"});
+    boost::asio::co_spawn(loop, World::store(client->launch(spec), kept),
+                          [&](std::exception_ptr) { loop.stop(); });
+    loop.run();
+    if (!kept || kept->has_error()) ::_exit(1);
+    ::kill(started.value()->pid(), SIGKILL);
+    ::kill(::getpid(), SIGKILL);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(server, &status, 0), server);
+  ASSERT_TRUE(WIFSIGNALED(status));
+  auto folders = group_folders(state);
+  EXPECT_GT(count_groups(folders), 0u);  // left behind
+  sandbox::SpawnerOptions options;
+  options.program = MAYFLY_BUILD_DIR "/mayfly-spawner";
+  options.state_dir = state;
+  auto again = Spawner::start(options);
+  ASSERT_TRUE(again.has_value()) << again.error().describe();
+  again.value().reset();
+  EXPECT_EQ(count_groups(folders), 0u);
+}
+
+TEST(Leak, SecondSpawnerOnTheSameStateIsRefused) {
+  MAYFLY_NEEDS_ROOT();
+  World world(false);
+  ASSERT_EQ(world.error, "");
+  sandbox::SpawnerOptions options;
+  options.program = MAYFLY_BUILD_DIR "/mayfly-spawner";
+  options.state_dir = world.state;
+  auto second = Spawner::start(options);
+  ASSERT_TRUE(second.has_error());
+  EXPECT_THAT(second.error().message, ::testing::HasSubstr("another mayfly-spawner uses"));
+}
+
+}  // namespace
+}  // namespace mayfly::sandbox_tests

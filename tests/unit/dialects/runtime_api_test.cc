@@ -1,0 +1,557 @@
+// The Runtime API as a program sees it (raw bytes over TCP) and as the engine sees it.
+#include "dialects/lambda/runtime_api_protocol.h"
+
+#include <gmock/gmock.h>
+
+#include "dialects/lambda/runtime_api_syntax.h"
+#include "io/http1.h"
+#include "io/http_test_server.h"
+#include "io/socket.h"
+
+namespace mayfly::dialects::lambda {
+namespace {
+
+using engine::InstanceProtocol;
+using engine::Invocation;
+using io::testing::RawClient;
+using telemetry::Outcome;
+using ::testing::HasSubstr;
+using namespace std::chrono_literals;
+
+class FakeSandbox final : public sandbox::Sandbox {
+ public:
+  const std::string& id() const override { return id_; }
+  sandbox::Usage usage() const override { return {}; }
+  io::Connector connector(std::uint16_t) override { return {}; }
+  void terminate() override {}
+  void kill() override {}
+  sandbox::Task<sandbox::Exit> wait() override { co_return sandbox::Exit{}; }
+
+ private:
+  std::string id_ = "i-1";
+};
+
+struct Seen {
+  int status = 0;
+  std::string head, body;
+  std::string header(const std::string& name) const {
+    const auto at = head.find("\r\n" + name + ": ");
+    if (at == std::string::npos) return "";
+    const auto from = at + name.size() + 4;
+    return head.substr(from, head.find("\r\n", from) - from);
+  }
+};
+
+// The program inside: one kept-alive connection.
+class Program {
+ public:
+  explicit Program(std::uint16_t port) : client(port) {}
+  void ask(const std::string& method, const std::string& path, const std::string& body = "",
+           const std::string& headers = "") {
+    client.send(method + " /2018-06-01/" + path + " HTTP/1.1\r\nHost: a\r\n" + headers +
+                "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+  }
+  Seen seen() {
+    Seen seen;
+    seen.head = client.receive_until("\r\n\r\n");
+    if (seen.head.size() < 12) return seen;
+    seen.status = std::stoi(seen.head.substr(9, 3));
+    const auto length = seen.header("Content-Length");
+    if (!length.empty()) seen.body = client.receive_exactly(std::stoul(length));
+    return seen;
+  }
+  Seen get(const std::string& path) {
+    ask("GET", path);
+    return seen();
+  }
+  Seen post(const std::string& path, const std::string& body, const std::string& headers = "") {
+    ask("POST", path, body, headers);
+    return seen();
+  }
+
+  RawClient client;
+};
+
+constexpr const char* kNext = "runtime/invocation/next";
+std::string response_path(const std::string& id) {
+  return "runtime/invocation/" + id + "/response";
+}
+std::string error_path(const std::string& id) {
+  return "runtime/invocation/" + id + "/error";
+}
+const std::string kIntegration =
+    "Content-Type: application/vnd.awslambda.http-integration-response\r\n"
+    "Lambda-Runtime-Function-Response-Mode: streaming\r\n";
+
+std::string chunk(const std::string& data) {
+  std::string out;
+  io::append_chunk_size(out, data.size());
+  return out + data + "\r\n";
+}
+
+struct RuntimeApiTest : ::testing::Test {
+  RuntimeApiTest() : work(boost::asio::make_work_guard(loop)) {
+    auto address = io::parse_address("127.0.0.1:0");
+    auto fd = io::listen_tcp(*address, "test");
+    const auto bound = io::format_address(*io::local_address(fd->get()));
+    port = static_cast<std::uint16_t>(std::stoi(bound.substr(bound.rfind(':') + 1)));
+    sandbox.listeners.push_back(std::move(*fd));
+    version.function = "hello";
+    version.model = functions::Model::runtime_api;
+    settings.response_bytes_max = 1 << 20;
+    factory = make_runtime_api_factory(settings);
+    thread = std::thread([this] { loop.run(); });
+    on_loop([&] {
+      protocol = factory->attach(version, sandbox, loop.get_executor(), nullptr);
+      engine::InstanceEvents events;
+      events.closed = [](const std::string&) {};
+      events.released = [this] { released.set_value(); };
+      protocol->listen(std::move(events));
+    });
+    started = boost::asio::co_spawn(loop, protocol->start(), boost::asio::use_future);
+  }
+  ~RuntimeApiTest() override {
+    on_loop([&] { protocol.reset(); });
+    work.reset();
+    thread.join();
+  }
+  void on_loop(std::function<void()> action) {
+    std::promise<void> done;
+    boost::asio::post(loop, [&] {
+      action();
+      done.set_value();
+    });
+    done.get_future().get();
+  }
+  std::future<InstanceProtocol::Called> call(const std::string& id, std::string body = "{}") {
+    invocations.push_back(std::make_unique<Invocation>());
+    auto& invocation = *invocations.back();
+    invocation.request_id = id;
+    invocation.trace_id = "Root=1-2-3";
+    invocation.client_context = "{\"a\":\n1}";
+    invocation.body = std::move(body);
+    auto future = boost::asio::co_spawn(
+        loop, protocol->call(invocation, from_epoch_us(1'700'000'000'000'000)),
+        boost::asio::use_future);
+    on_loop([] {});  // it is in the line now
+    return future;
+  }
+  Result<std::string> read(io::BodyReader& body) {
+    return boost::asio::co_spawn(loop, body.read(), boost::asio::use_future).get();
+  }
+  std::string read_all(engine::Reply& reply) {
+    std::string all = reply.body;
+    while (reply.more) {
+      const auto part = read(*reply.more);
+      if (part.has_error()) return all + "|" + part.error().message;
+      if (part->empty()) break;
+      all += *part;
+    }
+    on_loop([&] { reply.more.reset(); });
+    return all;
+  }
+  // A program that has its invocation in hand.
+  std::future<InstanceProtocol::Called> begin(Program& program, const std::string& id) {
+    program.ask("GET", kNext);
+    EXPECT_EQ(started.get().failure, nullptr);
+    auto called = call(id);
+    EXPECT_EQ(program.seen().status, 200);
+    return called;
+  }
+
+  boost::asio::io_context loop{1};
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work;
+  std::uint16_t port = 0;
+  FakeSandbox sandbox;
+  functions::Version version;
+  RuntimeApiSettings settings;
+  std::unique_ptr<engine::ProtocolFactory> factory;
+  std::unique_ptr<InstanceProtocol> protocol;
+  std::vector<std::unique_ptr<Invocation>> invocations;
+  std::promise<void> released;
+  std::future<InstanceProtocol::Started> started;
+  std::thread thread;
+};
+
+TEST_F(RuntimeApiTest, PingAndUnknownPaths) {
+  Program program(port);
+  const auto ping = program.get("ping");
+  EXPECT_EQ(ping.status, 200);
+  EXPECT_EQ(ping.body, "pong");
+  for (const char* path : {"runtime/restore/next", "runtime/invocation//response", "", "extension",
+                           "runtime/invocation/a/b/response", "runtime/invocation/a/other"})
+    EXPECT_EQ(program.get(path).status, 404) << path;
+  EXPECT_EQ(program.post(kNext, "").status, 405);
+  const auto wrong = program.get(response_path("a"));
+  EXPECT_EQ(wrong.status, 405);
+  EXPECT_EQ(wrong.header("Allow"), "POST");
+}
+
+TEST_F(RuntimeApiTest, FirstPollEndsInitialisation) {
+  EXPECT_EQ(started.wait_for(0s), std::future_status::timeout);
+  Program program(port);
+  program.ask("GET", kNext);
+  const auto ready = started.get();
+  ASSERT_EQ(ready.failure, nullptr);
+  EXPECT_EQ(ready.ready.model, functions::Model::runtime_api);
+  EXPECT_EQ(ready.ready.concurrency, 1u);
+  auto called = call("id-1", "{\"x\":1}");
+  const auto event = program.seen();
+  EXPECT_EQ(event.status, 200);
+  EXPECT_EQ(event.body, "{\"x\":1}");
+  EXPECT_EQ(event.header("Content-Type"), "application/json");
+  EXPECT_EQ(event.header("Lambda-Runtime-Aws-Request-Id"), "id-1");
+  EXPECT_EQ(event.header("Lambda-Runtime-Deadline-Ms"), "1700000000000");
+  EXPECT_EQ(event.header("Lambda-Runtime-Trace-Id"), "Root=1-2-3");
+  EXPECT_EQ(event.header("Lambda-Runtime-Client-Context"), "{\"a\": 1}");
+  EXPECT_EQ(event.header("Lambda-Runtime-Invoked-Function-Arn"),
+            "arn:aws:lambda:us-east-1:000000000000:function:hello");
+  EXPECT_EQ(event.header("Lambda-Runtime-Cognito-Identity"), "");
+  const auto answer = program.post(response_path("id-1"), "[1]");
+  EXPECT_EQ(answer.status, 202);
+  EXPECT_THAT(answer.body, HasSubstr("{\"status\":\"OK\"}"));
+  const auto done = called.get();
+  ASSERT_EQ(done.failure, nullptr);
+  EXPECT_EQ(done.reply.kind, engine::PayloadKind::event);
+  EXPECT_EQ(done.reply.body, "[1]");
+}
+
+TEST_F(RuntimeApiTest, TheNextInvocationWaitsForTheNextPoll) {
+  Program program(port);
+  auto first = begin(program, "a");
+  EXPECT_EQ(program.post(response_path("a"), "1").status, 202);
+  EXPECT_EQ(first.get().reply.body, "1");
+  auto second = call("b", "two");
+  EXPECT_EQ(second.wait_for(0s), std::future_status::timeout);
+  EXPECT_EQ(program.get("ping").status, 200);  // work after the answer is legal
+  const auto event = program.get(kNext);
+  EXPECT_EQ(event.header("Lambda-Runtime-Aws-Request-Id"), "b");
+  EXPECT_EQ(event.body, "two");
+  EXPECT_EQ(program.post(response_path("b"), "2").status, 202);
+  EXPECT_EQ(second.get().reply.body, "2");
+}
+
+TEST_F(RuntimeApiTest, WrongIdsAndStatesAreRefused) {
+  Program program(port);
+  EXPECT_THAT(program.post(response_path("a"), "1").body, HasSubstr("InvalidStateTransition"));
+  auto called = begin(program, "a");
+  const auto wrong = program.post(response_path("b"), "1");
+  EXPECT_EQ(wrong.status, 400);
+  EXPECT_THAT(wrong.body, HasSubstr("\"errorType\":\"InvalidRequestID\""));
+  EXPECT_EQ(program.post(error_path("b"), "{}").status, 400);
+  EXPECT_EQ(program.get(kNext).status, 403);  // without an answer to the first
+  const auto mode =
+      program.post(response_path("a"), "1", "Lambda-Runtime-Function-Response-Mode: buffered\r\n");
+  EXPECT_EQ(mode.status, 400);
+  EXPECT_THAT(mode.body, HasSubstr("InvalidFunctionResponseMode"));
+  EXPECT_EQ(program.post("runtime/init/error", "{}").status, 403);
+  EXPECT_EQ(called.wait_for(0s), std::future_status::timeout);
+  EXPECT_EQ(program.post(response_path("a"), "1").status, 202);
+  EXPECT_EQ(program.post(response_path("a"), "2").status, 403);
+  EXPECT_EQ(program.post(error_path("a"), "{}").status, 403);
+  EXPECT_EQ(called.get().reply.body, "1");
+}
+
+TEST_F(RuntimeApiTest, OnlyOnePollAtATime) {
+  Program program(port), other(port);
+  program.ask("GET", kNext);
+  (void)started.get();
+  EXPECT_EQ(other.get(kNext).status, 403);
+}
+
+TEST_F(RuntimeApiTest, ErrorsOfTheHandler) {
+  Program program(port);
+  auto first = begin(program, "a");
+  EXPECT_EQ(program
+                .post(error_path("a"),
+                      R"({"errorType":"KeyError","errorMessage":"x","stackTrace":["f"]})")
+                .status,
+            202);
+  auto failed = first.get();
+  ASSERT_NE(failed.failure, nullptr);
+  EXPECT_EQ(failed.failure->outcome, Outcome::function_error);
+  EXPECT_EQ(failed.failure->message, "KeyError: x");
+  EXPECT_THAT(failed.failure->error_json, HasSubstr("stackTrace"));
+
+  auto second = call("b");
+  EXPECT_EQ(program.get(kNext).status, 200);
+  EXPECT_EQ(program
+                .post(error_path("b"), "no JSON",
+                      "Lambda-Runtime-Function-Error-Type: Runtime.Broken\r\n")
+                .status,
+            202);
+  failed = second.get();
+  ASSERT_NE(failed.failure, nullptr);
+  EXPECT_EQ(failed.failure->error_json,
+            R"({"errorType":"Runtime.Broken","errorMessage":"no JSON"})");
+}
+
+TEST_F(RuntimeApiTest, InitErrorFailsTheStart) {
+  Program program(port);
+  EXPECT_EQ(program
+                .post("runtime/init/error", R"({"errorMessage":"no file"})",
+                      "Lambda-Runtime-Function-Error-Type: Runtime.NoFile\r\n")
+                .status,
+            202);
+  const auto result = started.get();
+  ASSERT_NE(result.failure, nullptr);
+  EXPECT_EQ(result.failure->outcome, Outcome::init_failed);
+  EXPECT_EQ(result.failure->message, "Runtime.NoFile: no file");
+  EXPECT_EQ(program.post("runtime/init/error", "{}").status, 403);
+  EXPECT_EQ(program.get(kNext).status, 403);
+}
+
+TEST_F(RuntimeApiTest, TooLargeAnAnswer) {
+  Program program(port);
+  auto called = begin(program, "a");
+  const auto answer = program.post(response_path("a"), std::string((1 << 20) + 1, 'x'));
+  EXPECT_EQ(answer.status, 413);
+  EXPECT_THAT(answer.body, HasSubstr("RequestEntityTooLarge"));
+  const auto failed = called.get();
+  ASSERT_NE(failed.failure, nullptr);
+  EXPECT_EQ(failed.failure->outcome, Outcome::function_error);
+  EXPECT_THAT(failed.failure->error_json, HasSubstr("Function.ResponseSizeTooLarge"));
+  // The connection has stayed in step, and the instance goes on.
+  auto second = call("b");
+  EXPECT_EQ(program.get(kNext).status, 200);
+  EXPECT_EQ(program.post(response_path("b"), std::string(1 << 20, 'x')).status, 202);
+  EXPECT_EQ(second.get().reply.body.size(), std::size_t{1} << 20);
+}
+
+TEST_F(RuntimeApiTest, StreamedHttpAnswer) {
+  Program program(port);
+  auto called = begin(program, "a");
+  program.client.send("POST /2018-06-01/" + response_path("a") + " HTTP/1.1\r\nHost: a\r\n" +
+                      kIntegration + "Transfer-Encoding: chunked\r\n\r\n" +
+                      chunk(R"({"statusCode":201,"headers":{"X-A":"1"},)") +
+                      chunk("\"cookies\":[\"k=v\"]}" + std::string(3, '\0')) +
+                      chunk(std::string(5, '\0') + "first"));
+  auto answer = called.get();
+  ASSERT_EQ(answer.failure, nullptr);
+  ASSERT_EQ(answer.reply.kind, engine::PayloadKind::http);
+  const auto head = wire::decode_response_head(answer.reply.head);
+  ASSERT_TRUE(head);
+  EXPECT_EQ(head->status, 201);
+  EXPECT_EQ(head->headers.find("X-A"), "1");
+  EXPECT_EQ(head->headers.find("Set-Cookie"), "k=v");
+  ASSERT_NE(answer.reply.more, nullptr);  // the caller has the head before the end is there
+  program.client.send(chunk(" second") + "0\r\n\r\n");
+  EXPECT_EQ(read_all(answer.reply), "first second");
+  EXPECT_EQ(program.seen().status, 202);
+}
+
+TEST_F(RuntimeApiTest, AStreamMayEndInAnError) {
+  Program program(port);
+  auto called = begin(program, "a");
+  program.client.send("POST /2018-06-01/" + response_path("a") + " HTTP/1.1\r\nHost: a\r\n" +
+                      "Content-Type: text/plain\r\n"
+                      "Lambda-Runtime-Function-Response-Mode: streaming\r\n"
+                      "Trailer: Lambda-Runtime-Function-Error-Type, "
+                      "Lambda-Runtime-Function-Error-Body\r\n"
+                      "Transfer-Encoding: chunked\r\n\r\n" +
+                      chunk("part"));
+  auto answer = called.get();
+  ASSERT_EQ(answer.failure, nullptr);
+  ASSERT_NE(answer.reply.more, nullptr);
+  program.client.send(
+      "0\r\nLambda-Runtime-Function-Error-Type: Function.Oops\r\n"
+      "Lambda-Runtime-Function-Error-Body: eyJlcnJvck1lc3NhZ2UiOiJtaWQifQ==\r\n\r\n");
+  EXPECT_EQ(read_all(answer.reply), "part|Function.Oops: mid");
+  EXPECT_EQ(program.seen().status, 202);
+  bool healthy = false;
+  on_loop([&] { healthy = protocol->healthy(); });
+  EXPECT_TRUE(healthy);
+}
+
+TEST_F(RuntimeApiTest, ABufferedAnswerMayEndInAnError) {
+  Program program(port);
+  auto called = begin(program, "a");
+  program.client.send("POST /2018-06-01/" + response_path("a") +
+                      " HTTP/1.1\r\nHost: a\r\nContent-Type: application/octet-stream\r\n"
+                      "Trailer: Lambda-Runtime-Function-Error-Type\r\n"
+                      "Transfer-Encoding: chunked\r\n\r\n" +
+                      chunk("{}") + "0\r\nLambda-Runtime-Function-Error-Type: not a type\r\n\r\n");
+  const auto failed = called.get();
+  ASSERT_NE(failed.failure, nullptr);
+  EXPECT_EQ(failed.failure->outcome, Outcome::function_error);
+  EXPECT_THAT(failed.failure->error_json, HasSubstr("Function.Unknown"));
+  EXPECT_EQ(program.seen().status, 202);
+}
+
+TEST_F(RuntimeApiTest, AnAnswerWithoutPreludeFails) {
+  Program program(port);
+  auto called = begin(program, "a");
+  EXPECT_EQ(program.post(response_path("a"), "{\"statusCode\":200}", kIntegration).status, 202);
+  auto failed = called.get();
+  ASSERT_NE(failed.failure, nullptr);
+  EXPECT_THAT(failed.failure->message, HasSubstr("8 NUL bytes"));
+  auto second = call("b");
+  EXPECT_EQ(program.get(kNext).status, 200);
+  EXPECT_EQ(program.post(response_path("b"), "[]" + std::string(8, '\0'), kIntegration).status,
+            202);
+  failed = second.get();
+  ASSERT_NE(failed.failure, nullptr);
+  EXPECT_THAT(failed.failure->message, HasSubstr("no JSON object"));
+}
+
+TEST_F(RuntimeApiTest, ACallerThatLeavesAStreamDoesNotHoldTheProgramBack) {
+  Program program(port);
+  auto called = begin(program, "a");
+  program.client.send("POST /2018-06-01/" + response_path("a") + " HTTP/1.1\r\nHost: a\r\n" +
+                      kIntegration + "Transfer-Encoding: chunked\r\n\r\n" +
+                      chunk("{}" + std::string(8, '\0') + "x"));
+  auto answer = called.get();
+  ASSERT_NE(answer.reply.more, nullptr);
+  InstanceProtocol::Abort state{};
+  on_loop([&] {
+    state = protocol->abort("a");
+    answer.reply.more.reset();
+  });
+  EXPECT_EQ(state, InstanceProtocol::Abort::pending);
+  for (int i = 0; i < 64; ++i) program.client.send(chunk(std::string(65536, 'y')));
+  program.client.send("0\r\n\r\n");
+  EXPECT_EQ(program.seen().status, 202);
+  program.ask("GET", kNext);
+  EXPECT_EQ(released.get_future().wait_for(10s), std::future_status::ready);
+}
+
+TEST_F(RuntimeApiTest, APollThatHangsUpLosesNothing) {
+  {
+    Program program(port);
+    program.ask("GET", kNext);
+    ASSERT_EQ(started.get().failure, nullptr);
+  }
+  Program program(port);
+  Seen event;
+  do {  // until the server has noticed that the first connection is gone
+    event.status = 0;
+    program.ask("GET", "ping");
+    (void)program.seen();
+    program.ask("GET", kNext);
+    auto called = call("a" + std::to_string(invocations.size()), "{\"n\":1}");
+    event = program.seen();
+    if (event.status == 403)
+      on_loop([&] { (void)protocol->abort(invocations.back()->request_id); });
+    if (event.status == 200) {
+      EXPECT_EQ(event.body, "{\"n\":1}");
+      const auto id = event.header("Lambda-Runtime-Aws-Request-Id");
+      EXPECT_EQ(program.post(response_path(id), "1").status, 202);
+      EXPECT_EQ(called.get().reply.body, "1");
+    }
+  } while (event.status == 403);
+  EXPECT_EQ(event.status, 200);
+}
+
+TEST_F(RuntimeApiTest, AnAnswerThatBreaksOffIsACrash) {
+  Program program(port);
+  auto called = begin(program, "a");
+  program.client.send("POST /2018-06-01/" + response_path("a") +
+                      " HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nabc");
+  program.client.close();
+  const auto failed = called.get();
+  ASSERT_NE(failed.failure, nullptr);
+  EXPECT_EQ(failed.failure->outcome, Outcome::crash);
+  EXPECT_EQ(failed.failure->message, "");
+  bool healthy = true;
+  on_loop([&] { healthy = protocol->healthy(); });
+  EXPECT_FALSE(healthy);
+}
+
+TEST_F(RuntimeApiTest, AStreamThatBreaksOffIsCutOff) {
+  Program program(port);
+  auto called = begin(program, "a");
+  program.client.send("POST /2018-06-01/" + response_path("a") + " HTTP/1.1\r\nHost: a\r\n" +
+                      kIntegration + "Transfer-Encoding: chunked\r\n\r\n" +
+                      chunk("{}" + std::string(8, '\0') + "x"));
+  auto answer = called.get();
+  ASSERT_NE(answer.reply.more, nullptr);
+  program.client.close();
+  EXPECT_EQ(read_all(answer.reply), "x|the program broke off its answer");
+  bool healthy = true;
+  on_loop([&] { healthy = protocol->healthy(); });
+  EXPECT_FALSE(healthy);
+}
+
+TEST_F(RuntimeApiTest, TheEndOfTheProgram) {
+  Program program(port);
+  auto called = begin(program, "a");
+  on_loop([&] { protocol->ended({}); });
+  const auto failed = called.get();
+  ASSERT_NE(failed.failure, nullptr);
+  EXPECT_EQ(failed.failure->outcome, Outcome::crash);
+  EXPECT_TRUE(failed.delivered);
+  const auto late = call("b").get();
+  ASSERT_NE(late.failure, nullptr);
+  EXPECT_FALSE(late.delivered);
+}
+
+TEST_F(RuntimeApiTest, TheEndOfTheProgramWhileItStarts) {
+  on_loop([&] { protocol->ended({}); });
+  const auto result = started.get();
+  ASSERT_NE(result.failure, nullptr);
+  EXPECT_EQ(result.failure->outcome, Outcome::crash);
+  EXPECT_EQ(result.failure->phase, telemetry::Phase::init);
+}
+
+TEST_F(RuntimeApiTest, AbortedCalls) {
+  Program program(port);
+  auto first = begin(program, "a");
+  InstanceProtocol::Abort state{};
+  on_loop([&] { state = protocol->abort("a"); });
+  EXPECT_EQ(state, InstanceProtocol::Abort::pending);
+  EXPECT_EQ(first.get().failure->outcome, Outcome::cancelled);
+  EXPECT_EQ(program.post(response_path("a"), "late").status, 202);  // nobody reads it
+  auto done = released.get_future();
+  EXPECT_EQ(done.wait_for(0s), std::future_status::timeout);
+  auto second = call("b");
+  on_loop([&] { state = protocol->abort("b"); });
+  EXPECT_EQ(state, InstanceProtocol::Abort::released);  // it never reached the program
+  EXPECT_EQ(second.get().failure->outcome, Outcome::cancelled);
+  program.ask("GET", kNext);
+  EXPECT_EQ(done.wait_for(10s), std::future_status::ready);
+  auto third = call("c");
+  EXPECT_EQ(program.seen().header("Lambda-Runtime-Aws-Request-Id"), "c");
+  EXPECT_EQ(program.post(response_path("c"), "3").status, 202);
+  EXPECT_EQ(third.get().reply.body, "3");
+}
+
+TEST_F(RuntimeApiTest, DestroyedWhileTheProgramPolls) {
+  Program program(port);
+  program.ask("GET", kNext);
+  (void)started.get();
+  on_loop([&] { protocol.reset(); });
+  EXPECT_EQ(program.client.receive_all(), "");
+}
+
+TEST_F(RuntimeApiTest, FactoryLaunchesTheProgram) {
+  EXPECT_TRUE(factory->serves(version));
+  version.model = functions::Model::unknown;
+  EXPECT_FALSE(factory->serves(version));
+  version.settings.runtime = "provided.al2023";
+  EXPECT_TRUE(factory->serves(version));
+  sandbox::LaunchSpec spec;
+  version.entry = "bin/run";
+  ASSERT_TRUE(factory->prepare(version, {}, spec));
+  EXPECT_EQ(spec.argv, std::vector<std::string>{"/var/task/bin/run"});
+  EXPECT_EQ(spec.listen_ports, std::vector<std::uint16_t>{9001});
+  EXPECT_FALSE(spec.channel);
+  EXPECT_EQ(spec.env, std::vector<std::string>{"AWS_LAMBDA_RUNTIME_API=127.0.0.1:9001"});
+}
+
+TEST(RuntimeApiSyntax, ErrorTypes) {
+  EXPECT_EQ(checked_error_type("Runtime.ExitError"), "Runtime.ExitError");
+  EXPECT_EQ(checked_error_type("Function.oops"), "Function.Unknown");
+  EXPECT_EQ(checked_error_type("Runtime.No1"), "Runtime.Unknown");
+  EXPECT_EQ(checked_error_type(""), "Function.Unknown");
+}
+
+TEST(RuntimeApiSyntax, PreludeEndMayCrossPieces) {
+  const std::string text = "{}" + std::string(8, '\0') + "b";
+  for (std::size_t seen = 0; seen < 10; ++seen) {
+    EXPECT_EQ(find_prelude_end(text.substr(0, seen), 0), std::nullopt);
+    EXPECT_EQ(find_prelude_end(text, seen), 2u) << seen;
+  }
+}
+
+}  // namespace
+}  // namespace mayfly::dialects::lambda

@@ -1,0 +1,680 @@
+#include "engine/dispatcher.h"
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+
+#include "engine/fakes.h"
+
+namespace mayfly::engine {
+namespace {
+
+using namespace testing;
+using functions::Model;
+using telemetry::Outcome;
+using telemetry::Party;
+using telemetry::Phase;
+
+struct DispatcherTest : ::testing::Test {
+  DispatcherTest() : sandboxes(loop) {
+    settings.memory_bytes_max = 100ull << 30;
+    settings.starts_parallel_max = 4;
+    sandboxes.on_launch = [this](FakeSandbox& sandbox) {
+      launched.push_back(sandbox.id());
+      sandbox.program->on_invoke = [this, &sandbox](Program& p, const Program::Invoke& invoke) {
+        ++invoked;
+        handle(sandbox, p, invoke);
+      };
+      start(sandbox);
+    };
+    start = [](FakeSandbox& sandbox) { sandbox.program->ready(); };
+    handle = [](FakeSandbox&, Program& p, const Program::Invoke& invoke) {
+      p.reply(invoke.stream, invoke.body);
+    };
+    version = make_version("hello");
+  }
+  ~DispatcherTest() override {
+    if (made) stop(milliseconds(100));
+    made.reset();
+    EXPECT_TRUE(run_until(loop, [&] { return sandboxes.live.empty(); }));
+    loop.restart();
+    loop.poll();
+  }
+  Dispatcher& dispatcher() {
+    if (!made)
+      made = std::make_unique<Dispatcher>(Dispatcher::Parts{
+          loop, sandboxes, telemetry, metrics, clock, {&factory}, runtimes, settings});
+    return *made;
+  }
+  static std::shared_ptr<functions::Version> make_version(std::string name) {
+    auto made = std::make_shared<functions::Version>();
+    made->function = std::move(name);
+    made->revision = "r1";
+    made->code_dir = "/nowhere";
+    made->model = Model::event;
+    made->settings.timeout_ms = 5'000;
+    return made;
+  }
+  Invocation invocation(functions::VersionPtr of, std::string body = "{}") {
+    Invocation made;
+    made.version = std::move(of);
+    made.body = std::move(body);
+    return made;
+  }
+  Spawned<Answer> call(std::string body = "{}") { return call(version, std::move(body)); }
+  Spawned<Answer> call(functions::VersionPtr of, std::string body = "{}") {
+    return spawn(loop, dispatcher().invoke(invocation(std::move(of), std::move(body))));
+  }
+  Answer wait(Spawned<Answer>& answer) {
+    EXPECT_TRUE(run_until(loop, [&] { return answer.done(); }));
+    return std::move(*answer);
+  }
+  Answer call_now(std::string body = "{}") {
+    auto answer = call(std::move(body));
+    return wait(answer);
+  }
+  void pass(milliseconds time) { run_until(loop, [] { return false; }, time); }
+  void stop(milliseconds grace) {
+    bool stopped = false;
+    boost::asio::co_spawn(loop, made->stop(grace), [&](std::exception_ptr) { stopped = true; });
+    EXPECT_TRUE(run_until(loop, [&] { return stopped; }));
+  }
+  PoolStats stats() { return dispatcher().pools().at(0); }
+  const telemetry::Record& record() { return telemetry.all.back(); }
+
+  io_context loop;
+  SystemClock clock;
+  FakeSandboxes sandboxes;
+  FakeTelemetry telemetry;
+  FakeMetrics metrics;
+  FakeFactory factory;
+  functions::RuntimeTable runtimes;
+  EngineSettings settings;
+  std::shared_ptr<functions::Version> version;
+  std::function<void(FakeSandbox&)> start;
+  std::function<void(FakeSandbox&, Program&, const Program::Invoke&)> handle;
+  std::vector<std::string> launched;
+  int invoked = 0;
+  std::unique_ptr<Dispatcher> made;
+};
+
+TEST_F(DispatcherTest, ColdThenWarm) {
+  sandboxes.launch_takes = milliseconds(10);
+  start = [](FakeSandbox& sandbox) {
+    sandbox.program->after(milliseconds(10), [](Program& p) { p.ready(); });
+  };
+  auto answer = call_now("41");
+  ASSERT_EQ(answer.failure, nullptr);
+  EXPECT_EQ(answer.reply.body, "41");
+  EXPECT_TRUE(answer.cold);
+  EXPECT_EQ(answer.request_id.size(), 36u);
+  const auto cold = record();
+  EXPECT_EQ(cold.outcome, Outcome::ok);
+  EXPECT_GE(cold.start_us, 9'000u);
+  EXPECT_GE(cold.init_us, 9'000u);
+  EXPECT_EQ(cold.instance, launched.at(0));
+  EXPECT_EQ(cold.bytes_in, 2u);
+  EXPECT_EQ(cold.bytes_out, 2u);
+  EXPECT_EQ(cold.memory_mb, 128u);
+  answer = call_now("42");
+  EXPECT_FALSE(answer.cold);
+  EXPECT_EQ(record().start_us + record().init_us, 0u);
+  EXPECT_EQ(sandboxes.launches, 1);
+  EXPECT_EQ(metrics.at("mayfly_invocations_total", {{"function", "hello"}, {"outcome", "ok"}}).value,
+            2);
+  EXPECT_EQ(metrics.at("mayfly_cold_starts_total", {{"function", "hello"}}).value, 1);
+  metrics.exposition();
+  EXPECT_EQ(metrics.at("mayfly_instances", {{"state", "idle"}}).value, 1);
+}
+
+TEST_F(DispatcherTest, PhasesAddUpToTheTotal) {
+  sandboxes.launch_takes = milliseconds(5);
+  handle = [](FakeSandbox&, Program& p, const Program::Invoke& invoke) {
+    p.after(milliseconds(15), [stream = invoke.stream](Program& q) { q.reply(stream, "1"); });
+  };
+  auto one = invocation(version);
+  one.arrived = clock.steady_now() - milliseconds(7);
+  const auto from = one.arrived;
+  auto answer = spawn(loop, dispatcher().invoke(std::move(one)));
+  wait(answer);
+  const auto total = to_us(clock.steady_now() - from);
+  const auto& r = record();
+  const auto sum = static_cast<std::int64_t>(r.queue_us + r.start_us + r.init_us + r.run_us);
+  EXPECT_GE(r.queue_us, 7'000u);
+  EXPECT_GE(r.run_us, 15'000u);
+  EXPECT_LE(sum, total);
+  EXPECT_GE(sum, total - 20'000);
+}
+
+TEST_F(DispatcherTest, HundredSleepersFromZero) {
+  sandboxes.launch_takes = milliseconds(2);
+  handle = [](FakeSandbox&, Program& p, const Program::Invoke& invoke) {
+    p.after(milliseconds(1'000), [stream = invoke.stream](Program& q) { q.reply(stream, "1"); });
+  };
+  const auto from = clock.steady_now();
+  std::vector<Spawned<Answer>> calls;
+  for (int i = 0; i < 100; ++i) calls.push_back(call());
+  for (auto& answer : calls) EXPECT_EQ(wait(answer).failure, nullptr);
+  EXPECT_LT(to_us(clock.steady_now() - from), 2'000'000);
+  EXPECT_EQ(sandboxes.launches, 100);
+  EXPECT_LE(sandboxes.launching_most, 4);
+  EXPECT_GT(sandboxes.launching_most, 1);
+}
+
+TEST_F(DispatcherTest, SingleFlightWhereTheRunTimeIsKnownToBeShort) {
+  sandboxes.launch_takes = milliseconds(40);
+  version->settings.keep_alive_ms = 10;
+  for (int i = 0; i < 3; ++i) call_now();
+  EXPECT_TRUE(run_until(loop, [&] { return sandboxes.live.empty(); }));
+  const int before = sandboxes.launches;
+  std::vector<Spawned<Answer>> calls;
+  for (int i = 0; i < 20; ++i) calls.push_back(call());
+  for (auto& answer : calls) EXPECT_EQ(wait(answer).failure, nullptr);
+  EXPECT_EQ(sandboxes.launches - before, 1);
+}
+
+TEST_F(DispatcherTest, ConcurrencyIsAHardLimit) {
+  version->concurrency = 3;
+  version->settings.instances_max = 1;
+  int running = 0, most = 0;
+  handle = [&](FakeSandbox&, Program& p, const Program::Invoke& invoke) {
+    most = std::max(most, ++running);
+    p.after(milliseconds(5), [&, stream = invoke.stream](Program& q) {
+      --running;
+      q.reply(stream, "1");
+    });
+  };
+  std::vector<Spawned<Answer>> calls;
+  for (int i = 0; i < 20; ++i) calls.push_back(call());
+  for (auto& answer : calls) EXPECT_EQ(wait(answer).failure, nullptr);
+  EXPECT_EQ(most, 3);
+  EXPECT_EQ(sandboxes.launches, 1);
+}
+
+TEST_F(DispatcherTest, BackToZeroAfterKeepAlive) {
+  version->settings.keep_alive_ms = 30;
+  bool asked = false;
+  const auto usual = sandboxes.on_launch;
+  sandboxes.on_launch = [&, usual](FakeSandbox& sandbox) {
+    usual(sandbox);
+    sandbox.program->on_shutdown = [&](Program&) { asked = true; };
+  };
+  call_now();
+  EXPECT_EQ(stats().instances, 1u);
+  EXPECT_TRUE(run_until(loop, [&] { return sandboxes.live.empty(); }));
+  EXPECT_EQ(stats().instances, 0u);
+  EXPECT_EQ(stats().memory_bytes, 0u);
+  EXPECT_EQ(call_now().failure, nullptr);
+  EXPECT_EQ(sandboxes.launches, 2);
+}
+
+TEST_F(DispatcherTest, ProgramThatIgnoresTheEndIsKilled) {
+  version->settings.keep_alive_ms = 5;
+  const auto usual = sandboxes.on_launch;
+  sandboxes.on_launch = [usual](FakeSandbox& sandbox) {
+    usual(sandbox);
+    sandbox.on_terminate = [] {};
+  };
+  call_now();
+  EXPECT_TRUE(run_until(loop, [&] { return sandboxes.live.empty(); }));
+}
+
+TEST_F(DispatcherTest, MinimumIsKeptAndReplaced) {
+  version->settings.instances_min = 2;
+  version->settings.keep_alive_ms = 5;
+  dispatcher().keep(version);
+  EXPECT_TRUE(run_until(loop, [&] { return sandboxes.live.size() == 2; }));
+  pass(milliseconds(40));
+  EXPECT_EQ(sandboxes.live.size(), 2u);
+  sandboxes.live[0]->exit(true, 11, "killed by SIGSEGV");
+  EXPECT_TRUE(run_until(loop, [&] { return sandboxes.launches == 3 && sandboxes.live.size() == 2; }));
+}
+
+TEST_F(DispatcherTest, FunctionErrorIsReportedAndTheInstanceStays) {
+  handle = [](FakeSandbox&, Program& p, const Program::Invoke& invoke) {
+    p.send(invoke.stream, FrameType::error, 0, R"({"errorType":"KeyError","errorMessage":"'x'"})");
+  };
+  const auto answer = call_now();
+  ASSERT_NE(answer.failure, nullptr);
+  EXPECT_EQ(answer.failure->outcome, Outcome::function_error);
+  EXPECT_EQ(record().error, "KeyError: 'x'");
+  EXPECT_EQ(record().party, Party::function);
+  EXPECT_EQ(record().phase, Phase::run);
+  call_now();
+  EXPECT_EQ(sandboxes.launches, 1);
+}
+
+TEST_F(DispatcherTest, CrashFailsOnlyWhatRanInIt) {
+  version->concurrency = 1;
+  handle = [](FakeSandbox& sandbox, Program& p, const Program::Invoke& invoke) {
+    if (invoke.body == "die") sandbox.exit(true, 11, "killed by SIGSEGV");
+    else p.after(milliseconds(20), [stream = invoke.stream](Program& q) { q.reply(stream, "1"); });
+  };
+  auto good = call("1");
+  auto bad = call("die");
+  const auto failed = wait(bad);
+  ASSERT_NE(failed.failure, nullptr);
+  EXPECT_EQ(failed.failure->outcome, Outcome::crash);
+  EXPECT_EQ(failed.failure->party, Party::function);
+  EXPECT_EQ(failed.failure->phase, Phase::run);
+  EXPECT_NE(failed.failure->message.find("killed by SIGSEGV"), std::string::npos);
+  EXPECT_EQ(wait(good).failure, nullptr);
+  EXPECT_EQ(call_now().failure, nullptr);
+}
+
+TEST_F(DispatcherTest, OutOfMemoryIsNamed) {
+  handle = [](FakeSandbox& sandbox, Program&, const Program::Invoke&) {
+    sandbox.exit(true, 9, "out of memory (limit 128 MB)");
+  };
+  const auto answer = call_now();
+  ASSERT_NE(answer.failure, nullptr);
+  EXPECT_EQ(answer.failure->outcome, Outcome::out_of_memory);
+  EXPECT_NE(answer.failure->message.find("limit 128 MB"), std::string::npos);
+}
+
+TEST_F(DispatcherTest, HangUpWithoutExitIsACrash) {
+  handle = [](FakeSandbox&, Program& p, const Program::Invoke&) { p.close(); };
+  const auto answer = call_now();
+  ASSERT_NE(answer.failure, nullptr);
+  EXPECT_EQ(answer.failure->outcome, Outcome::crash);
+  EXPECT_NE(answer.failure->message.find("closed its connection"), std::string::npos);
+}
+
+TEST_F(DispatcherTest, BreachOfTheProtocolKillsTheInstance) {
+  handle = [](FakeSandbox&, Program& p, const Program::Invoke&) { p.send_raw("nonsense nonsense"); };
+  const auto answer = call_now();
+  ASSERT_NE(answer.failure, nullptr);
+  EXPECT_EQ(answer.failure->outcome, Outcome::crash);
+  EXPECT_NE(record().error.find("no frame of the protocol"), std::string::npos) << record().error;
+  EXPECT_TRUE(run_until(loop, [&] { return sandboxes.live.empty(); }));
+}
+
+TEST_F(DispatcherTest, CallThatReachedNothingIsTriedElsewhere) {
+  ASSERT_EQ(call_now().failure, nullptr);
+  // The program is gone, and the engine has not noticed yet.
+  sandboxes.live[0]->program->close();
+  const auto answer = call_now("again");
+  ASSERT_EQ(answer.failure, nullptr);
+  EXPECT_EQ(answer.reply.body, "again");
+  EXPECT_EQ(sandboxes.launches, 2);
+  EXPECT_EQ(telemetry.all.size(), 2u);
+}
+
+TEST_F(DispatcherTest, InitFailureReachesAllWaitersAndBacksOff) {
+  start = [](FakeSandbox& sandbox) {
+    sandbox.program->send(0, FrameType::init_error, 0,
+                          R"({"errorType":"SyntaxError","errorMessage":"line 3","stackTrace":["x"]})");
+  };
+  version->settings.instances_max = 1;
+  auto a = call();
+  auto b = call();
+  for (auto* answer : {&a, &b}) {
+    const auto failed = wait(*answer);
+    ASSERT_NE(failed.failure, nullptr);
+    EXPECT_EQ(failed.failure->outcome, Outcome::init_failed);
+    EXPECT_EQ(failed.failure->phase, Phase::init);
+    EXPECT_NE(failed.failure->error_json.find("stackTrace"), std::string::npos);
+  }
+  for (int i = 0; i < 50; ++i) EXPECT_EQ(call_now().failure->outcome, Outcome::init_failed);
+  EXPECT_LE(sandboxes.launches, 2);
+  // After the pause it is tried again.
+  start = [](FakeSandbox& sandbox) { sandbox.program->ready(); };
+  pass(milliseconds(450));
+  EXPECT_EQ(call_now().failure, nullptr);
+}
+
+TEST_F(DispatcherTest, ExitWhileInitialisingSaysWhatItWrote) {
+  start = [](FakeSandbox& sandbox) {
+    ASSERT_GT(::write(sandbox.stderr_write.get(), "cannot open config\n", 19), 0);
+    sandbox.exit(false, 3, "exited with status 3");
+  };
+  const auto answer = call_now();
+  ASSERT_NE(answer.failure, nullptr);
+  EXPECT_EQ(answer.failure->outcome, Outcome::init_failed);
+  EXPECT_NE(answer.failure->message.find("exited with status 3"), std::string::npos);
+  EXPECT_NE(answer.failure->message.find("cannot open config"), std::string::npos);
+}
+
+TEST_F(DispatcherTest, InitThatTakesTooLong) {
+  settings.init_timeout_ms = 30;
+  start = [](FakeSandbox&) {};
+  const auto answer = call_now();
+  ASSERT_NE(answer.failure, nullptr);
+  EXPECT_EQ(answer.failure->outcome, Outcome::init_failed);
+  EXPECT_NE(answer.failure->message.find("engine.init_timeout_ms"), std::string::npos);
+  EXPECT_TRUE(run_until(loop, [&] { return sandboxes.live.empty(); }));
+}
+
+TEST_F(DispatcherTest, LaunchErrorIsThePlatformsFault) {
+  sandboxes.launch_error = Error{Code::unavailable, "the spawner is gone", "launch", 0};
+  const auto answer = call_now();
+  ASSERT_NE(answer.failure, nullptr);
+  EXPECT_EQ(answer.failure->outcome, Outcome::platform_error);
+  EXPECT_EQ(answer.failure->party, Party::platform);
+  EXPECT_EQ(answer.failure->phase, Phase::start);
+  EXPECT_NE(answer.failure->message.find("the spawner is gone"), std::string::npos);
+}
+
+TEST_F(DispatcherTest, DeadlineKillsAnInstanceOfOneCall) {
+  version->settings.timeout_ms = 40;
+  handle = [](FakeSandbox&, Program&, const Program::Invoke&) {};
+  const auto from = clock.steady_now();
+  const auto answer = call_now();
+  ASSERT_NE(answer.failure, nullptr);
+  EXPECT_EQ(answer.failure->outcome, Outcome::timeout);
+  EXPECT_EQ(answer.failure->code, Code::deadline_exceeded);
+  EXPECT_EQ(answer.failure->message, "Task timed out after 0.04 seconds");
+  EXPECT_LT(to_us(clock.steady_now() - from), 500'000);
+  EXPECT_TRUE(run_until(loop, [&] { return sandboxes.live.empty(); }));
+  EXPECT_EQ(record().outcome, Outcome::timeout);
+}
+
+TEST_F(DispatcherTest, DeadlineCancelsFirstWhereSeveralRun) {
+  version->settings.timeout_ms = 60;
+  version->concurrency = 8;
+  version->settings.instances_max = 1;
+  int cancels = 0;
+  const auto usual = sandboxes.on_launch;
+  sandboxes.on_launch = [&, usual](FakeSandbox& sandbox) {
+    usual(sandbox);
+    sandbox.program->on_cancel = [&](Program& p, std::uint32_t stream) {
+      ++cancels;
+      p.send(stream, FrameType::error, 0, R"({"errorType":"Cancelled"})");
+    };
+  };
+  handle = [](FakeSandbox&, Program& p, const Program::Invoke& invoke) {
+    if (invoke.body != "hang") p.reply(invoke.stream, "1");
+  };
+  auto hanging = call("hang");
+  EXPECT_EQ(call_now("1").failure, nullptr);
+  EXPECT_EQ(wait(hanging).failure->outcome, Outcome::timeout);
+  pass(milliseconds(600));
+  EXPECT_EQ(cancels, 1);
+  EXPECT_EQ(sandboxes.live.size(), 1u);  // it obeyed, and lives on
+  EXPECT_EQ(call_now("1").failure, nullptr);
+  EXPECT_EQ(sandboxes.launches, 1);
+}
+
+TEST_F(DispatcherTest, InstanceThatDoesNotLetGoIsReplaced) {
+  version->settings.timeout_ms = 60;
+  version->concurrency = 8;
+  handle = [](FakeSandbox&, Program& p, const Program::Invoke& invoke) {
+    if (invoke.body != "hang") p.reply(invoke.stream, "1");
+  };
+  auto hanging = call("hang");
+  EXPECT_EQ(wait(hanging).failure->outcome, Outcome::timeout);
+  EXPECT_TRUE(run_until(loop, [&] { return sandboxes.live.empty(); }));
+  EXPECT_EQ(call_now("1").failure, nullptr);
+  EXPECT_EQ(sandboxes.launches, 2);
+}
+
+TEST_F(DispatcherTest, CancelledInLineLeavesNothing) {
+  sandboxes.launch_takes = milliseconds(50);
+  boost::asio::cancellation_signal signal;
+  std::optional<Answer> answer;
+  boost::asio::co_spawn(loop, dispatcher().invoke(invocation(version)),
+                        boost::asio::bind_cancellation_slot(
+                            signal.slot(), [&](std::exception_ptr, Answer a) { answer = std::move(a); }));
+  pass(milliseconds(10));
+  signal.emit(boost::asio::cancellation_type::terminal);
+  EXPECT_TRUE(run_until(loop, [&] { return answer.has_value(); }));
+  EXPECT_EQ(record().outcome, Outcome::cancelled);
+  EXPECT_EQ(record().phase, Phase::queue);
+  EXPECT_EQ(stats().waiting, 0u);
+}
+
+TEST_F(DispatcherTest, CancelledWhileRunningHoldsTheSlotUntilReleased) {
+  version->settings.instances_max = 1;
+  std::uint32_t stream = 0;
+  bool told = false;
+  const auto usual = sandboxes.on_launch;
+  sandboxes.on_launch = [&, usual](FakeSandbox& sandbox) {
+    usual(sandbox);
+    sandbox.program->on_cancel = [&](Program&, std::uint32_t) { told = true; };
+  };
+  handle = [&](FakeSandbox&, Program& p, const Program::Invoke& invoke) {
+    if (invoke.body == "hang") stream = invoke.stream;
+    else p.reply(invoke.stream, "1");
+  };
+  boost::asio::cancellation_signal signal;
+  bool over = false;
+  boost::asio::co_spawn(loop, dispatcher().invoke(invocation(version, "hang")),
+                        boost::asio::bind_cancellation_slot(
+                            signal.slot(), [&](std::exception_ptr, Answer) { over = true; }));
+  EXPECT_TRUE(run_until(loop, [&] { return stream != 0; }));
+  signal.emit(boost::asio::cancellation_type::terminal);
+  EXPECT_TRUE(run_until(loop, [&] { return over && told; }));
+  EXPECT_EQ(record().outcome, Outcome::cancelled);
+  auto next = call("1");
+  pass(milliseconds(20));
+  EXPECT_FALSE(next.done());
+  sandboxes.live[0]->program->reply(stream, "late");
+  EXPECT_EQ(wait(next).failure, nullptr);
+  EXPECT_EQ(sandboxes.launches, 1);
+}
+
+TEST_F(DispatcherTest, FullMachineRefusesAtOnceWithAReason) {
+  settings.instances_max = 1;
+  handle = [](FakeSandbox&, Program& p, const Program::Invoke& invoke) {
+    p.after(milliseconds(100), [stream = invoke.stream](Program& q) { q.reply(stream, "1"); });
+  };
+  auto busy = call();
+  pass(milliseconds(20));
+  auto other = call(make_version("other"));
+  const auto refused = wait(other);
+  ASSERT_NE(refused.failure, nullptr);
+  EXPECT_EQ(refused.failure->outcome, Outcome::refused);
+  EXPECT_EQ(refused.failure->code, Code::resource_exhausted);
+  EXPECT_GE(refused.failure->retry_after_s, 1u);
+  EXPECT_NE(refused.failure->message.find("engine.instances_max"), std::string::npos);
+  EXPECT_EQ(wait(busy).failure, nullptr);
+}
+
+TEST_F(DispatcherTest, IdleInstancesOfOthersMakeRoom) {
+  settings.memory_bytes_max = 300ull << 20;  // two of 128 MB
+  ASSERT_EQ(call_now().failure, nullptr);
+  auto second = call(make_version("second"));
+  ASSERT_EQ(wait(second).failure, nullptr);
+  auto third = call(make_version("third"));
+  EXPECT_EQ(wait(third).failure, nullptr);
+  EXPECT_TRUE(run_until(loop, [&] { return sandboxes.live.size() == 2; }));
+  EXPECT_EQ(sandboxes.launches, 3);
+}
+
+TEST_F(DispatcherTest, LineIsBounded) {
+  settings.line_max = 3;
+  version->settings.instances_max = 1;
+  handle = [](FakeSandbox&, Program& p, const Program::Invoke& invoke) {
+    p.after(milliseconds(20), [stream = invoke.stream](Program& q) { q.reply(stream, "1"); });
+  };
+  call_now();
+  std::vector<Spawned<Answer>> calls;
+  for (int i = 0; i < 6; ++i) calls.push_back(call());
+  int refused = 0;
+  for (auto& answer : calls) {
+    const auto got = wait(answer);
+    if (got.failure == nullptr) continue;
+    ++refused;
+    EXPECT_NE(got.failure->message.find("engine.line_max"), std::string::npos);
+  }
+  EXPECT_EQ(refused, 2);
+}
+
+TEST_F(DispatcherTest, StreamedAnswerKeepsTheSlotUntilItsEnd) {
+  version->settings.instances_max = 1;
+  version->model = Model::http;
+  std::uint32_t stream = 0;
+  handle = [&](FakeSandbox&, Program& p, const Program::Invoke& invoke) {
+    stream = invoke.stream;
+    p.reply(stream, "a", wire::kHttp, R"({"status":201,"headers":[]})");
+  };
+  auto answer = call_now();
+  ASSERT_EQ(answer.failure, nullptr);
+  ASSERT_NE(answer.reply.more, nullptr);
+  EXPECT_TRUE(telemetry.all.empty());
+  EXPECT_EQ(stats().busy, 1u);
+  sandboxes.live[0]->program->send(stream, FrameType::data, wire::kEnd, "bc");
+  EXPECT_EQ(run_task(loop, answer.reply.more->read()).value(), "bc");
+  EXPECT_EQ(run_task(loop, answer.reply.more->read()).value(), "");
+  ASSERT_EQ(telemetry.all.size(), 1u);
+  EXPECT_EQ(record().bytes_out, 3u);
+  EXPECT_EQ(record().http_status, 201);
+  EXPECT_EQ(record().outcome, Outcome::ok);
+  EXPECT_EQ(stats().busy, 0u);
+}
+
+TEST_F(DispatcherTest, StreamedAnswerThatIsDroppedIsCancelled) {
+  version->model = Model::http;
+  bool cancelled = false;
+  const auto usual = sandboxes.on_launch;
+  sandboxes.on_launch = [&, usual](FakeSandbox& sandbox) {
+    usual(sandbox);
+    sandbox.program->on_cancel = [&](Program& p, std::uint32_t stream) {
+      cancelled = true;
+      p.send(stream, FrameType::data, wire::kEnd, "");
+    };
+  };
+  handle = [](FakeSandbox&, Program& p, const Program::Invoke& invoke) {
+    p.reply(invoke.stream, "a", wire::kHttp, R"({"status":200})");
+  };
+  auto answer = call_now();
+  answer.reply.more.reset();
+  EXPECT_EQ(record().outcome, Outcome::cancelled);
+  EXPECT_TRUE(run_until(loop, [&] { return cancelled && stats().busy == 0; }));
+  EXPECT_EQ(call_now().failure, nullptr);
+  EXPECT_EQ(sandboxes.launches, 1);
+}
+
+TEST_F(DispatcherTest, StreamedAnswerOfACrashIsCutOffWithTheReason) {
+  version->model = Model::http;
+  handle = [](FakeSandbox& sandbox, Program& p, const Program::Invoke& invoke) {
+    p.reply(invoke.stream, "a", wire::kHttp, R"({"status":200})");
+    p.after(milliseconds(10), [&sandbox](Program&) { sandbox.exit(true, 6, "killed by SIGABRT"); });
+  };
+  auto answer = call_now();
+  const auto part = run_task(loop, answer.reply.more->read());
+  ASSERT_TRUE(part.has_error());
+  EXPECT_NE(part.error().message.find("SIGABRT"), std::string::npos);
+  EXPECT_EQ(record().outcome, Outcome::crash);
+  EXPECT_EQ(record().phase, Phase::reply);
+}
+
+TEST_F(DispatcherTest, DeadlineCutsAStreamedAnswer) {
+  version->model = Model::http;
+  version->settings.timeout_ms = 30;
+  handle = [](FakeSandbox&, Program& p, const Program::Invoke& invoke) {
+    p.reply(invoke.stream, "a", wire::kHttp, R"({"status":200})");
+  };
+  auto answer = call_now();
+  const auto part = run_task(loop, answer.reply.more->read());
+  ASSERT_TRUE(part.has_error());
+  EXPECT_EQ(part.error().code, Code::deadline_exceeded);
+  EXPECT_EQ(record().outcome, Outcome::timeout);
+}
+
+TEST_F(DispatcherTest, PipesBelongToTheCallThatRuns) {
+  handle = [](FakeSandbox& sandbox, Program& p, const Program::Invoke& invoke) {
+    ASSERT_GT(::write(sandbox.stdout_write.get(), "hello\nwor", 9), 0);
+    ASSERT_GT(::write(sandbox.stdout_write.get(), "ld\n", 3), 0);
+    p.reply(invoke.stream, "1");
+  };
+  auto one = invocation(version);
+  one.request_id = "the-id";
+  one.want_log_tail = true;
+  auto answer = spawn(loop, dispatcher().invoke(std::move(one)));
+  EXPECT_EQ(wait(answer).reply.log_tail, "hello\nworld\n");
+  ASSERT_EQ(telemetry.lines.size(), 2u);
+  EXPECT_EQ(telemetry.lines[0].text, "hello");
+  EXPECT_EQ(telemetry.lines[1].text, "world");
+  EXPECT_EQ(telemetry.lines[1].request_id, "the-id");
+  EXPECT_EQ(telemetry.lines[1].function, "hello");
+}
+
+TEST_F(DispatcherTest, CpuIsChargedExactly) {
+  handle = [](FakeSandbox& sandbox, Program& p, const Program::Invoke& invoke) {
+    sandbox.usage_now.cpu_us += 700;
+    sandbox.usage_now.memory_peak_bytes = 9'000'000;
+    p.after(milliseconds(2), [stream = invoke.stream](Program& q) { q.reply(stream, "1"); });
+  };
+  for (int i = 0; i < 5; ++i) call_now();
+  std::uint64_t sum = 0;
+  for (const auto& r : telemetry.all) sum += r.cpu_us;
+  EXPECT_EQ(sum, 3'500u);
+  EXPECT_EQ(record().memory_peak_bytes, 9'000'000u);
+}
+
+TEST_F(DispatcherTest, ProbeKeepsItsInstanceForTheAdoptedVersion) {
+  version->model = Model::unknown;
+  const auto probe = run_task(loop, dispatcher().probe(version));
+  ASSERT_EQ(probe.failure, nullptr);
+  EXPECT_EQ(probe.model, Model::event);
+  EXPECT_EQ(probe.handler, "h");
+  EXPECT_EQ(probe.runtime, "Fake 1");
+  auto committed = std::make_shared<functions::Version>(*version);
+  committed->model = Model::event;
+  dispatcher().adopt(committed);
+  version = committed;
+  EXPECT_FALSE(call_now().cold);
+  EXPECT_EQ(sandboxes.launches, 1);
+}
+
+TEST_F(DispatcherTest, ProbeOfABrokenVersionLeavesNoPool) {
+  start = [](FakeSandbox& sandbox) {
+    sandbox.program->send(0, FrameType::init_error, 0, R"({"errorType":"E","errorMessage":"m"})");
+  };
+  const auto probe = run_task(loop, dispatcher().probe(version));
+  ASSERT_NE(probe.failure, nullptr);
+  EXPECT_EQ(probe.failure->outcome, Outcome::init_failed);
+  EXPECT_NE(probe.failure->error_json.find("\"E\""), std::string::npos);
+  EXPECT_TRUE(run_until(loop, [&] { return dispatcher().pools().empty(); }));
+}
+
+TEST_F(DispatcherTest, ModelIsLearntFromTheFirstInstance) {
+  version->model = Model::unknown;
+  start = [](FakeSandbox& sandbox) {
+    sandbox.program->ready(R"({"model":"http","concurrency":0})");
+  };
+  EXPECT_EQ(run_task(loop, dispatcher().model_of(version)).value(), Model::http);
+  EXPECT_EQ(run_task(loop, dispatcher().model_of(version)).value(), Model::http);
+  EXPECT_EQ(call_now().failure, nullptr);
+  EXPECT_EQ(sandboxes.launches, 1);
+}
+
+TEST_F(DispatcherTest, RetiredPoolGoesWhenItIsIdle) {
+  handle = [](FakeSandbox&, Program& p, const Program::Invoke& invoke) {
+    p.after(milliseconds(30), [stream = invoke.stream](Program& q) { q.reply(stream, "1"); });
+  };
+  auto running = call();
+  pass(milliseconds(10));
+  dispatcher().retire("hello", "r1");
+  EXPECT_EQ(wait(running).failure, nullptr);
+  EXPECT_TRUE(run_until(loop, [&] { return dispatcher().pools().empty(); }));
+  EXPECT_TRUE(run_until(loop, [&] { return sandboxes.live.empty(); }));
+}
+
+TEST_F(DispatcherTest, StopDrainsThenKills) {
+  handle = [](FakeSandbox&, Program& p, const Program::Invoke& invoke) {
+    if (invoke.body == "hang") return;
+    p.after(milliseconds(40), [stream = invoke.stream](Program& q) { q.reply(stream, "1"); });
+  };
+  auto quick = call("quick");
+  auto hanging = call("hang");
+  pass(milliseconds(10));
+  bool stopped = false;
+  boost::asio::co_spawn(loop, dispatcher().stop(milliseconds(120)),
+                        [&](std::exception_ptr) { stopped = true; });
+  pass(milliseconds(5));
+  auto late = call();
+  const auto refused = wait(late);
+  ASSERT_NE(refused.failure, nullptr);
+  EXPECT_EQ(refused.failure->code, Code::unavailable);
+  EXPECT_EQ(refused.failure->phase, Phase::accept);
+  EXPECT_EQ(wait(quick).failure, nullptr);
+  const auto killed = wait(hanging);
+  ASSERT_NE(killed.failure, nullptr);
+  EXPECT_EQ(killed.failure->party, Party::platform);
+  EXPECT_TRUE(run_until(loop, [&] { return stopped; }));
+  EXPECT_TRUE(run_until(loop, [&] { return sandboxes.live.empty(); }));
+}
+
+}  // namespace
+}  // namespace mayfly::engine

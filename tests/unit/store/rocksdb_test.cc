@@ -1,0 +1,290 @@
+// What only the embedded store on a disk can show: kill -9, a second server, a full disk, rest.
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <fstream>
+#include <map>
+#include <mutex>
+#include <random>
+#include <thread>
+
+#include "os/fd.h"
+#include "store/store.h"
+#include "store/temp_dir.h"
+
+extern char** environ;
+
+namespace mayfly::store {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr char kChildDirectory[] = "MAYFLY_STORE_CHILD_DIR";
+constexpr char kChildRound[] = "MAYFLY_STORE_CHILD_ROUND";
+constexpr int kReportFd = 3;
+constexpr int kWriters = 4;
+
+std::unique_ptr<Store> open_or_die(const std::string& directory) {
+  auto opened = open_rocksdb(directory);
+  EXPECT_TRUE(opened.has_value()) << opened.error().describe();
+  return opened.has_value() ? std::move(*opened) : nullptr;
+}
+
+std::string row(int round, int writer, int i, const char* half) {
+  return std::to_string(round) + "/" + std::to_string(writer) + "/" + std::to_string(i) + "/" +
+         half;
+}
+
+struct Child {
+  pid_t pid = -1;
+  os::Fd report;
+};
+
+// Runs one test of this program in a new process that reports to a pipe at fd 3.
+Child start_child(const std::string& test, const std::string& directory, int round) {
+  int ends[2];
+  EXPECT_EQ(pipe2(ends, O_CLOEXEC), 0);
+  os::Fd write_end(ends[1]);
+  Child child;
+  child.report.reset(ends[0]);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, write_end.get(), kReportFd);
+  posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+  const std::string filter = "--gtest_filter=" + test;
+  const std::string where = std::string(kChildDirectory) + "=" + directory;
+  const std::string which = std::string(kChildRound) + "=" + std::to_string(round);
+  std::vector<char*> env;
+  for (char** at = environ; *at != nullptr; ++at) env.push_back(*at);
+  env.push_back(const_cast<char*>(where.c_str()));
+  env.push_back(const_cast<char*>(which.c_str()));
+  env.push_back(nullptr);
+  char program[] = "/proc/self/exe";
+  char also[] = "--gtest_also_run_disabled_tests";
+  char* const argv[] = {program, const_cast<char*>(filter.c_str()), also, nullptr};
+  EXPECT_EQ(posix_spawn(&child.pid, program, &actions, nullptr, argv, env.data()), 0);
+  posix_spawn_file_actions_destroy(&actions);
+  return child;
+}
+
+// Not a test of its own: the victim of KillLosesNothingAcknowledged.
+TEST(StoreChild, DISABLED_WritesUntilKilled) {
+  const char* directory = getenv(kChildDirectory);
+  ASSERT_NE(directory, nullptr) << "runs only as the child of another test";
+  const int round = atoi(getenv(kChildRound));
+  auto store = open_or_die(directory);
+  ASSERT_NE(store, nullptr);
+  std::vector<std::thread> threads;
+  for (int writer = 0; writer < kWriters; ++writer)
+    threads.emplace_back([&, writer] {
+      for (int i = 0;; ++i) {
+        Transaction transaction;
+        transaction.put(row(round, writer, i, "a"), std::string(100 + i % 900, 'x'));
+        transaction.put(row(round, writer, i, "b"), "y");
+        if (i % 3 == 0) transaction.require(row(round, writer, i, "a"), std::nullopt);
+        if (!store->commit(transaction, Durability::synced).has_value()) return;
+        const int report[2] = {writer, i};
+        if (write(kReportFd, report, sizeof(report)) != sizeof(report)) return;
+      }
+    });
+  for (auto& thread : threads) thread.join();
+}
+
+TEST(StoreChild, DISABLED_TriesToOpen) {
+  const char* directory = getenv(kChildDirectory);
+  ASSERT_NE(directory, nullptr) << "runs only as the child of another test";
+  const auto opened = open_rocksdb(directory);
+  const std::string text = opened.has_value() ? "opened" : opened.error().message;
+  ASSERT_EQ(write(kReportFd, text.data(), text.size()), static_cast<ssize_t>(text.size()));
+}
+
+TEST(RocksdbStore, KillLosesNothingAcknowledged) {
+  constexpr int kRounds = 25;
+  test::TempDir directory;
+  std::random_device seed_source;
+  const auto seed = seed_source();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 random(seed);
+  for (int round = 0; round < kRounds; ++round) {
+    Child child = start_child("StoreChild.DISABLED_WritesUntilKilled", directory.path(), round);
+    const int kill_after = static_cast<int>(random() % 150);
+    std::map<int, int> acknowledged;  // writer -> last i
+    int reports = 0;
+    int report[2];
+    while (read(child.report.get(), report, sizeof(report)) == sizeof(report)) {
+      acknowledged[report[0]] = report[1];
+      if (++reports == kill_after + 1) kill(child.pid, SIGKILL);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child.pid, &status, 0), child.pid);
+    ASSERT_TRUE(WIFSIGNALED(status)) << "round " << round;
+    auto store = open_or_die(directory.path());
+    ASSERT_NE(store, nullptr);
+    for (const auto& [writer, last] : acknowledged) {
+      for (int i = 0; i <= last; ++i)
+        ASSERT_TRUE(store->get(row(round, writer, i, "a")).has_value())
+            << "round " << round << " writer " << writer << " lost " << i << " of " << last;
+      // What was not acknowledged is there as a whole or not at all.
+      for (int i = 0; i <= last + 1; ++i)
+        ASSERT_EQ(store->get(row(round, writer, i, "a")).has_value(),
+                  store->get(row(round, writer, i, "b")).has_value())
+            << "half a transaction";
+    }
+  }
+}
+
+TEST(RocksdbStore, SecondServerIsToldWhoHasTheDirectory) {
+  test::TempDir directory;
+  auto store = open_or_die(directory.path());
+  ASSERT_NE(store, nullptr);
+  const auto again = open_rocksdb(directory.path());
+  ASSERT_TRUE(again.has_error());
+  EXPECT_EQ(again.error().code, Code::unavailable);
+  EXPECT_THAT(again.error().message, HasSubstr(directory.path()));
+  EXPECT_THAT(again.error().message, HasSubstr("in use by another Mayfly server"));
+
+  Child child = start_child("StoreChild.DISABLED_TriesToOpen", directory.path(), 0);
+  std::string text;
+  char buffer[512];
+  ssize_t got;
+  while ((got = read(child.report.get(), buffer, sizeof(buffer))) > 0)
+    text.append(buffer, static_cast<std::size_t>(got));
+  int status = 0;
+  ASSERT_EQ(waitpid(child.pid, &status, 0), child.pid);
+  EXPECT_THAT(text, HasSubstr(directory.path()));
+  EXPECT_THAT(text, HasSubstr("in use by another Mayfly server"));
+  EXPECT_TRUE(store->commit(Transaction().put("still", "works"), Durability::synced).has_value());
+}
+
+TEST(RocksdbStore, DirectoryThatCannotBeMadeIsNamed) {
+  const auto opened = open_rocksdb("/proc/no/such/place");
+  ASSERT_TRUE(opened.has_error());
+  EXPECT_EQ(opened.error().code, Code::io_error);
+  EXPECT_THAT(opened.error().message, HasSubstr("/proc/no/such/place"));
+}
+
+TEST(RocksdbStore, SurvivesCloseAndOpen) {
+  test::TempDir directory;
+  {
+    auto store = open_or_die(directory.path());
+    ASSERT_TRUE(store->commit(Transaction().put("a", "1"), Durability::synced).has_value());
+    ASSERT_TRUE(store->commit(Transaction().put("b", "2"), Durability::buffered).has_value());
+  }
+  auto store = open_or_die(directory.path());
+  EXPECT_EQ(*store->get("a"), "1");
+  EXPECT_EQ(*store->get("b"), "2");
+}
+
+// A small file system of its own, unmounted at the end.
+class SmallDisk {
+ public:
+  explicit SmallDisk(const std::string& options) {
+    mounted_ = mount("tmpfs", directory_.path().c_str(), "tmpfs", 0, options.c_str()) == 0;
+  }
+  ~SmallDisk() {
+    if (mounted_) umount2(directory_.path().c_str(), MNT_DETACH);
+  }
+  bool mounted() const { return mounted_; }
+  const std::string& path() const { return directory_.path(); }
+
+ private:
+  test::TempDir directory_;
+  bool mounted_ = false;
+};
+
+TEST(RocksdbStore, FullDiskChangesNothingAndSpaceHeals) {
+  SmallDisk disk("size=48m");
+  if (!disk.mounted()) GTEST_SKIP() << "needs the privilege to mount a small file system";
+  auto store = open_or_die(disk.path() + "/store");
+  ASSERT_NE(store, nullptr);
+  ASSERT_TRUE(store->commit(Transaction().put("before", "1"), Durability::synced).has_value());
+
+  std::ofstream filler(disk.path() + "/filler");
+  const std::string megabyte(1 << 20, 'f');
+  while (filler.write(megabyte.data(), static_cast<std::streamsize>(megabyte.size())).flush()) {
+  }
+  filler.close();
+  Transaction pair;
+  pair.put("after/a", std::string(100'000, 'a')).put("after/b", "b").remove("before");
+  for (const auto durability : {Durability::synced, Durability::buffered}) {
+    const auto full = store->commit(pair, durability);
+    ASSERT_TRUE(full.has_error());
+    EXPECT_EQ(full.error().code, Code::io_error);
+    EXPECT_THAT(full.error().message, HasSubstr("is full"));
+    EXPECT_THAT(full.error().message, HasSubstr(disk.path()));
+  }
+  EXPECT_TRUE(store->get("before").has_value());
+  EXPECT_TRUE(store->get("after/b").has_error());
+
+  std::filesystem::remove(disk.path() + "/filler");
+  ASSERT_TRUE(store->commit(pair, Durability::synced).has_value());
+  store.reset();
+  store = open_or_die(disk.path() + "/store");
+  EXPECT_EQ(*store->get("after/b"), "b");
+  EXPECT_TRUE(store->get("before").has_error());
+}
+
+// Writes until the small disk itself says no, however it says it: what was acknowledged stays.
+TEST(RocksdbStore, FillingTheDiskWithDataKeepsWhatWasAcknowledged) {
+  SmallDisk disk("size=40m");
+  if (!disk.mounted()) GTEST_SKIP() << "needs the privilege to mount a small file system";
+  auto store = open_or_die(disk.path() + "/store");
+  ASSERT_NE(store, nullptr);
+  std::mt19937_64 random(7);
+  int written = 0;
+  for (;; ++written) {
+    std::string value(256 * 1024, '\0');
+    for (auto& c : value) c = static_cast<char>(random());
+    Transaction transaction;
+    transaction.put("k" + std::to_string(written), value);
+    const auto status = store->commit(transaction, Durability::synced);
+    if (status.has_error()) {
+      EXPECT_THAT(status.error().message, HasSubstr("is full"));
+      break;
+    }
+    ASSERT_LT(written, 1000) << "a disk of 40 MB took it all";
+  }
+  store.reset();
+  store = open_or_die(disk.path() + "/store");
+  ASSERT_NE(store, nullptr);
+  for (int i = 0; i < written; ++i)
+    ASSERT_TRUE(store->get("k" + std::to_string(i)).has_value()) << i << " of " << written;
+}
+
+TEST(RocksdbStore, DescriptorsAreFewAndCloseOnExec) {
+  test::TempDir directory;
+  auto count = [&](bool& all_cloexec) {
+    std::size_t found = 0;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+      std::error_code error;
+      const auto target = std::filesystem::read_symlink(entry.path(), error).string();
+      if (error || target.rfind(directory.path(), 0) != 0) continue;
+      ++found;
+      const int flags = fcntl(std::stoi(entry.path().filename()), F_GETFD);
+      if (flags >= 0 && (flags & FD_CLOEXEC) == 0) all_cloexec = false;
+    }
+    return found;
+  };
+  auto store = open_or_die(directory.path());
+  for (int i = 0; i < 200; ++i)
+    ASSERT_TRUE(store
+                    ->commit(Transaction().put(std::to_string(i), std::string(100'000, 'z')),
+                             Durability::buffered)
+                    .has_value());
+  bool all_cloexec = true;
+  EXPECT_LE(count(all_cloexec), 60u);
+  EXPECT_TRUE(all_cloexec);
+}
+
+}  // namespace
+}  // namespace mayfly::store
