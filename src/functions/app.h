@@ -29,7 +29,8 @@ struct Route {
   std::string static_package;  // SHA-256 of the packed folder
   std::string static_dir;      // host path of the unpacked folder (filled by the server)
   std::string static_index = "index.html";
-  std::string static_fallback;  // file for paths that are not there (single-page apps); may be empty
+  std::string
+      static_fallback;  // file for paths that are not there (single-page apps); may be empty
   bool operator==(const Route&) const = default;
 };
 

@@ -54,7 +54,7 @@ class Catalogue {
   // qualifier: "" or "$LATEST", or a published number. Null when unknown.
   VersionPtr find(std::string_view function, std::string_view qualifier) const;
   VersionPtr find_qualified(std::string_view name_or_name_colon_qualifier) const;
-  std::vector<VersionPtr> list() const;                         // $LATEST of each, by name
+  std::vector<VersionPtr> list() const;                               // $LATEST of each, by name
   std::vector<VersionPtr> versions(std::string_view function) const;  // $LATEST, then 1, 2 ...
   const RuntimeTable& runtimes() const;
   const Defaults& defaults() const;

@@ -322,6 +322,7 @@ class Installer {
       ProgramRun run;
       run.argv = std::move(argv);
       run.env = config_outside(tool);
+      if (tool == Tool::pip) run.env.emplace_back("PIP_RETRIES=1");
       run.cwd = tool == Tool::npm ? tree : "/";
       run.limit = limit;
       return run_program(run);

@@ -1,6 +1,6 @@
 #pragma once
-// Packages: the code of functions and the files of static sites, content-addressed by the SHA-256 of
-// the archive that was uploaded, kept once, unpacked once, read-only. Layout under directory:
+// Packages: the code of functions and the files of static sites, content-addressed by the SHA-256
+// of the archive that was uploaded, kept once, unpacked once, read-only. Layout under directory:
 //   <sha>/archive      the bytes as uploaded
 //   <sha>/tree/        unpacked; files 0644 or 0755, directories 0755, links only inside the tree
 // A package appears by one rename after everything in it is synced: never half.
@@ -16,9 +16,9 @@
 namespace mayfly::functions {
 
 struct PackageLimits {
-  std::uint64_t archive_bytes_max = 256u << 20;   // setting packages.archive_bytes_max
-  std::uint64_t unpacked_bytes_max = 1u << 30;    // setting packages.unpacked_bytes_max
-  std::uint64_t files_max = 50'000;               // setting packages.files_max
+  std::uint64_t archive_bytes_max = 256u << 20;  // setting packages.archive_bytes_max
+  std::uint64_t unpacked_bytes_max = 1u << 30;   // setting packages.unpacked_bytes_max
+  std::uint64_t files_max = 50'000;              // setting packages.files_max
 };
 
 struct PackageInfo {
@@ -35,19 +35,19 @@ class Packages {
   // Removes what a killed server left half-written.
   Status open();
 
-  // Stores and unpacks a .zip, .tar or .tar.gz (told apart by their bytes). Refuses, naming the entry: `..`,
-  // absolute paths, links that leave the tree, devices, too many files, more bytes than allowed
-  // (counted while unpacking: zip bombs stop early). io_error names a full disk. Files that begin
-  // with #! or as ELF become executable: not every archive knows modes.
+  // Stores and unpacks a .zip, .tar or .tar.gz (told apart by their bytes). Refuses, naming the
+  // entry: `..`, absolute paths, links that leave the tree, devices, too many files, more bytes
+  // than allowed (counted while unpacking: zip bombs stop early). io_error names a full disk. Files
+  // that begin with #! or as ELF become executable: not every archive knows modes.
   io::Task<Result<PackageInfo>> add(std::string first, io::BodyReaderPtr more);
 
   bool contains(std::string_view sha256) const;
   std::string tree(std::string_view sha256) const;     // host path
   std::string archive(std::string_view sha256) const;  // host path
 
-  // Where a derived tree (after npm or pip install) is kept: <sha>/built/. staging() makes a copy of
-  // the tree that a sandbox may write to; keep_built() checks it like an upload, brings it into the
-  // form of a package and moves it in, synced first. The staging copy is gone afterwards.
+  // Where a derived tree (after npm or pip install) is kept: <sha>/built/. staging() makes a copy
+  // of the tree that a sandbox may write to; keep_built() checks it like an upload, brings it into
+  // the form of a package and moves it in, synced first. The staging copy is gone afterwards.
   Result<std::string> staging(std::string_view sha256);
   Status keep_built(std::string_view sha256, const std::string& staging_path);
   void discard_staging(const std::string& staging_path);

@@ -30,12 +30,12 @@ enum class NetworkMode { nat, none };
 
 // Settings as the user gave them; an unset value is a default from Defaults (limits.h).
 struct Settings {
-  std::string runtime;   // "python3.11", "node", "native", "provided", "http", "exec"; empty: detect
-  std::string handler;   // "module.attribute", a path for executables; empty: detect
+  std::string runtime;  // "python3.11", "node", "native", "provided", "http", "exec"; empty: detect
+  std::string handler;  // "module.attribute", a path for executables; empty: detect
   std::string description;
-  std::uint32_t memory_mb = 0;     // 0: default 128
-  std::uint32_t timeout_ms = 0;    // 0: default 30 s (setting functions.timeout_ms)
-  std::uint32_t concurrency = 0;   // 0: by model: 1 for event, runtime_api and stdio, else 64
+  std::uint32_t memory_mb = 0;    // 0: default 128
+  std::uint32_t timeout_ms = 0;   // 0: default 30 s (setting functions.timeout_ms)
+  std::uint32_t concurrency = 0;  // 0: by model: 1 for event, runtime_api and stdio, else 64
   std::uint32_t instances_min = 0;
   std::uint32_t instances_max = 0;  // 0: what the machine can take
   std::int64_t keep_alive_ms = -1;  // -1: default 60 s (setting functions.keep_alive_ms)
@@ -47,14 +47,14 @@ struct Settings {
 
 // An immutable snapshot of code and settings. Shared as shared_ptr<const Version>.
 struct Version {
-  std::string function;            // [a-zA-Z0-9_-]{1,64}
-  std::uint64_t number = 0;        // 0: $LATEST, else a published version
-  std::string revision;            // changes with every deploy; pools are keyed by it
-  std::string package;             // SHA-256 of the package, hex
-  std::string code_dir;            // host path of the unpacked package; read-only
+  std::string function;      // [a-zA-Z0-9_-]{1,64}
+  std::uint64_t number = 0;  // 0: $LATEST, else a published version
+  std::string revision;      // changes with every deploy; pools are keyed by it
+  std::string package;       // SHA-256 of the package, hex
+  std::string code_dir;      // host path of the unpacked package; read-only
   std::uint64_t code_bytes = 0;
-  Settings settings;               // as detected; nothing is 0 or -1 that stands for a default,
-                                   // but concurrency and instances_max
+  Settings settings;  // as detected; nothing is 0 or -1 that stands for a default,
+                      // but concurrency and instances_max
   // The file to start, relative to code_dir. Native: always set (settings.handler is the same, save
   // that for "provided" it may be any text, handed on as _HANDLER). Else: set when the package is
   // one file.
@@ -73,10 +73,10 @@ using VersionPtr = std::shared_ptr<const Version>;
 
 // A language runtime or way to run executables, from the settings file or found on the machine.
 struct Runtime {
-  std::string name;         // "python3.11", "node18", "provided" ...
-  std::string language;     // "python", "node", "native"
-  std::string version;      // "3.11.2" (empty for native)
-  std::string program;      // host path: /usr/bin/python3 (empty for native)
+  std::string name;                   // "python3.11", "node18", "provided" ...
+  std::string language;               // "python", "node", "native"
+  std::string version;                // "3.11.2" (empty for native)
+  std::string program;                // host path: /usr/bin/python3 (empty for native)
   std::vector<std::string> prefixes;  // host directories it needs besides /usr, bound read-only
   std::vector<std::string> aliases;   // "python", "python3", "nodejs20.x" ...
   bool installed = false;

@@ -104,12 +104,14 @@ bool note_transfer_encoding(std::string_view value, Facts& facts, HttpError& err
   return false;
 }
 
-bool note_connection(std::string_view value, Facts& facts) {
-  return each_element(value, [&](std::string_view option) {
+bool note_connection(std::string_view value, Facts& facts, HttpError& error) {
+  const bool fine = each_element(value, [&](std::string_view option) {
     if (wire::equal_ignoring_case(option, "close")) facts.close = true;
     if (wire::equal_ignoring_case(option, "keep-alive")) facts.keep_alive = true;
-    return true;
+    return all(option, kToken);
   });
+  if (!fine) error = {400, "Connection is not a list of options (RFC 9110 7.6.1)."};
+  return fine;
 }
 
 bool note_length(std::string_view value, Facts& facts, HttpError& error) {
@@ -145,7 +147,7 @@ bool note_field(std::string_view name, std::string_view value, Facts& facts, Htt
       }
       return true;
     case 10:
-      return !equal_ignoring_case(name, "Connection") || note_connection(value, facts);
+      return !equal_ignoring_case(name, "Connection") || note_connection(value, facts, error);
     case 12:
       if (equal_ignoring_case(name, "Content-Type") && ++facts.content_types > 1) {
         error = {400, "Content-Type is given more than once (RFC 9110 5.3)."};
@@ -417,6 +419,12 @@ ParseStatus HeadScanner::scan(std::string_view bytes, const HeadLimits& limits, 
                               HttpError& error) {
   if (at_ == 0 && !bytes.empty() && !is(bytes[0], kToken) && bytes[0] != '\r')
     return refuse(error, 400, "This is not HTTP: the first byte cannot begin a request.");
+  const std::size_t first_line_max = limits.target_bytes_max + kMethodMax + 16;
+  const auto too_long = [&] {
+    return refuse(error, 414,
+                  "The request target is longer than the setting http.target_bytes_max allows (" +
+                      std::to_string(limits.target_bytes_max) + " bytes).");
+  };
   while (at_ < bytes.size()) {
     const auto* found =
         static_cast<const char*>(std::memchr(bytes.data() + at_, '\n', bytes.size() - at_));
@@ -431,7 +439,7 @@ ParseStatus HeadScanner::scan(std::string_view bytes, const HeadLimits& limits, 
     const bool empty = lf - line_ == 1;
     line_ = at_;
     if (!empty) {
-      ++lines_;
+      if (lines_++ == 0 && lf - start_ > first_line_max) return too_long();
     } else if (lines_ > 0) {
       end = at_;
       if (end - start_ > limits.head_bytes_max) break;
@@ -442,10 +450,7 @@ ParseStatus HeadScanner::scan(std::string_view bytes, const HeadLimits& limits, 
         return refuse(error, 400, "There are too many empty lines before the request.");
     }
   }
-  if (lines_ == 0 && bytes.size() - start_ > limits.target_bytes_max + kMethodMax + 16)
-    return refuse(error, 414,
-                  "The request target is longer than the setting http.target_bytes_max allows (" +
-                      std::to_string(limits.target_bytes_max) + " bytes).");
+  if (lines_ == 0 && bytes.size() - start_ > first_line_max) return too_long();
   if (bytes.size() - start_ > limits.head_bytes_max)
     return refuse(error, 431,
                   "The head is larger than the setting http.head_bytes_max allows (" +

@@ -330,13 +330,16 @@ RequestBody::RequestBody(std::shared_ptr<Connection> connection)
 }
 
 RequestBody::~RequestBody() {
-  if (connection_ && connection_->reader_ == this) connection_->reader_ = nullptr;
+  if (!connection_ || connection_->reader_ != this) return;
+  connection_->reader_ = nullptr;
+  connection_->read_deadline_ = 0;  // nobody waits for the client any more
 }
 
 void RequestBody::detach() {
   const auto keep = std::move(connection_);
   connection_.reset();
   keep->reader_ = nullptr;
+  keep->read_deadline_ = 0;
   waiter_.notify();
 }
 

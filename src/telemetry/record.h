@@ -1,6 +1,6 @@
 #pragma once
-// One record for each invocation: who, when, how long in each phase, what it used, how it ended, who
-// failed, what it costs. The owner of the numbers is the engine; this room keeps and sums them.
+// One record for each invocation: who, when, how long in each phase, what it used, how it ended,
+// who failed, what it costs. The owner of the numbers is the engine; this room keeps and sums them.
 
 #include <cstdint>
 #include <string>
@@ -16,9 +16,9 @@ enum class Outcome : std::uint8_t {
   crash,           // the instance ended while it ran
   out_of_memory,
   timeout,
-  refused,         // no capacity: 429
+  refused,  // no capacity: 429
   init_failed,
-  cancelled,       // the caller went away
+  cancelled,  // the caller went away
   platform_error,
 };
 std::string_view party_name(Party party);
@@ -35,8 +35,8 @@ struct Record {
   std::string function;
   std::uint64_t version = 0;  // 0: $LATEST
   std::string revision;
-  std::string instance;       // id of the instance; empty if none was reached
-  std::string source;         // "http", "invoke", "check"
+  std::string instance;         // id of the instance; empty if none was reached
+  std::string source;           // "http", "invoke", "check"
   std::int64_t arrived_us = 0;  // Unix epoch
   std::uint64_t queue_us = 0;   // waiting for an instance that was busy or not asked for yet
   std::uint64_t start_us = 0;   // making the sandbox (cold start only)

@@ -1,7 +1,8 @@
 #pragma once
 // Sink and source of everything that can be seen: invocation records, logs, metrics, bills.
-// add() calls are cheap (buffered, written in batches by a thread of this room, Durability::buffered
-// within 50 ms) and thread-safe; queries block on the store and go through io::BlockingPool.
+// add() calls are cheap (buffered, written in batches by a thread of this room,
+// Durability::buffered within 50 ms) and thread-safe; queries block on the store and go through
+// io::BlockingPool.
 
 #include <cstdint>
 #include <functional>
@@ -19,48 +20,48 @@
 namespace mayfly::telemetry {
 
 struct LogLine {
-  std::int64_t time_us = 0;    // Unix epoch
+  std::int64_t time_us = 0;  // Unix epoch
   std::string function;
   std::uint64_t version = 0;
   std::string instance;
-  std::string request_id;      // empty: not within an invocation
+  std::string request_id;  // empty: not within an invocation
   enum class Stream : std::uint8_t { out = 1, err = 2, platform = 3 } stream = Stream::out;
-  std::string text;            // without the newline
+  std::string text;  // without the newline
 };
 
 // Price of what ran; from the settings (section prices). Idle costs zero.
 struct PriceTable {
   std::string currency = "USD";
   double per_million_invocations = 0.20;
-  double per_gb_second = 0.0000166667;   // memory limit times (init + run) time
+  double per_gb_second = 0.0000166667;  // memory limit times (init + run) time
   double per_gb_transfer_out = 0.0;
   // 0 for what was refused or failed in the platform: only what ran is paid for.
   std::int64_t price_nano(const Record& record) const;
 };
 
 struct Limits {
-  std::uint64_t log_line_bytes_max = 16 * 1024;        // longer lines are cut, with a mark
+  std::uint64_t log_line_bytes_max = 16 * 1024;           // longer lines are cut, with a mark
   std::uint64_t log_bytes_per_invocation_max = 1u << 20;  // the rest is dropped, with a mark
   std::uint64_t log_bytes_per_function_max = 64u << 20;   // oldest go first
   std::uint64_t records_per_function_max = 100'000;       // oldest go first; bills are kept
   // Stored records of successes, of all functions together (bursts of ten times that); failures may
   // be ten times as many. What is over is counted (FunctionTotals::records_dropped) and not stored;
   // totals and bills have it all the same. Every function has a small share of its own.
-  std::uint64_t records_per_second_max = 2'000;           // setting telemetry.records_per_second_max
+  std::uint64_t records_per_second_max = 2'000;  // setting telemetry.records_per_second_max
 };
 
 struct RecordQuery {
-  std::string function;   // empty: all
-  std::string request_id; // empty: all
+  std::string function;    // empty: all
+  std::string request_id;  // empty: all
   std::size_t limit = 50;
   bool errors_only = false;  // outcome other than ok
 };
 
 struct LogQuery {
   std::string function;
-  std::string request_id;      // empty: all
-  std::int64_t since_us = 0;   // inclusive
-  std::size_t limit = 1000;    // the newest so many, in order of time
+  std::string request_id;     // empty: all
+  std::int64_t since_us = 0;  // inclusive
+  std::size_t limit = 1000;   // the newest so many, in order of time
 };
 
 // Sums since the server's data began; exact, durable. invocations counts every record; errors those
@@ -82,7 +83,7 @@ struct FunctionTotals {
 
 struct BillLine {
   std::string function;
-  std::string day;  // 2026-11-21, UTC
+  std::string day;                // 2026-11-21, UTC
   std::uint64_t invocations = 0;  // billed ones: not what was refused or failed in the platform
   double gb_seconds = 0;
   std::uint64_t bytes_out = 0;
@@ -93,8 +94,8 @@ class Telemetry {
  public:
   virtual ~Telemetry() = default;
 
-  virtual void add(Record record) = 0;   // fills price_nano
-  virtual void add(LogLine line) = 0;    // splits nothing: one line; enforces the limits
+  virtual void add(Record record) = 0;  // fills price_nano
+  virtual void add(LogLine line) = 0;   // splits nothing: one line; enforces the limits
 
   // Blocks until all that was added before is in the store. Called by stop and by tests.
   virtual void flush() = 0;
@@ -123,9 +124,21 @@ std::unique_ptr<Telemetry> make_telemetry(store::Store& store, const Clock& cloc
 // Thread-safe. Cheap on the hot path: a handle is looked up once, then an atomic add.
 class Metrics {
  public:
-  class Counter { public: virtual ~Counter() = default; virtual void add(double n = 1) = 0; };
-  class Gauge { public: virtual ~Gauge() = default; virtual void set(double value) = 0; };
-  class Histogram { public: virtual ~Histogram() = default; virtual void observe(double value) = 0; };
+  class Counter {
+   public:
+    virtual ~Counter() = default;
+    virtual void add(double n = 1) = 0;
+  };
+  class Gauge {
+   public:
+    virtual ~Gauge() = default;
+    virtual void set(double value) = 0;
+  };
+  class Histogram {
+   public:
+    virtual ~Histogram() = default;
+    virtual void observe(double value) = 0;
+  };
   using Labels = std::vector<std::pair<std::string, std::string>>;
 
   virtual ~Metrics() = default;

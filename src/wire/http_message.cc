@@ -99,6 +99,10 @@ std::string_view view(const json::string& text) {
   return {text.data(), text.size()};
 }
 
+Error bad_request_head(std::string what) {
+  return Error{Code::corrupt, "the head of the request " + std::move(what), "read request head"};
+}
+
 Status add_pair(Headers& headers, const json::value& pair) {
   const auto* fields = pair.if_array();
   if (fields == nullptr || fields->size() != 2 || !(*fields)[0].is_string() ||
@@ -286,6 +290,39 @@ Result<ResponseHead> decode_response_head(std::string_view text) {
   head.headers.reserve(list->size() + 4, text.size() + 128);
   for (const auto& pair : *list) MAYFLY_TRY(add_pair(head.headers, pair));
   return head;
+}
+
+Result<DecodedRequest> decode_request_head(std::string_view text) {
+  unsigned char scratch[8192];
+  json::monotonic_resource memory(scratch, sizeof(scratch));
+  json::error_code problem;
+  const json::value document =
+      json::parse(json::string_view(text.data(), text.size()), problem, &memory);
+  if (problem) return bad_request_head("is not valid JSON: " + problem.message());
+  const auto* object = document.if_object();
+  if (object == nullptr) return bad_request_head("is not a JSON object");
+  const auto member = [&](const char* name) {
+    const auto* value = object->if_contains(name);
+    return value != nullptr && value->is_string() ? std::string(view(value->get_string()))
+                                                  : std::string();
+  };
+  DecodedRequest request;
+  request.head.method = member("method");
+  if (!is_token(request.head.method)) return bad_request_head("has no method");
+  request.head.target = member("path");
+  if (request.head.target.empty()) return bad_request_head("has no path");
+  if (const auto query = member("query"); !query.empty()) request.head.target += "?" + query;
+  request.head.remote_ip = member("remote");
+  request.head.scheme = member("scheme");
+  const auto version = member("version");
+  request.head.version = version == "1.0" ? 10 : version == "2" ? 20 : 11;
+  request.base = member("base");
+  const auto* headers = object->if_contains("headers");
+  const auto* list = headers != nullptr ? headers->if_array() : nullptr;
+  if (list == nullptr) return bad_request_head("has no headers");
+  request.head.headers.reserve(list->size() + 8, text.size() + 256);
+  for (const auto& pair : *list) MAYFLY_TRY(add_pair(request.head.headers, pair));
+  return request;
 }
 
 std::optional<std::string> percent_decode(std::string_view text) {

@@ -100,6 +100,14 @@ struct ResponseHead {
 std::string encode_request_head(const RequestHead& head, std::string_view path,
                                 std::string_view base);
 
+// The same back: head.target is path and query. For the adapters, which hand the request on in
+// another form. corrupt when it is not what encode_request_head() makes.
+struct DecodedRequest {
+  RequestHead head;
+  std::string base;
+};
+Result<DecodedRequest> decode_request_head(std::string_view json);
+
 // {"status":200,"headers":[["content-type","text/plain"],...]}. Refuses a status outside 100..599,
 // names that are no tokens, and values with CR, LF or NUL: the instance is not trusted.
 Result<ResponseHead> decode_response_head(std::string_view json);

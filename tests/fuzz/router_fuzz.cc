@@ -11,7 +11,8 @@ namespace {
 mayfly::gateway::Router make_router() {
   mayfly::functions::App app;
   app.name = "a";
-  for (const char* path : {"/", "/a", "/a/{x}", "/a/{x}/b", "/{y}/b/{z}", "/a/b/{rest+}", "/{all+}"}) {
+  for (const char* path :
+       {"/", "/a", "/a/{x}", "/a/{x}/b", "/{y}/b/{z}", "/a/b/{rest+}", "/{all+}"}) {
     mayfly::functions::Route route;
     route.method = "GET";
     route.path = path;

@@ -87,7 +87,7 @@ class FetchServer extends HttpServer {
   begin(call, head, first, complete) {
     call.more = () => {};
     call.gone = gone;
-    call.abort = new AbortController();
+    call.abort = null; // made when the app asks for request.signal: it costs as much as the rest
     this.answer(call, head, first, complete).catch((error) => {
       if (!call.done) this.failThrown(call, error);
     });
@@ -100,7 +100,7 @@ class FetchServer extends HttpServer {
     if (head.base !== '' && !fields.some(([name]) => name.toLowerCase() === 'x-forwarded-prefix')) {
       fields.push(['x-forwarded-prefix', head.base]);
     }
-    const init = { method: head.method, headers: fields, signal: call.abort.signal };
+    const init = { method: head.method, headers: fields };
     if (!NO_BODY.has(head.method)) {
       if (!complete) {
         init.body = streamOf(call, first);
@@ -111,7 +111,9 @@ class FetchServer extends HttpServer {
     } else if (!complete) {
       call.more = (data) => grant(call, data.length); // a body that Request does not allow
     }
-    return new Request(`${head.scheme}://${host}${head.path}${query}`, init);
+    const request = new Request(`${head.scheme}://${host}${head.path}${query}`, init);
+    Object.defineProperty(request, 'signal', { get: () => signalOf(call), configurable: true });
+    return request;
   }
 
   async answer(call, head, first, complete) {
@@ -144,9 +146,17 @@ class FetchServer extends HttpServer {
   }
 }
 
+function signalOf(call) {
+  if (call.abort === null) {
+    call.abort = new AbortController();
+    if (call.cancelled) call.abort.abort();
+  }
+  return call.abort.signal;
+}
+
 // The caller is gone.
 function gone() {
-  this.abort.abort();
+  if (this.abort !== null) this.abort.abort();
   if (this.reader !== undefined) this.reader.cancel().catch(() => {});
   if (this.controller !== undefined) {
     try {

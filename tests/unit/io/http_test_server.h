@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -86,6 +87,14 @@ class RawClient {
       if (done <= 0) return;  // the server has closed: what it said is still to be read
       bytes.remove_prefix(static_cast<std::size_t>(done));
     }
+  }
+  bool writable(std::chrono::milliseconds patience) {
+    pollfd socket{fd_.get(), POLLOUT, 0};
+    return ::poll(&socket, 1, static_cast<int>(patience.count())) > 0;
+  }
+  std::size_t send_some(std::string_view bytes) {
+    const auto done = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    return done > 0 ? static_cast<std::size_t>(done) : 0;
   }
   void end() { ::shutdown(fd_.get(), SHUT_WR); }
   void close() { fd_.reset(); }
