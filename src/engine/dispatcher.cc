@@ -1,7 +1,7 @@
 #include "engine/dispatcher.h"
 
-#include <boost/asio/this_coro.hpp>
 #include <fmt/format.h>
+#include <boost/asio/this_coro.hpp>
 
 #include <charconv>
 
@@ -23,7 +23,9 @@ using telemetry::Phase;
 
 constexpr milliseconds kKillTakes{5'000};
 
-void wake_park(void* park) { static_cast<Park*>(park)->wake(); }
+void wake_park(void* park) {
+  static_cast<Park*>(park)->wake();
+}
 
 std::shared_ptr<Failure> cancelled_failure(Phase phase) {
   auto failure = std::make_shared<Failure>();
@@ -73,8 +75,7 @@ Answer failed(Call& call, std::shared_ptr<Failure> failure, Call::Slot slot) {
   const auto request_id = call.record.request_id;
   Answer answer = answer_of(call);
   answer.run_us = call.run_us_so_far();
-  if (call.instance && call.want_tail && call.pool->concurrency() == 1)
-    call.instance->drain_logs();
+  if (call.instance && call.want_tail && call.pool->concurrency() == 1) call.instance->drain_logs();
   failure->log_tail = log_tail_of(call);
   call.finish(end_of(*failure), slot);
   answer.failure = std::move(failure);
@@ -266,8 +267,10 @@ io::Task<Answer> Dispatcher::State::collect(std::shared_ptr<Call> call, Answer a
     break;
   }
   answer.reply.more.reset();
-  if (answer.failure) answer.failure->log_tail = log_tail_of(*call);
-  else answer.reply.log_tail = log_tail_of(*call);
+  if (answer.failure)
+    answer.failure->log_tail = log_tail_of(*call);
+  else
+    answer.reply.log_tail = log_tail_of(*call);
   co_return answer;
 }
 
