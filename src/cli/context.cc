@@ -112,7 +112,9 @@ std::string format_trace(const json::value& detail) {
   std::string frames;
   bool python = false;
   bool has_headline = false;
-  for (const auto& item : list_of(detail, "stackTrace")) {
+  // Python and most others say stackTrace, Node says trace, each as on AWS.
+  const auto stack = list_of(detail, "stackTrace");
+  for (const auto& item : stack.empty() ? list_of(detail, "trace") : stack) {
     if (!item.is_string()) continue;
     std::string line(item.get_string());
     while (!line.empty() && line.back() == '\n') line.pop_back();

@@ -18,7 +18,7 @@ class BuiltAdapters final : public Adapters {
     frames.runtimes_dir = engine.runtimes_dir;
     frames.region = engine.region;
     frames.account = engine.account;
-    frames.event_bytes_max = body_bytes_max;
+    frames.event_bytes_max = engine.response_bytes_max;
     protocols_.push_back(engine::make_frame_factory(std::move(frames)));
 
     dialects::lambda::RuntimeApiSettings runtime_api;
