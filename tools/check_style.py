@@ -21,7 +21,6 @@ CPP_BANS = [
      "only the spawner forks: the server has threads"),
     ("detached", r"src/", r"\basio::detached\b",
      "a detached task loses its exceptions; spawn it through io/"),
-    ("co_spawn", r"src/(?!io/)", r"\bco_spawn\s*\(", "tasks are spawned through io/, with a handler"),
     ("thread", r"src/(?!io/|telemetry/|store/)", r"\bstd::j?thread\b(?!::)",
      "threads belong to io, telemetry and store"),
     ("exit", r"src/spawner/", r"(?<!_)\bexit\s*\(", "the spawner's children leave by _exit"),
@@ -36,6 +35,10 @@ _FD_ARGUMENT = {
     "open": r"\bO_[A-Z]+", "openat": r"\bO_[A-Z]+", "socket": r"\bSOCK_[A-Z]+",
     "socketpair": r"\bSOCK_[A-Z]+", "recvmsg": r",", "accept4": r",",
 }
+_CO_SPAWN = re.compile(r"\bco_spawn\s*\(")
+# A completion that drops the exception: a handler whose parameter has no name, or takes anything.
+_DROPS = re.compile(r"\(\s*(?:const\s+)?std::exception_ptr\s*&?\s*[,)]|\(\s*auto\s*&{0,2}\s*\.\.\.\s*\)"
+                    r"|\[\s*\]\s*\{|\[\s*\]\s*\(\s*\)")
 _SLEEP = re.compile(r"\bsleep_for\s*\(|\bsleep_until\s*\(|\btime\.sleep\s*\(|\busleep\s*\("
                     r"|\bnanosleep\s*\(|^\s*sleep\s+[\d.$]", re.M)
 # Written in pieces, so that this file does not trip over itself.
@@ -101,9 +104,17 @@ def check_cpp(name, text, say):
     if name.startswith("src/"):
         for match in _FD_CALL.finditer(code):
             arguments = code[match.end():matching(code, match.end() - 1)]
+            for constant in re.findall(r"\bk[A-Z]\w*", arguments):  # flags under a name of this file
+                value = re.search(r"\b%s\s*=([^;]*);" % constant, code)
+                arguments += value.group(1) if value else ""
             wanted = _FD_ARGUMENT.get(match.group(1))
             if (not wanted or re.search(wanted, arguments)) and "CLOEXEC" not in arguments.upper():
                 say("cloexec", line_of(code, match.start()), f"{match.group(1)}() without a CLOEXEC flag")
+        for match in _CO_SPAWN.finditer(code):
+            arguments = code[match.end():matching(code, match.end() - 1) - 1]
+            if arguments.count(",") < 2 or _DROPS.search(arguments):
+                say("co_spawn", line_of(code, match.start()),
+                    "a task whose exception nobody sees; give it a handler that logs")
     for position in lambda_coroutines(code):
         say("lambda", line_of(code, position),
             "a coroutine lambda with captures: GCC 12 destroys them twice; use a named function")

@@ -30,7 +30,9 @@ class SystemClock final : public Clock {
 inline std::int64_t to_epoch_us(WallTime time) {
   return std::chrono::duration_cast<microseconds>(time.time_since_epoch()).count();
 }
-inline std::int64_t to_epoch_ms(WallTime time) { return to_epoch_us(time) / 1000; }
+inline std::int64_t to_epoch_ms(WallTime time) {
+  return to_epoch_us(time) / 1000;
+}
 inline WallTime from_epoch_us(std::int64_t us) {
   return WallTime(std::chrono::duration_cast<WallTime::duration>(microseconds(us)));
 }

@@ -8,22 +8,38 @@ namespace mayfly {
 
 std::string_view code_name(Code code) {
   switch (code) {
-    case Code::invalid_argument: return "invalid_argument";
-    case Code::not_found: return "not_found";
-    case Code::already_exists: return "already_exists";
-    case Code::conflict: return "conflict";
-    case Code::unauthenticated: return "unauthenticated";
-    case Code::permission_denied: return "permission_denied";
-    case Code::too_large: return "too_large";
-    case Code::resource_exhausted: return "resource_exhausted";
-    case Code::deadline_exceeded: return "deadline_exceeded";
-    case Code::unavailable: return "unavailable";
-    case Code::unsupported: return "unsupported";
-    case Code::function_error: return "function_error";
-    case Code::io_error: return "io_error";
-    case Code::corrupt: return "corrupt";
-    case Code::cancelled: return "cancelled";
-    case Code::internal: return "internal";
+    case Code::invalid_argument:
+      return "invalid_argument";
+    case Code::not_found:
+      return "not_found";
+    case Code::already_exists:
+      return "already_exists";
+    case Code::conflict:
+      return "conflict";
+    case Code::unauthenticated:
+      return "unauthenticated";
+    case Code::permission_denied:
+      return "permission_denied";
+    case Code::too_large:
+      return "too_large";
+    case Code::resource_exhausted:
+      return "resource_exhausted";
+    case Code::deadline_exceeded:
+      return "deadline_exceeded";
+    case Code::unavailable:
+      return "unavailable";
+    case Code::unsupported:
+      return "unsupported";
+    case Code::function_error:
+      return "function_error";
+    case Code::io_error:
+      return "io_error";
+    case Code::corrupt:
+      return "corrupt";
+    case Code::cancelled:
+      return "cancelled";
+    case Code::internal:
+      return "internal";
   }
   return "internal";
 }

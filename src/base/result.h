@@ -15,19 +15,19 @@ enum class Code : int {
   invalid_argument = 1,  // the caller's input is wrong; the message names what and where
   not_found = 2,
   already_exists = 3,
-  conflict = 4,             // a condition of the write did not hold
-  unauthenticated = 5,      // no credential, or a wrong one
-  permission_denied = 6,    // a credential that may not do this
-  too_large = 7,            // over a limit; the message names the setting
-  resource_exhausted = 8,   // no capacity now; try later
-  deadline_exceeded = 9,    // took longer than allowed
-  unavailable = 10,         // a part is stopping, starting or gone; try again
-  unsupported = 11,         // valid, but not on this machine or not in this version
-  function_error = 12,      // the user's code failed
-  io_error = 13,            // disk, socket or kernel said no
-  corrupt = 14,             // stored or received bytes break their format
+  conflict = 4,            // a condition of the write did not hold
+  unauthenticated = 5,     // no credential, or a wrong one
+  permission_denied = 6,   // a credential that may not do this
+  too_large = 7,           // over a limit; the message names the setting
+  resource_exhausted = 8,  // no capacity now; try later
+  deadline_exceeded = 9,   // took longer than allowed
+  unavailable = 10,        // a part is stopping, starting or gone; try again
+  unsupported = 11,        // valid, but not on this machine or not in this version
+  function_error = 12,     // the user's code failed
+  io_error = 13,           // disk, socket or kernel said no
+  corrupt = 14,            // stored or received bytes break their format
   cancelled = 15,
-  internal = 16,            // our bug
+  internal = 16,  // our bug
 };
 
 std::string_view code_name(Code code);
@@ -67,7 +67,9 @@ class [[nodiscard]] Result<void> : public boost::system::result<void, Error> {
 
 using Status = Result<void>;
 
-inline Status ok() { return Status(); }
+inline Status ok() {
+  return Status();
+}
 
 // Says in the code that a failure does not matter here, and why.
 template <class T>

@@ -25,8 +25,8 @@ io::HttpResponse bad_answer(const engine::Answer& answer, const Error& problem) 
   failure.party = telemetry::Party::function;
   failure.phase = telemetry::Phase::reply;
   failure.code = Code::function_error;
-  failure.message = fmt::format("function {} gave no valid answer: {}", answer.function,
-                                problem.message);
+  failure.message =
+      fmt::format("function {} gave no valid answer: {}", answer.function, problem.message);
   auto response = gateway::failure_response(failure, answer.request_id);
   response.head.status = 502;
   return response;

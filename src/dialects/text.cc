@@ -23,10 +23,14 @@ bool is_utf8(std::string_view text) {
     }
     int size = 0;
     unsigned char low = 0x80, high = 0xbf;  // bounds of the second byte
-    if (first >= 0xc2 && first <= 0xdf) size = 1;
-    else if (first >= 0xe0 && first <= 0xef) size = 2;
-    else if (first >= 0xf0 && first <= 0xf4) size = 3;
-    else return false;
+    if (first >= 0xc2 && first <= 0xdf)
+      size = 1;
+    else if (first >= 0xe0 && first <= 0xef)
+      size = 2;
+    else if (first >= 0xf0 && first <= 0xf4)
+      size = 3;
+    else
+      return false;
     if (first == 0xe0) low = 0xa0;
     if (first == 0xed) high = 0x9f;
     if (first == 0xf0) low = 0x90;

@@ -96,9 +96,10 @@ void Call::finish(CallEnd end, Slot slot) {
     } else {
       const auto state = instance->abort(record.request_id);
       if (state == InstanceProtocol::Abort::pending)
-        instance->linger(std::max(milliseconds(1), std::chrono::ceil<milliseconds>(
-                                                       assigned + pool->timeout() - now)));
-      else instance->free_slot();
+        instance->linger(std::max(
+            milliseconds(1), std::chrono::ceil<milliseconds>(assigned + pool->timeout() - now)));
+      else
+        instance->free_slot();
     }
   } else {
     record.queue_us = static_cast<std::uint64_t>(std::max<std::int64_t>(0, to_us(now - arrived))) -

@@ -14,8 +14,9 @@ namespace {
 
 std::uint64_t machine_memory() {
   const long pages = ::sysconf(_SC_PHYS_PAGES), size = ::sysconf(_SC_PAGESIZE);
-  return pages > 0 && size > 0 ? static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(size)
-                               : 1ull << 30;
+  return pages > 0 && size > 0
+             ? static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(size)
+             : 1ull << 30;
 }
 
 }  // namespace
@@ -57,7 +58,9 @@ std::shared_ptr<Pool> Core::find_pool(const functions::Version& version) const {
   return found == pools.end() ? nullptr : found->second;
 }
 
-void Core::forget_address(const functions::Version* version) { by_address_.erase(version); }
+void Core::forget_address(const functions::Version* version) {
+  by_address_.erase(version);
+}
 
 void Core::forget(const Pool& pool) {
   by_address_.erase(pool.version().get());
@@ -117,11 +120,14 @@ void Core::release(std::uint64_t memory_bytes) {
 
 std::string Core::why_full(std::uint64_t memory_bytes) const {
   if (node.instances >= node.instances_max)
-    return fmt::format("all {} instances that this machine may run are busy "
-                       "(setting engine.instances_max)", node.instances_max);
-  return fmt::format("an instance needs {} MB and {} of {} MB are committed to busy instances "
-                     "(setting engine.memory_mb_max)", memory_bytes >> 20, node.memory_used >> 20,
-                     node.memory_max >> 20);
+    return fmt::format(
+        "all {} instances that this machine may run are busy "
+        "(setting engine.instances_max)",
+        node.instances_max);
+  return fmt::format(
+      "an instance needs {} MB and {} of {} MB are committed to busy instances "
+      "(setting engine.memory_mb_max)",
+      memory_bytes >> 20, node.memory_used >> 20, node.memory_max >> 20);
 }
 
 const ProtocolFactory* Core::factory_for(const functions::Version& version) const {

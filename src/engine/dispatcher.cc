@@ -1,7 +1,7 @@
 #include "engine/dispatcher.h"
 
-#include <boost/asio/this_coro.hpp>
 #include <fmt/format.h>
+#include <boost/asio/this_coro.hpp>
 
 #include <charconv>
 
@@ -11,6 +11,7 @@
 #include "engine/core.h"
 #include "engine/instance.h"
 #include "engine/pool.h"
+#include "wire/http_message.h"
 
 namespace mayfly::engine {
 namespace {
@@ -22,7 +23,9 @@ using telemetry::Phase;
 
 constexpr milliseconds kKillTakes{5'000};
 
-void wake_park(void* park) { static_cast<Park*>(park)->wake(); }
+void wake_park(void* park) {
+  static_cast<Park*>(park)->wake();
+}
 
 std::shared_ptr<Failure> cancelled_failure(Phase phase) {
   auto failure = std::make_shared<Failure>();
@@ -72,8 +75,7 @@ Answer failed(Call& call, std::shared_ptr<Failure> failure, Call::Slot slot) {
   const auto request_id = call.record.request_id;
   Answer answer = answer_of(call);
   answer.run_us = call.run_us_so_far();
-  if (call.instance && call.want_tail && call.pool->concurrency() == 1)
-    call.instance->drain_logs();
+  if (call.instance && call.want_tail && call.pool->concurrency() == 1) call.instance->drain_logs();
   failure->log_tail = log_tail_of(call);
   call.finish(end_of(*failure), slot);
   answer.failure = std::move(failure);
@@ -216,6 +218,11 @@ io::Task<Answer> Dispatcher::State::settle(std::shared_ptr<Call> call,
       auto wrote = call->instance->last_error_lines();
       while (wrote.ends_with('\n')) wrote.pop_back();
       if (!wrote.empty()) failure->message += "; it wrote: " + wrote;
+      if (failure->outcome == Outcome::function_error && failure->error_json.empty()) {
+        failure->error_json = "{\"errorType\":\"Runtime.ExitError\",\"errorMessage\":";
+        wire::append_json_string(failure->error_json, failure->message);
+        failure->error_json += '}';
+      }
     }
     co_return failed(*call, std::move(failure), Call::Slot::free);
   }
@@ -260,8 +267,10 @@ io::Task<Answer> Dispatcher::State::collect(std::shared_ptr<Call> call, Answer a
     break;
   }
   answer.reply.more.reset();
-  if (answer.failure) answer.failure->log_tail = log_tail_of(*call);
-  else answer.reply.log_tail = log_tail_of(*call);
+  if (answer.failure)
+    answer.failure->log_tail = log_tail_of(*call);
+  else
+    answer.reply.log_tail = log_tail_of(*call);
   co_return answer;
 }
 

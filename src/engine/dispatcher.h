@@ -16,21 +16,21 @@
 namespace mayfly::engine {
 
 struct EngineSettings {
-  std::uint64_t memory_bytes_max = 0;   // for all instances; 0: 80 % of the machine's memory
-  std::uint32_t instances_max = 2'000;  // setting engine.instances_max
+  std::uint64_t memory_bytes_max = 0;     // for all instances; 0: 80 % of the machine's memory
+  std::uint32_t instances_max = 2'000;    // setting engine.instances_max
   std::uint32_t starts_parallel_max = 0;  // sandboxes being made at once; 0: 2 for each core
-  std::uint32_t line_max = 10'000;      // waiting invocations of one version, else 429
+  std::uint32_t line_max = 10'000;        // waiting invocations of one version, else 429
   std::uint64_t response_bytes_max = 64u << 20;
   std::uint32_t init_timeout_ms = 10'000;
-  std::string runtimes_dir;             // host path of runtimes/
+  std::string runtimes_dir;                                    // host path of runtimes/
   std::string region = "us-east-1", account = "000000000000";  // for names such as ARNs
 };
 
 // What the check at deploy saw.
 struct Probe {
   functions::Model model = functions::Model::unknown;
-  std::string handler;      // as found
-  std::string runtime;      // "Python 3.11.2"
+  std::string handler;            // as found
+  std::string runtime;            // "Python 3.11.2"
   std::uint32_t concurrency = 0;  // what the runtime proposes; 0: default of the model
   std::vector<std::string> notes;
   std::shared_ptr<Failure> failure;  // initialisation failed: error_json has the user's trace

@@ -16,8 +16,8 @@
 namespace mayfly::engine {
 namespace {
 
-using wire::FrameType;
 using telemetry::Phase;
+using wire::FrameType;
 
 constexpr std::size_t kReadMax = 256 * 1024;
 constexpr std::size_t kOutKeepMax = 256 * 1024;  // capacity kept between bursts
@@ -46,8 +46,8 @@ struct PumpEnded {
 
 }  // namespace
 
-FrameConnection::FrameConnection(boost::asio::any_io_executor executor, os::Fd channel,
-                                 LogSink log, Options options)
+FrameConnection::FrameConnection(boost::asio::any_io_executor executor, os::Fd channel, LogSink log,
+                                 Options options)
     : executor_(executor), socket_(executor), log_(std::move(log)), options_(std::move(options)) {
   boost::system::error_code ec;
   if (channel.valid()) {
@@ -79,8 +79,10 @@ void FrameConnection::on_readable() {
     return run_woken();
   }
   if (got < 0) {
-    if (errno != EAGAIN && errno != EINTR) broken("");
-    else wait_readable();
+    if (errno != EAGAIN && errno != EINTR)
+      broken("");
+    else
+      wait_readable();
     return run_woken();
   }
   consuming_ = true;
@@ -122,9 +124,13 @@ std::size_t FrameConnection::consume(std::string_view bytes) {
 bool FrameConnection::handle(const wire::Frame& frame) {
   switch (frame.type) {
     case FrameType::ready:
-    case FrameType::init_error: return handle_ready(frame);
-    case FrameType::log: handle_log(frame); return !closed_;
-    case FrameType::window: return handle_window(frame);
+    case FrameType::init_error:
+      return handle_ready(frame);
+    case FrameType::log:
+      handle_log(frame);
+      return !closed_;
+    case FrameType::window:
+      return handle_window(frame);
     case FrameType::reply:
     case FrameType::data:
     case FrameType::error: {
@@ -138,7 +144,9 @@ bool FrameConnection::handle(const wire::Frame& frame) {
       handle_error(*stream, frame);
       return !closed_;
     }
-    default: broken("sent a frame that only the engine may send"); return false;
+    default:
+      broken("sent a frame that only the engine may send");
+      return false;
   }
 }
 
@@ -215,8 +223,8 @@ bool FrameConnection::handle_data(Stream& stream, const wire::Frame& frame) {
 
 void FrameConnection::handle_error(Stream& stream, const wire::Frame& frame) {
   if (!stream.dropped) {
-    stream.failure = function_failure(stream.replied ? Phase::reply : Phase::run,
-                                      std::string(frame.payload));
+    stream.failure =
+        function_failure(stream.replied ? Phase::reply : Phase::run, std::string(frame.payload));
     wake(stream.park);
   }
   remote_end(stream);
@@ -317,8 +325,7 @@ io::Task<InstanceProtocol::Started> FrameConnection::wait_ready() {
   co_return std::move(started_);
 }
 
-io::Task<InstanceProtocol::Called> FrameConnection::call(Invocation& invocation,
-                                                         std::string meta) {
+io::Task<InstanceProtocol::Called> FrameConnection::call(Invocation& invocation, std::string meta) {
   const auto self = shared_from_this();
   if (closed_) {
     InstanceProtocol::Called called;
@@ -337,10 +344,9 @@ io::Task<InstanceProtocol::Called> FrameConnection::call(Invocation& invocation,
 }
 
 std::shared_ptr<Failure> FrameConnection::too_large() const {
-  auto failure = crash_failure(
-      Phase::reply, "the result of the function is over the limit of " +
-                        std::to_string(options_.event_bytes_max) +
-                        " bytes (setting engine.response_bytes_max)");
+  auto failure = crash_failure(Phase::reply, "the result of the function is over the limit of " +
+                                                 std::to_string(options_.event_bytes_max) +
+                                                 " bytes (setting engine.response_bytes_max)");
   failure->outcome = telemetry::Outcome::function_error;
   failure->code = Code::too_large;
   return failure;
@@ -392,9 +398,8 @@ void FrameConnection::send_request(Stream& stream, Invocation& invocation, std::
     const auto cancel = std::make_shared<boost::asio::cancellation_signal>();
     stream.pump_cancel = cancel;
     auto task = pump(shared_from_this(), stream.id, stream.serial, std::move(invocation.more));
-    boost::asio::co_spawn(
-        executor_, std::move(task),
-        boost::asio::bind_cancellation_slot(cancel->slot(), PumpEnded{cancel}));
+    boost::asio::co_spawn(executor_, std::move(task),
+                          boost::asio::bind_cancellation_slot(cancel->slot(), PumpEnded{cancel}));
   }
 }
 
@@ -575,8 +580,10 @@ void FrameConnection::flush() {
     return;
   }
   out_at_ = 0;
-  if (out_.capacity() > kOutKeepMax) out_ = {};
-  else out_.clear();
+  if (out_.capacity() > kOutKeepMax)
+    out_ = {};
+  else
+    out_.clear();
 }
 
 void FrameConnection::broken(std::string why) {
@@ -665,7 +672,8 @@ Result<Ready> parse_ready(std::string_view json) {
   ready.runtime = text("runtime");
   if (const auto* count = object.if_contains("concurrency");
       count != nullptr && count->is_int64() && count->get_int64() > 0)
-    ready.concurrency = static_cast<std::uint32_t>(std::min<std::int64_t>(count->get_int64(), 1000));
+    ready.concurrency =
+        static_cast<std::uint32_t>(std::min<std::int64_t>(count->get_int64(), 1000));
   if (const auto* notes = object.if_contains("notes"); notes != nullptr && notes->is_array())
     for (const auto& note : notes->get_array())
       if (note.is_string() && ready.notes.size() < 32) ready.notes.emplace_back(note.get_string());

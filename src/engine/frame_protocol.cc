@@ -64,8 +64,7 @@ class FrameFactory final : public ProtocolFactory {
     if (version.model == Model::event || version.model == Model::http) return true;
     if (version.model != Model::unknown) return false;
     const auto& runtime = version.settings.runtime;
-    return runtime != "native" && runtime != "provided" && runtime != "http" &&
-           runtime != "exec";
+    return runtime != "native" && runtime != "provided" && runtime != "http" && runtime != "exec";
   }
 
   Status prepare(const functions::Version& version, const functions::Runtime& runtime,

@@ -1,6 +1,6 @@
 #pragma once
-// The native way to speak with an instance: frames over a unix stream socket at its fd 3. Serves the
-// models event and http, and versions of the language runtimes whose model is not known yet.
+// The native way to speak with an instance: frames over a unix stream socket at its fd 3. Serves
+// the models event and http, and versions of the language runtimes whose model is not known yet.
 
 #include <memory>
 #include <string>

@@ -14,8 +14,8 @@ struct FrameConnection::Stream {
   // The answer.
   Park park;  // call() or a read of the body
   bool replied = false, http = false;
-  bool remote_ended = false;   // the instance has sent its last frame
-  bool dropped = false;        // nobody reads the answer any more
+  bool remote_ended = false;  // the instance has sent its last frame
+  bool dropped = false;       // nobody reads the answer any more
   bool cancel_sent = false;
   bool pending_abort = false;  // cancelled; events.released when the instance ends it
   std::string head, received;

@@ -1,7 +1,7 @@
 #include "engine/instance.h"
 
-#include <boost/asio/co_spawn.hpp>
 #include <fmt/format.h>
+#include <boost/asio/co_spawn.hpp>
 
 #include <algorithm>
 
@@ -16,9 +16,9 @@ using telemetry::LogLine;
 using telemetry::Outcome;
 using telemetry::Phase;
 
-constexpr milliseconds kCancelGrace{500};   // for a program that was told to let go of a call
-constexpr milliseconds kEndGrace{1'000};    // between SIGTERM and SIGKILL
-constexpr milliseconds kExitNoticed{300};   // a program that hangs up ends soon, or not at all
+constexpr milliseconds kCancelGrace{500};  // for a program that was told to let go of a call
+constexpr milliseconds kEndGrace{1'000};   // between SIGTERM and SIGKILL
+constexpr milliseconds kExitNoticed{300};  // a program that hangs up ends soon, or not at all
 constexpr milliseconds kKillTakes{5'000};
 constexpr std::size_t kLastLinesMax = 2'048;
 
@@ -34,7 +34,9 @@ struct TaskEnded {
   }
 };
 
-void wake_park(void* park) { static_cast<Park*>(park)->wake(); }
+void wake_park(void* park) {
+  static_cast<Park*>(park)->wake();
+}
 
 }  // namespace
 
@@ -52,7 +54,9 @@ Instance::Instance(std::shared_ptr<Core> core, std::shared_ptr<Pool> pool,
       linger_(&Instance::on_linger, this),
       kill_timer_(&Instance::on_kill, this) {}
 
-Instance::~Instance() { give_room_back(); }
+Instance::~Instance() {
+  give_room_back();
+}
 
 void Instance::begin(Pool::Waiter* waiter) {
   bound = waiter;
@@ -72,8 +76,7 @@ Result<sandbox::LaunchSpec> Instance::make_spec() {
   if (factory_->wants_runtime(*version_))
     runtime = core_->runtimes.find(version_->settings.runtime);
   if (runtime.has_error()) return std::move(runtime).error();
-  auto spec = base_launch_spec(*version_, *runtime, core_->settings, id_,
-                               core_->clock.wall_now());
+  auto spec = base_launch_spec(*version_, *runtime, core_->settings, id_, core_->clock.wall_now());
   spec.limits.memory_bytes = memory_bytes_;
   MAYFLY_TRY(factory_->prepare(*version_, *runtime, spec));
   if (bound != nullptr) MAYFLY_TRY(factory_->prepare_call(*version_, *bound->invocation, spec));
@@ -263,8 +266,7 @@ void Instance::give_room_back() {
 // ---- slots
 
 bool Instance::has_slot() const {
-  return usable() && slots_used_ < pool_->concurrency() &&
-         !(used_ && protocol_->single_use());
+  return usable() && slots_used_ < pool_->concurrency() && !(used_ && protocol_->single_use());
 }
 
 void Instance::take_slot() {
@@ -285,7 +287,9 @@ void Instance::free_slot() {
   pool_->on_slot(*this);
 }
 
-void Instance::remove_call(Call& call) { std::erase(calls_, &call); }
+void Instance::remove_call(Call& call) {
+  std::erase(calls_, &call);
+}
 
 void Instance::on_keep_alive(void* self) {
   auto& instance = *static_cast<Instance*>(self);
@@ -376,7 +380,9 @@ void Instance::on_grace(void* self) {
     instance.kill("was ended because a cancelled call went on");
 }
 
-void Instance::on_linger(void* self) { on_grace(self); }
+void Instance::on_linger(void* self) {
+  on_grace(self);
+}
 
 void Instance::on_init_timeout(void* self) {
   auto& instance = *static_cast<Instance*>(self);
@@ -445,14 +451,15 @@ io::Task<std::shared_ptr<Failure>> Instance::explain_crash(std::shared_ptr<Failu
   const bool out_of_memory = exit_ && exit_->reason.find("out of memory") != std::string::npos;
   if (out_of_memory) {
     failure->outcome = Outcome::out_of_memory;
-    failure->message = fmt::format("the instance ended {}: {} (setting --memory)", during,
-                                   exit_->reason);
+    failure->message =
+        fmt::format("the instance ended {}: {} (setting --memory)", during, exit_->reason);
   } else if (init_timed_out_) {
     failure->outcome = Outcome::init_failed;
     failure->code = Code::deadline_exceeded;
-    failure->message = fmt::format("initialisation took longer than {:.2f} seconds (setting "
-                                   "engine.init_timeout_ms)",
-                                   core_->settings.init_timeout_ms / 1000.0);
+    failure->message = fmt::format(
+        "initialisation took longer than {:.2f} seconds (setting "
+        "engine.init_timeout_ms)",
+        core_->settings.init_timeout_ms / 1000.0);
   } else if (core_->stopping && !kill_reason_.empty()) {
     failure->outcome = Outcome::platform_error;
     failure->party = telemetry::Party::platform;
@@ -461,15 +468,16 @@ io::Task<std::shared_ptr<Failure>> Instance::explain_crash(std::shared_ptr<Failu
   } else if (!kill_reason_.empty() && failure->message.empty()) {
     failure->message = fmt::format("the instance {} {}", kill_reason_, during);
   } else if (!failure->message.empty()) {
-    failure->message += " " + during;
+    // Only the breach of a protocol is a phrase; what failed to initialise has said why.
+    if (failure->outcome == Outcome::crash) failure->message += " " + during;
   } else if (exit_ && !hung_up) {
     failure->message = fmt::format("the instance ended {}: {}", during, exit_->reason);
   } else {
     failure->message = fmt::format("the instance could not be ended {}", during);
   }
-  if (in_init && !out_of_memory) failure->outcome = failure->outcome == Outcome::platform_error
-                                                        ? Outcome::platform_error
-                                                        : Outcome::init_failed;
+  if (in_init && !out_of_memory)
+    failure->outcome = failure->outcome == Outcome::platform_error ? Outcome::platform_error
+                                                                   : Outcome::init_failed;
   if (in_init && !last_error_lines_.empty()) {
     failure->message += "; it wrote: ";
     failure->message += last_error_lines_;

@@ -80,8 +80,7 @@ class Instance : public std::enable_shared_from_this<Instance> {
   Result<sandbox::LaunchSpec> make_spec();
   void attach();
   void open_pipes();
-  void log(const std::string& request_id, telemetry::LogLine::Stream stream,
-           std::string_view line);
+  void log(const std::string& request_id, telemetry::LogLine::Stream stream, std::string_view line);
   void pipe_line(telemetry::LogLine::Stream stream, std::string_view line);
   void start_failed(std::shared_ptr<Failure> failure);
   void on_exit(sandbox::Exit exit);
@@ -111,7 +110,7 @@ class Instance : public std::enable_shared_from_this<Instance> {
   std::uint32_t slots_used_ = 0;
   std::uint32_t lingering_ = 0;  // slots of aborted calls that the program has not let go of
   std::vector<Call*> calls_;
-  bool suspect_ = false;   // a cancelled call is still within its grace
+  bool suspect_ = false;  // a cancelled call is still within its grace
   bool draining_ = false;
   bool in_service_ = false;  // the pool counts it as ready
   bool was_ready_ = false;
@@ -119,7 +118,8 @@ class Instance : public std::enable_shared_from_this<Instance> {
   bool init_timed_out_ = false;
   bool room_booked_ = true;
   std::string kill_reason_;
-  std::string last_error_lines_;  // the end of stderr, for an initialisation that fails without word
+  std::string
+      last_error_lines_;  // the end of stderr, for an initialisation that fails without word
 
   std::optional<sandbox::Exit> exit_;
   std::vector<Park*> exit_waiters_;

@@ -126,7 +126,8 @@ void set_env(std::vector<std::string>& env, std::string_view name, std::string_v
 
 // The failure of a program that ended while it was needed; the engine fills in the message.
 std::shared_ptr<Failure> crash_failure(telemetry::Phase phase, std::string message = {});
-// The failure that the user's code reported as {"errorType","errorMessage","stackTrace"}; any bytes.
+// The failure that the user's code reported as {"errorType","errorMessage","stackTrace"}; any
+// bytes.
 std::shared_ptr<Failure> function_failure(telemetry::Phase phase, std::string error_json);
 
 }  // namespace mayfly::engine

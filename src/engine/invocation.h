@@ -19,17 +19,17 @@ enum class PayloadKind {
 };
 
 struct Invocation {
-  std::string request_id;           // new_uuid() when empty
+  std::string request_id;  // new_uuid() when empty
   functions::VersionPtr version;
-  std::string source = "http";      // as in telemetry::Record
-  SteadyTime arrived;               // when the first byte was here; default: now
-  std::string trace_id;             // W3C traceparent or X-Amzn-Trace-Id; may be empty
-  std::string client_context;       // JSON, may be empty (Lambda's ClientContext)
+  std::string source = "http";  // as in telemetry::Record
+  SteadyTime arrived;           // when the first byte was here; default: now
+  std::string trace_id;         // W3C traceparent or X-Amzn-Trace-Id; may be empty
+  std::string client_context;   // JSON, may be empty (Lambda's ClientContext)
   PayloadKind kind = PayloadKind::event;
   std::string head;
   std::string body;
   io::BodyReaderPtr more;
-  bool want_log_tail = false;       // fill Reply::log_tail with the last 4 KB
+  bool want_log_tail = false;  // fill Reply::log_tail with the last 4 KB
 };
 
 // Why an invocation has no proper answer. Everything a caller needs for an honest error.
@@ -38,15 +38,15 @@ struct Failure {
   telemetry::Party party = telemetry::Party::platform;
   telemetry::Phase phase = telemetry::Phase::none;
   Code code = Code::internal;
-  std::string message;      // a sentence; names the setting where there is one
-  std::string error_json;   // {"errorType","errorMessage","stackTrace"} of the user's code, if any
+  std::string message;     // a sentence; names the setting where there is one
+  std::string error_json;  // {"errorType","errorMessage","stackTrace"} of the user's code, if any
   std::uint32_t retry_after_s = 0;  // with refused
   std::string log_tail;
 };
 
 struct Reply {
   PayloadKind kind = PayloadKind::event;
-  std::string head;         // http: as the instance sent it; decode with wire::decode_response_head
+  std::string head;  // http: as the instance sent it; decode with wire::decode_response_head
   std::string body;
   // null when body is complete, as it always is with kind event; an error from read(): cut off
   io::BodyReaderPtr more;
@@ -55,7 +55,7 @@ struct Reply {
 
 struct Answer {
   std::string request_id;
-  std::string function;     // name, for what is said about its answer
+  std::string function;  // name, for what is said about its answer
   std::string instance;
   bool cold = false;
   // Phases so far; run_us is final only when the reply was complete.

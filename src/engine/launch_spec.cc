@@ -9,10 +9,13 @@ namespace {
 
 // What the user must not change: the engine and the runtimes rely on it.
 bool reserved(const std::string& name) {
-  static const char* const kNames[] = {"_HANDLER",          "LAMBDA_TASK_ROOT",
-                                       "AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_FUNCTION_NAME",
+  static const char* const kNames[] = {"_HANDLER",
+                                       "LAMBDA_TASK_ROOT",
+                                       "AWS_LAMBDA_RUNTIME_API",
+                                       "AWS_LAMBDA_FUNCTION_NAME",
                                        "AWS_LAMBDA_FUNCTION_VERSION",
-                                       "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "PORT"};
+                                       "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+                                       "PORT"};
   return name.starts_with("MAYFLY_") ||
          std::any_of(std::begin(kNames), std::end(kNames),
                      [&](const char* known) { return name == known; });
@@ -36,9 +39,8 @@ sandbox::LaunchSpec base_launch_spec(const functions::Version& version,
   sandbox::LaunchSpec spec;
   spec.id = id;
   spec.channel = false;  // a protocol that wants one says so
-  spec.network = version.settings.network == functions::NetworkMode::none
-                     ? sandbox::Network::none
-                     : sandbox::Network::nat;
+  spec.network = version.settings.network == functions::NetworkMode::none ? sandbox::Network::none
+                                                                          : sandbox::Network::nat;
   spec.mounts.push_back({version.code_dir, "/var/task", false});
   const std::uint32_t memory_mb =
       version.settings.memory_mb != 0 ? version.settings.memory_mb : 128;
@@ -47,8 +49,7 @@ sandbox::LaunchSpec base_launch_spec(const functions::Version& version,
   spec.limits.cpu_millis = std::max<std::uint32_t>(
       1000, static_cast<std::uint32_t>(std::uint64_t{memory_mb} * 1000 / 1769));
 
-  const std::string number =
-      version.number == 0 ? "$LATEST" : std::to_string(version.number);
+  const std::string number = version.number == 0 ? "$LATEST" : std::to_string(version.number);
   auto& env = spec.env;
   set_env(env, "PATH", path_with(runtime));
   set_env(env, "HOME", "/tmp");

@@ -31,7 +31,9 @@ LogPump::LogPump(boost::asio::any_io_executor executor, os::Fd pipe, Sink sink)
   if (!ec) pipe.release();
 }
 
-void LogPump::open() { wait_readable(); }
+void LogPump::open() {
+  wait_readable();
+}
 
 void LogPump::wait_readable() {
   if (waiting_ || !pipe_.is_open()) return;

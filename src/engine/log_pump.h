@@ -1,6 +1,6 @@
 #pragma once
-// Reads one of the output pipes of an instance and passes it on line by line. Bounded: a line longer
-// than kLineMax is passed on in pieces. On one loop only.
+// Reads one of the output pipes of an instance and passes it on line by line. Bounded: a line
+// longer than kLineMax is passed on in pieces. On one loop only.
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <functional>

@@ -22,7 +22,8 @@ class RecentMedian {
     if (dirty_) {
       auto sorted = samples_;
       const auto middle = sorted.begin() + static_cast<std::ptrdiff_t>(count_ / 2);
-      std::nth_element(sorted.begin(), middle, sorted.begin() + static_cast<std::ptrdiff_t>(count_));
+      std::nth_element(sorted.begin(), middle,
+                       sorted.begin() + static_cast<std::ptrdiff_t>(count_));
       median_ = *middle;
       dirty_ = false;
     }

@@ -72,8 +72,7 @@ class Park {
     Park* park;
     bool* cancelled;
     void operator()(boost::asio::cancellation_type type) {
-      if ((type & boost::asio::cancellation_type::terminal) ==
-          boost::asio::cancellation_type::none)
+      if ((type & boost::asio::cancellation_type::terminal) == boost::asio::cancellation_type::none)
         return;
       if (!park->handler_) return;  // woken already
       *cancelled = true;

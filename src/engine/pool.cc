@@ -17,7 +17,6 @@ using telemetry::Phase;
 
 constexpr std::size_t kSpreadMax = 16;  // instances looked at for the least busy one
 
-
 }  // namespace
 
 Pool::Pool(std::shared_ptr<Core> core, functions::VersionPtr version, std::string key)
@@ -52,9 +51,12 @@ void Pool::settle(const Ready* ready) {
   if (effective_->model == Model::unknown && ready != nullptr) {
     auto learnt = std::make_shared<functions::Version>(*effective_);
     learnt->model = ready->model;
-    if (learnt->settings.concurrency != 0) learnt->concurrency = learnt->settings.concurrency;
-    else if (ready->concurrency != 0) learnt->concurrency = ready->concurrency;
-    else learnt->concurrency = functions::default_concurrency(ready->model);
+    if (learnt->settings.concurrency != 0)
+      learnt->concurrency = learnt->settings.concurrency;
+    else if (ready->concurrency != 0)
+      learnt->concurrency = ready->concurrency;
+    else
+      learnt->concurrency = functions::default_concurrency(ready->model);
     effective_ = std::move(learnt);
   }
   concurrency_ = std::max(1u, effective_->concurrency);
@@ -123,8 +125,10 @@ void Pool::list(Instance& instance) {
 
 void Pool::unlist(Instance& instance) {
   if (!std::exchange(instance.listed, false)) return;
-  if (free_.back() == &instance) free_.pop_back();
-  else std::erase(free_, &instance);
+  if (free_.back() == &instance)
+    free_.pop_back();
+  else
+    std::erase(free_, &instance);
 }
 
 void Pool::give(Waiter& waiter, std::shared_ptr<Instance> instance, bool cold) {
@@ -157,8 +161,7 @@ std::shared_ptr<Failure> Pool::enqueue(Waiter& waiter) {
     return std::make_shared<Failure>(*last_failure_);
   const bool node_full = ready_ + starting_ > 0 && !core_->fits(memory_bytes());
   const auto patience = timeout() + milliseconds(core_->settings.init_timeout_ms);
-  const auto queueing =
-      scaler::may_wait(view(), core_->settings.line_max, patience, !node_full);
+  const auto queueing = scaler::may_wait(view(), core_->settings.line_max, patience, !node_full);
   if (queueing.line != scaler::Line::wait) return refusal(queueing, node_full);
   if (line_.empty()) line_since_ = core_->now();
   waiter.in_line = true;
@@ -214,13 +217,13 @@ std::shared_ptr<Failure> Pool::refusal(scaler::Queueing queueing, bool node_full
     failure->message = fmt::format("{} calls of function {} wait already (setting engine.line_max)",
                                    line_.size(), name);
   } else if (node_full || max == 0 || ready_ + starting_ < max) {
-    failure->message = fmt::format("no capacity for function {}: {}", name,
-                                   core_->why_full(memory_bytes()));
+    failure->message =
+        fmt::format("no capacity for function {}: {}", name, core_->why_full(memory_bytes()));
   } else {
     failure->message = fmt::format(
         "function {} is busy: its {} instances take {} calls at once and {} more wait (settings "
-        "instances_max and concurrency of the function)", name, max, max * concurrency_,
-        line_.size());
+        "instances_max and concurrency of the function)",
+        name, max, max * concurrency_, line_.size());
   }
   return failure;
 }
@@ -228,11 +231,11 @@ std::shared_ptr<Failure> Pool::refusal(scaler::Queueing queueing, bool node_full
 void Pool::on_patience(void* target) {
   auto& waiter = *static_cast<Waiter*>(target);
   const auto pool = waiter.pool->shared_from_this();
-  auto failure = pool->refusal({scaler::Line::refuse_slow, 1}, !pool->core_->fits(
-                                                                   pool->memory_bytes()));
-  failure->message += fmt::format("; the call waited {:.1f} seconds",
-                                  double((pool->timeout().count() +
-                                          pool->core_->settings.init_timeout_ms)) / 1000.0);
+  auto failure =
+      pool->refusal({scaler::Line::refuse_slow, 1}, !pool->core_->fits(pool->memory_bytes()));
+  failure->message += fmt::format(
+      "; the call waited {:.1f} seconds",
+      double((pool->timeout().count() + pool->core_->settings.init_timeout_ms)) / 1000.0);
   pool->fail(waiter, std::move(failure));
 }
 
@@ -253,7 +256,9 @@ void Pool::review() {
     core_->timers.arm(review_timer_, scaler::review_after(seen));
 }
 
-void Pool::on_review(void* self) { static_cast<Pool*>(self)->shared_from_this()->review(); }
+void Pool::on_review(void* self) {
+  static_cast<Pool*>(self)->shared_from_this()->review();
+}
 
 Pool::Launch Pool::launch_next() {
   const auto wanted = scaler::wanted_starts(view(), core_->now());

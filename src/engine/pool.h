@@ -76,7 +76,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   void on_start_failed(Instance& instance, std::shared_ptr<Failure> failure);
   void on_leaves_service(Instance& instance);
   void on_gone(Instance& instance);
-  void on_slot(Instance& instance);   // a slot is free
+  void on_slot(Instance& instance);           // a slot is free
   bool on_idle_too_long(Instance& instance);  // true: it may be ended
   milliseconds keep_alive() const;
   void run_took(std::int64_t us) { run_times_.add(us); }

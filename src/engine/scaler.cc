@@ -95,14 +95,12 @@ Queueing may_wait(const PoolView& pool, std::uint32_t line_max, microseconds pat
   return {};
 }
 
-bool may_end(const PoolView& pool, SteadyTime idle_since, milliseconds keep_alive,
-             SteadyTime now) {
+bool may_end(const PoolView& pool, SteadyTime idle_since, milliseconds keep_alive, SteadyTime now) {
   return pool.ready + pool.starting > pool.instances_min && now - idle_since >= keep_alive;
 }
 
 bool fits(const NodeView& node, std::uint64_t memory_bytes) {
-  return node.instances < node.instances_max &&
-         node.memory_used + memory_bytes <= node.memory_max;
+  return node.instances < node.instances_max && node.memory_used + memory_bytes <= node.memory_max;
 }
 
 std::optional<std::vector<std::size_t>> make_room(const NodeView& node, std::uint64_t memory_bytes,

@@ -1,6 +1,6 @@
 #pragma once
-// When to start instances, when to end them, whom to refuse: pure functions of a state and a time, so
-// that tests (and later a simulator) run them on a virtual clock. Thread-safe: no state.
+// When to start instances, when to end them, whom to refuse: pure functions of a state and a time,
+// so that tests (and later a simulator) run them on a virtual clock. Thread-safe: no state.
 //
 // The rule (docs/decisions/0005-engine.md): an instance is worth its cost when the line would wait
 // longer than a start takes. Run and start times are medians of what this version was seen to do;

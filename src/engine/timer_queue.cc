@@ -34,8 +34,7 @@ TimerQueue::List& TimerQueue::list_of(milliseconds after) {
   for (auto& list : lists_)
     if (list->after == after) return *list;
   // Durations that are not used any more give their list back, so that the scan stays short.
-  if (lists_.size() >= 64)
-    std::erase_if(lists_, [](const auto& list) { return list->empty(); });
+  if (lists_.size() >= 64) std::erase_if(lists_, [](const auto& list) { return list->empty(); });
   auto list = std::make_unique<List>();
   list->after = after;
   list->head.prev = list->head.next = &list->head;

@@ -154,6 +154,8 @@ Status check_program(const std::string& tree, const std::string& name) {
                                name, kMachineName)};
     return ok();
   }
+  // A shell script without a first line that says so is run by /bin/sh.
+  if (fs::path(name).extension() == ".sh" && head.find('\0') == std::string::npos) return ok();
   return invalid(
       fmt::format("{} is no program: it is not an ELF file, and its first line does "
                   "not name an interpreter, as in #!/bin/sh.",

@@ -22,6 +22,10 @@ namespace mayfly::io {
 class Connection;
 class RequestBody;
 
+// So much of a request body is taken at once, and so much unread body is skipped to keep a
+// connection.
+inline constexpr std::size_t kBodyPiece = 64 * 1024;
+
 // The answer to a request that never reached a handler, or whose handler failed.
 HttpResponse error_answer(const HttpError& problem, std::string_view party, std::string_view phase);
 

@@ -141,7 +141,7 @@ Connection::OutFraming Connection::append_head(HttpResponse& response, std::uint
   if (framing == OutFraming::until_close) keep_alive_ = false;
   const bool body_left = !body_done_ && reader_ == nullptr;
   if (core_->stopping ||
-      (body_left && (expect_pending_ || (framing_ == Framing::length && body_left_ > 64 * 1024))))
+      (body_left && (expect_pending_ || (framing_ == Framing::length && body_left_ > kBodyPiece))))
     keep_alive_ = false;
 
   if (framing == OutFraming::chunked) {

@@ -39,31 +39,32 @@ struct Limits {
 };
 
 struct LaunchSpec {
-  std::string id;                  // unique while it lives; [a-z0-9-], at most 40 characters
-  std::vector<std::string> argv;   // argv[0] is a path inside the sandbox
-  std::vector<std::string> env;    // NAME=value, the whole environment
+  std::string id;                 // unique while it lives; [a-z0-9-], at most 40 characters
+  std::vector<std::string> argv;  // argv[0] is a path inside the sandbox
+  std::vector<std::string> env;   // NAME=value, the whole environment
   std::string cwd = "/var/task";
-  std::vector<Mount> mounts;       // the package at /var/task, the runtime at /var/runtime ...
+  std::vector<Mount> mounts;  // the package at /var/task, the runtime at /var/runtime ...
   Limits limits;
   Network network = Network::nat;
   // Ports of the sandbox's own loopback on which the engine listens (the Lambda Runtime API):
   // the listening sockets come back in Sandbox::listeners, in this order.
   std::vector<std::uint16_t> listen_ports;
-  bool channel = true;  // a unix stream socket at fd 3 of the program; Sandbox::channel
+  bool channel = true;      // a unix stream socket at fd 3 of the program; Sandbox::channel
   bool stdin_pipe = false;  // else /dev/null; Sandbox::stdin_fd is the write end
 };
 
 struct Usage {
-  std::uint64_t cpu_us = 0;            // user + system of everything in the sandbox so far
-  std::uint64_t memory_peak_bytes = 0; // high-water mark so far
+  std::uint64_t cpu_us = 0;             // user + system of everything in the sandbox so far
+  std::uint64_t memory_peak_bytes = 0;  // high-water mark so far
   std::uint64_t oom_kills = 0;
 };
 
 struct Exit {
   bool signalled = false;
-  int status = 0;         // exit code, or signal number
-  Usage usage;            // the last reading
-  std::string reason;     // "exited with status 1", "killed by SIGSEGV", "out of memory (limit 128 MB)"
+  int status = 0;  // exit code, or signal number
+  Usage usage;     // the last reading
+  std::string
+      reason;  // "exited with status 1", "killed by SIGSEGV", "out of memory (limit 128 MB)"
 };
 
 // One running sandbox. Destroying it kills everything inside and gives all back.
@@ -97,7 +98,7 @@ class Sandbox {
 // What this machine allows; shown at start, by `mayfly describe` of the server and in the docs.
 struct Abilities {
   bool namespaces = false;
-  std::string cgroup;   // "v1", "v2" or "none"
+  std::string cgroup;  // "v1", "v2" or "none"
   bool network_nat = false;
   std::vector<std::string> missing;  // sentences: what is missing, what follows, what helps
 };

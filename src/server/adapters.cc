@@ -1,6 +1,9 @@
 #include "server/adapters.h"
 
 #include "dialects/adapters/http_dialect.h"
+#include "dialects/adapters/http_port_protocol.h"
+#include "dialects/adapters/probe_protocol.h"
+#include "dialects/adapters/stdio_protocol.h"
 #include "dialects/lambda/http_event.h"
 #include "dialects/lambda/runtime_api_protocol.h"
 #include "engine/frame_protocol.h"
@@ -21,7 +24,13 @@ class BuiltAdapters final : public Adapters {
     dialects::lambda::RuntimeApiSettings runtime_api;
     runtime_api.region = engine.region;
     runtime_api.account = engine.account;
+    const auto port = runtime_api.port;
     protocols_.push_back(dialects::lambda::make_runtime_api_factory(std::move(runtime_api)));
+    const auto& runtime_api_factory = *protocols_.back();
+    protocols_.push_back(dialects::adapters::make_http_port_factory());
+    protocols_.push_back(dialects::adapters::make_stdio_factory());
+    // The last: it takes the programs that none of them claims.
+    protocols_.push_back(dialects::adapters::make_probe_factory(runtime_api_factory, port));
 
     dialects::lambda::EventSettings events;
     events.account = engine.account;

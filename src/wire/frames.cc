@@ -39,7 +39,8 @@ bool known_type(std::uint8_t type) {
     case FrameType::init_error:
     case FrameType::reply:
     case FrameType::error:
-    case FrameType::log: return true;
+    case FrameType::log:
+      return true;
   }
   return false;
 }

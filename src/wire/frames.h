@@ -17,13 +17,15 @@
 //     ready       stream 0, JSON {"model":"event"|"http","handler":"...","runtime":"Python 3.11.2",
 //                 "concurrency":N (0: by model),"notes":["..."]}; nothing is invoked before it
 //     init_error  stream 0, JSON {"errorType","errorMessage","stackTrace":["...",...]}; then exit
-//     reply       u32 n | head JSON (n bytes; n = 0 for an event's result) | body; kEnd when complete;
-//                 kHttp when head is present (an HTTP response). An event's body is its JSON result.
+//     reply       u32 n | head JSON (n bytes; n = 0 for an event's result) | body; kEnd when
+//     complete;
+//                 kHttp when head is present (an HTTP response). An event's body is its JSON
+//                 result.
 //     data        more of the response body; kEnd on the last
 //     error       JSON as init_error; the invocation failed. After a reply without kEnd: the answer
 //                 is cut off
-//     log         u8 1 stdout | 2 stderr, then text (one or more whole lines); stream 0: no invocation
-//     window      u32: so many more bytes of request body may be sent on the stream
+//     log         u8 1 stdout | 2 stderr, then text (one or more whole lines); stream 0: no
+//     invocation window      u32: so many more bytes of request body may be sent on the stream
 //
 // Both directions of each body start with kInitialWindow bytes of credit; a reply or invoke body
 // counts too. A frame over kMaxFrame is a protocol error: the instance is killed.

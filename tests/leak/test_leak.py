@@ -85,11 +85,21 @@ def test_starts_leave_nothing(make_server, kind):
         def call(_):
             return server.invoke("once", {}).status == 200
 
+    # Calls that follow at once may find the last instance still there: count starts, not calls.
+    def start_times(pool, count):
+        wanted = server.stats("once").get("cold_starts", 0) + count
+
+        def batch():
+            assert all(pool.map(call, range(20)))
+            return server.stats("once")["cold_starts"] >= wanted
+
+        eventually(batch, f"{count} starts", 120 + count)
+
     with ThreadPoolExecutor(4) as pool:
-        assert all(pool.map(call, range(WARM_UP)))
+        start_times(pool, WARM_UP)
         at_rest(server, "once")
         before = census(server)
-        assert all(pool.map(call, range(starts)))
+        start_times(pool, starts)
         at_rest(server, "once")
     after = None
 
@@ -100,7 +110,6 @@ def test_starts_leave_nothing(make_server, kind):
 
     eventually(settled, lambda: f"before {before}\nafter {after}", 20)
     print(f"{kind}: {starts} starts\nbefore {before}\nafter  {after}")
-    assert server.stats("once")["cold_starts"] >= starts * 0.5, "they were starts indeed"
     compare(before, after, starts)
     assert server.stop() == 0
 

@@ -20,8 +20,8 @@ def test_single_python_file(server):
     answer = server.deploy(fixture_path("echo.py"))
     assert answer["url"] == f"{server.gateway}/function/echo"
     assert answer["unchanged"] is False
-    detected = " ".join(answer["detected"])
-    assert "python" in detected.lower() and "echo.handler" in detected
+    assert "python" in " ".join(answer["detected"]).lower()
+    assert answer["function"]["settings"]["handler"] == "echo.handler"
     told = echo(server, "echo", {"n": 1})
     assert told["event"] == {"n": 1} and told["function"] == "echo"
 
@@ -77,7 +77,7 @@ def test_settings_arrive(server):
     assert str(told["memory"]) == "192" and 0 < told["remaining_ms"] <= 7000
     assert told["env"]["COLOUR"] == "blue" and told["env"]["EMPTY"] == ""
     described = server.api("GET", "/v1/functions/settled").expect(200).json
-    settings = described.get("function", described)["settings"]
+    settings = described["settings"]
     assert settings["memory_mb"] == 192 and settings["timeout_ms"] == 7000
     text = server.cli("describe", "settled").out.decode()
     assert "192" in text and "echo.handler" in text

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import os
 import subprocess
 
 import pytest
@@ -39,18 +40,17 @@ def test_log_tail_with_the_answer(server, talker):
 
 def test_logs_follow(server, talker):
     child = subprocess.Popen([MAYFLY, "logs", "-f", talker, "--api", server.api_url, "--data", server.data],
-                             stdout=subprocess.PIPE, text=True)
+                             stdout=subprocess.PIPE)
     try:
         # Call until the follower, which starts at its own time, has shown a line of ours.
-        import os
         os.set_blocking(child.stdout.fileno(), False)
-        seen = ""
+        seen = b""
 
         def step():
             nonlocal seen
             server.invoke(talker, {"do": "print", "word": "followed"}).expect(200)
-            seen += child.stdout.read() or ""
-            return "to stdout followed" in seen
+            seen += child.stdout.read() or b""
+            return b"to stdout followed" in seen
 
         eventually(step, "the line comes", 15, interval=0.1)
         assert child.poll() is None

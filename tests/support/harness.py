@@ -456,7 +456,8 @@ class Server:
     def spawner_pid(self):
         for pid in descendants(self.pid):
             try:
-                if os.path.basename(os.readlink(f"/proc/{pid}/exe")) == "mayfly-spawner":
+                program = os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")  # rebuilt meanwhile
+                if os.path.basename(program) == "mayfly-spawner":
                     with open(f"/proc/{pid}/stat") as f:
                         text = f.read()
                     parent = int(text[text.rindex(")") + 2:].split()[1])

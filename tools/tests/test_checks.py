@@ -63,7 +63,8 @@ BAD = [
     ("fork", "src/engine/a.cc", "int f() { return fork(); }\n"),
     ("fork", "src/io/a.cc", "void f() { ::vfork (); }\n"),
     ("detached", "src/io/a.cc", "void f() { co_spawn(x, g(), asio::detached); }\n"),
-    ("co_spawn", "src/gateway/a.cc", "void f() { boost::asio::co_spawn(x, g(), h); }\n"),
+    ("co_spawn", "src/gateway/a.cc", "void f() { co_spawn(x, g(), [](std::exception_ptr) {}); }\n"),
+    ("co_spawn", "src/io/a.cc", "void f() { boost::asio::co_spawn(x, g(), [](auto&&...) {}); }\n"),
     ("thread", "src/engine/a.h", "std::thread worker_;\n"),
     ("exit", "src/spawner/a.cc", "void f() { exit(1); }\n"),
     ("cloexec", "src/os/a.cc", "int f() { return ::open(p, O_RDONLY); }\n"),
@@ -96,6 +97,9 @@ def test_style_finds(tmp_path, rule, name, text):
 
 
 GOOD = [
+    ("src/engine/a.cc", "void f() { co_spawn(x, g(1, 2), [](std::exception_ptr e) { if (e) log(); }); }\n"),
+    ("src/engine/b.cc", "void f() { boost::asio::co_spawn(x, g(), Logged{}); }\n"),
+    ("src/os/b.cc", "constexpr int kFlags = O_PATH | O_CLOEXEC;\nint f() { return ::open(p, kFlags); }\n"),
     ("src/spawner/a.cc", "int f() { return fork(); }\nvoid g() { _exit(1); }\n"),
     ("src/engine/a.cc", "// fork() and asio::detached are banned\nauto s = \"fork() TO DO\";\n"),
     ("src/engine/a.cc", "auto n = std::thread::hardware_concurrency();\nvoid f() { store.open(O_X); }\n"),

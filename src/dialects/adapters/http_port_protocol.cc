@@ -124,8 +124,10 @@ struct Finished {
     if (!problem) return;
     // Cancelled; nobody waits unless the client itself has thrown.
     const Error broke{Code::unavailable, "the request broke off", "send request", 0};
-    if (!exchange->response) exchange->response.emplace(broke);
-    else exchange->part.emplace(broke);
+    if (!exchange->response)
+      exchange->response.emplace(broke);
+    else
+      exchange->part.emplace(broke);
     exchange->park.wake();
   }
 };
@@ -283,21 +285,24 @@ io::Task<Called> Session::call(std::shared_ptr<Session> self, Invocation* invoca
     self->drop(id, exchange);
     const bool unreached = broke && exchange->response->error().step == kConnectStep;
     called.delivered = !unreached;
-    if (by_end) called.failure = engine::crash_failure(Phase::run);
-    else if (!broke) called.failure = cancelled();
+    if (by_end)
+      called.failure = engine::crash_failure(Phase::run);
+    else if (!broke)
+      called.failure = cancelled();
     else if (unreached)
-      called.failure = no_answer(fmt::format("the program no longer accepts connections on port {}",
-                                             kProgramPort));
+      called.failure = no_answer(
+          fmt::format("the program no longer accepts connections on port {}", kProgramPort));
     else
-      called.failure = no_answer("the program gave no answer: " +
-                                 exchange->response->error().message);
+      called.failure =
+          no_answer("the program gave no answer: " + exchange->response->error().message);
     co_return called;
   }
   io::HttpResponse response = std::move(**exchange->response);
   if (response.head.status == 101) {
     self->drop(id, exchange);
-    called.failure = no_answer("the program answered with status 101, but its connection cannot "
-                               "change to another protocol");
+    called.failure = no_answer(
+        "the program answered with status 101, but its connection cannot "
+        "change to another protocol");
     co_return called;
   }
   response.head.headers = end_to_end(response.head.headers);

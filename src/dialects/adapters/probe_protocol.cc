@@ -25,7 +25,7 @@ struct Watch {
   engine::Park park;
   std::shared_ptr<InstanceProtocol> http;
   std::optional<InstanceProtocol::Started> listening;  // the answer of http
-  bool polled = false;  // it has connected to the Runtime API
+  bool polled = false;                                 // it has connected to the Runtime API
   std::optional<sandbox::Exit> exit;
 };
 using WatchPtr = std::shared_ptr<Watch>;
@@ -136,7 +136,8 @@ class ProbeProtocol final : public InstanceProtocol {
       return started;
     }
     const auto hint = fmt::format(
-        "the program {} when it was tried with no input; if that is how it is meant to be, say what "
+        "the program {} when it was tried with no input; if that is how it is meant to be, say "
+        "what "
         "it is with --runtime exec, http or provided, or deploy it untried with --no-check",
         exit.reason);
     started.failure = engine::crash_failure(Phase::init, hint);

@@ -10,9 +10,15 @@ namespace mayfly::dialects::adapters {
 namespace {
 
 bool belongs_to_connection(std::string_view name) {
-  static constexpr std::string_view kNames[] = {
-      "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization",
-      "te",         "trailer",    "transfer-encoding", "upgrade"};
+  static constexpr std::string_view kNames[] = {"connection",
+                                                "keep-alive",
+                                                "proxy-connection",
+                                                "proxy-authenticate",
+                                                "proxy-authorization",
+                                                "te",
+                                                "trailer",
+                                                "transfer-encoding",
+                                                "upgrade"};
   for (const auto known : kNames)
     if (wire::equal_ignoring_case(name, known)) return true;
   return false;

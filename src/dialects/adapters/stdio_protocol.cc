@@ -40,7 +40,10 @@ constexpr std::size_t kHeaderEnvMax = 32 * 1024;
 class Session final : public std::enable_shared_from_this<Session> {
  public:
   Session(asio::any_io_executor executor, os::Fd to_stdin, os::Fd from_stdout, engine::LogSink log)
-      : executor_(executor), in_(executor), out_(executor), gather_(executor),
+      : executor_(executor),
+        in_(executor),
+        out_(executor),
+        gather_(executor),
         log_(std::move(log)) {
     adopt(in_, std::move(to_stdin));
     adopt(out_, std::move(from_stdout));
@@ -148,9 +151,8 @@ void Session::take_output() {
   while (!out_over_ && output_.size() < kPartMax) {
     const std::size_t had = output_.size();
     output_.resize(kPartMax);
-    const ssize_t got = out_.is_open() ? ::read(out_.native_handle(), output_.data() + had,
-                                                kPartMax - had)
-                                       : 0;
+    const ssize_t got =
+        out_.is_open() ? ::read(out_.native_handle(), output_.data() + had, kPartMax - had) : 0;
     const int problem = errno;
     output_.resize(had + (got > 0 ? static_cast<std::size_t>(got) : 0));
     if (got < 0 && problem == EINTR) continue;
@@ -319,9 +321,12 @@ std::string variable_of(std::string_view name) {
   for (const char c : name) {
     const bool lower = c >= 'a' && c <= 'z', upper = c >= 'A' && c <= 'Z';
     if (!lower && !upper && !(c >= '0' && c <= '9') && c != '-') return {};
-    if (lower && first) variable += static_cast<char>(c - 'a' + 'A');
-    else if (upper && !first) variable += static_cast<char>(c - 'A' + 'a');
-    else variable += c == '-' ? '_' : c;
+    if (lower && first)
+      variable += static_cast<char>(c - 'a' + 'A');
+    else if (upper && !first)
+      variable += static_cast<char>(c - 'A' + 'a');
+    else
+      variable += c == '-' ? '_' : c;
     first = c == '-';
   }
   return variable;

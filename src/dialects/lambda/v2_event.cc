@@ -16,7 +16,9 @@ namespace {
 
 using wire::append_json_string;
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+}
 
 void append_lower_json(std::string& out, std::string_view name) {
   const std::size_t from = out.size();
@@ -94,8 +96,10 @@ void append_query(std::string& out, std::string_view query) {
     auto value =
         equals == std::string_view::npos ? std::string() : decode_query(part.substr(equals + 1));
     const auto [found, is_new] = place.try_emplace(name, values.size());
-    if (is_new) values.emplace_back(std::move(name), std::move(value));
-    else values[found->second].second.append(",").append(value);
+    if (is_new)
+      values.emplace_back(std::move(name), std::move(value));
+    else
+      values[found->second].second.append(",").append(value);
   }
   if (values.empty()) return;
   out += "\"queryStringParameters\":{";
@@ -126,7 +130,8 @@ const std::string& log_time(std::int64_t seconds) {
   thread_local std::int64_t last = -1;
   thread_local std::string text;
   if (seconds != last) {
-    text = fmt::format("{:%d/%b/%Y:%H:%M:%S} +0000", fmt::gmtime(static_cast<std::time_t>(seconds)));
+    text =
+        fmt::format("{:%d/%b/%Y:%H:%M:%S} +0000", fmt::gmtime(static_cast<std::time_t>(seconds)));
     last = seconds;
   }
   return text;
@@ -170,10 +175,10 @@ bool is_text(const wire::Headers& headers, std::string_view body) {
   std::string type(headers.find("content-type").value_or(""));
   std::transform(type.begin(), type.end(), type.begin(), lower);
   const auto plain = trim(std::string_view(type).substr(0, type.find(';')));
-  const bool textual =
-      plain.empty() || plain.starts_with("text/") || plain.ends_with("json") ||
-      plain.ends_with("xml") || plain.ends_with("javascript") || plain.ends_with("graphql") ||
-      plain.ends_with("yaml") || plain == "application/x-www-form-urlencoded";
+  const bool textual = plain.empty() || plain.starts_with("text/") || plain.ends_with("json") ||
+                       plain.ends_with("xml") || plain.ends_with("javascript") ||
+                       plain.ends_with("graphql") || plain.ends_with("yaml") ||
+                       plain == "application/x-www-form-urlencoded";
   return textual && is_utf8(body);
 }
 

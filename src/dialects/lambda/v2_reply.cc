@@ -62,8 +62,7 @@ Status add_headers(wire::Headers& headers, const json::object& reply) {
     for (const auto& field : single->get_object()) {
       // A header in both forms counts in the form that can say more.
       const auto* several = reply.if_contains("multiValueHeaders");
-      if (several != nullptr && several->is_object() &&
-          several->get_object().contains(field.key()))
+      if (several != nullptr && several->is_object() && several->get_object().contains(field.key()))
         continue;
       MAYFLY_TRY(add_header(headers, {field.key().data(), field.key().size()}, field.value()));
     }
@@ -129,8 +128,10 @@ Result<io::HttpResponse> read_v2_reply(std::string_view text) {
     return from_object(value.get_object());
   io::HttpResponse response;
   response.head.headers.add("Content-Type", "application/json");
-  if (value.is_string()) response.body.assign(value.get_string().data(), value.get_string().size());
-  else response.body.assign(text);
+  if (value.is_string())
+    response.body.assign(value.get_string().data(), value.get_string().size());
+  else
+    response.body.assign(text);
   return response;
 }
 

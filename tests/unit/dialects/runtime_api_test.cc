@@ -421,25 +421,14 @@ TEST_F(RuntimeApiTest, APollThatHangsUpLosesNothing) {
     program.ask("GET", kNext);
     ASSERT_EQ(started.get().failure, nullptr);
   }
+  for (int turn = 0; turn < 3; ++turn) on_loop([] {});  // the hang-up has been seen
   Program program(port);
-  Seen event;
-  do {  // until the server has noticed that the first connection is gone
-    event.status = 0;
-    program.ask("GET", "ping");
-    (void)program.seen();
-    program.ask("GET", kNext);
-    auto called = call("a" + std::to_string(invocations.size()), "{\"n\":1}");
-    event = program.seen();
-    if (event.status == 403)
-      on_loop([&] { (void)protocol->abort(invocations.back()->request_id); });
-    if (event.status == 200) {
-      EXPECT_EQ(event.body, "{\"n\":1}");
-      const auto id = event.header("Lambda-Runtime-Aws-Request-Id");
-      EXPECT_EQ(program.post(response_path(id), "1").status, 202);
-      EXPECT_EQ(called.get().reply.body, "1");
-    }
-  } while (event.status == 403);
+  auto called = call("a", "{\"n\":1}");
+  const auto event = program.get(kNext);
   EXPECT_EQ(event.status, 200);
+  EXPECT_EQ(event.body, "{\"n\":1}");
+  EXPECT_EQ(program.post(response_path("a"), "1").status, 202);
+  EXPECT_EQ(called.get().reply.body, "1");
 }
 
 TEST_F(RuntimeApiTest, AnAnswerThatBreaksOffIsACrash) {

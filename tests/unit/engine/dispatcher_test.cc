@@ -72,7 +72,10 @@ struct DispatcherTest : ::testing::Test {
     auto answer = call(std::move(body));
     return wait(answer);
   }
-  void pass(milliseconds time) { run_until(loop, [] { return false; }, time); }
+  void pass(milliseconds time) {
+    run_until(
+        loop, [] { return false; }, time);
+  }
   void stop(milliseconds grace) {
     bool stopped = false;
     boost::asio::co_spawn(loop, made->stop(grace), [&](std::exception_ptr) { stopped = true; });
@@ -119,8 +122,8 @@ TEST_F(DispatcherTest, ColdThenWarm) {
   EXPECT_FALSE(answer.cold);
   EXPECT_EQ(record().start_us + record().init_us, 0u);
   EXPECT_EQ(sandboxes.launches, 1);
-  EXPECT_EQ(metrics.at("mayfly_invocations_total", {{"function", "hello"}, {"outcome", "ok"}}).value,
-            2);
+  EXPECT_EQ(
+      metrics.at("mayfly_invocations_total", {{"function", "hello"}, {"outcome", "ok"}}).value, 2);
   EXPECT_EQ(metrics.at("mayfly_cold_starts_total", {{"function", "hello"}}).value, 1);
   metrics.exposition();
   EXPECT_EQ(metrics.at("mayfly_instances", {{"state", "idle"}}).value, 1);
@@ -226,7 +229,8 @@ TEST_F(DispatcherTest, MinimumIsKeptAndReplaced) {
   pass(milliseconds(40));
   EXPECT_EQ(sandboxes.live.size(), 2u);
   sandboxes.live[0]->exit(true, 11, "killed by SIGSEGV");
-  EXPECT_TRUE(run_until(loop, [&] { return sandboxes.launches == 3 && sandboxes.live.size() == 2; }));
+  EXPECT_TRUE(
+      run_until(loop, [&] { return sandboxes.launches == 3 && sandboxes.live.size() == 2; }));
 }
 
 TEST_F(DispatcherTest, FunctionErrorIsReportedAndTheInstanceStays) {
@@ -246,8 +250,10 @@ TEST_F(DispatcherTest, FunctionErrorIsReportedAndTheInstanceStays) {
 TEST_F(DispatcherTest, CrashFailsOnlyWhatRanInIt) {
   version->concurrency = 1;
   handle = [](FakeSandbox& sandbox, Program& p, const Program::Invoke& invoke) {
-    if (invoke.body == "die") sandbox.exit(true, 11, "killed by SIGSEGV");
-    else p.after(milliseconds(20), [stream = invoke.stream](Program& q) { q.reply(stream, "1"); });
+    if (invoke.body == "die")
+      sandbox.exit(true, 11, "killed by SIGSEGV");
+    else
+      p.after(milliseconds(20), [stream = invoke.stream](Program& q) { q.reply(stream, "1"); });
   };
   auto good = call("1");
   auto bad = call("die");
@@ -280,7 +286,9 @@ TEST_F(DispatcherTest, HangUpWithoutExitIsACrash) {
 }
 
 TEST_F(DispatcherTest, BreachOfTheProtocolKillsTheInstance) {
-  handle = [](FakeSandbox&, Program& p, const Program::Invoke&) { p.send_raw("nonsense nonsense"); };
+  handle = [](FakeSandbox&, Program& p, const Program::Invoke&) {
+    p.send_raw("nonsense nonsense");
+  };
   const auto answer = call_now();
   ASSERT_NE(answer.failure, nullptr);
   EXPECT_EQ(answer.failure->outcome, Outcome::crash);
@@ -301,8 +309,9 @@ TEST_F(DispatcherTest, CallThatReachedNothingIsTriedElsewhere) {
 
 TEST_F(DispatcherTest, InitFailureReachesAllWaitersAndBacksOff) {
   start = [](FakeSandbox& sandbox) {
-    sandbox.program->send(0, FrameType::init_error, 0,
-                          R"({"errorType":"SyntaxError","errorMessage":"line 3","stackTrace":["x"]})");
+    sandbox.program->send(
+        0, FrameType::init_error, 0,
+        R"({"errorType":"SyntaxError","errorMessage":"line 3","stackTrace":["x"]})");
   };
   version->settings.instances_max = 1;
   auto a = call();
@@ -411,9 +420,10 @@ TEST_F(DispatcherTest, CancelledInLineLeavesNothing) {
   sandboxes.launch_takes = milliseconds(50);
   boost::asio::cancellation_signal signal;
   std::optional<Answer> answer;
-  boost::asio::co_spawn(loop, dispatcher().invoke(invocation(version)),
-                        boost::asio::bind_cancellation_slot(
-                            signal.slot(), [&](std::exception_ptr, Answer a) { answer = std::move(a); }));
+  boost::asio::co_spawn(
+      loop, dispatcher().invoke(invocation(version)),
+      boost::asio::bind_cancellation_slot(
+          signal.slot(), [&](std::exception_ptr, Answer a) { answer = std::move(a); }));
   pass(milliseconds(10));
   signal.emit(boost::asio::cancellation_type::terminal);
   EXPECT_TRUE(run_until(loop, [&] { return answer.has_value(); }));
@@ -432,8 +442,10 @@ TEST_F(DispatcherTest, CancelledWhileRunningHoldsTheSlotUntilReleased) {
     sandbox.program->on_cancel = [&](Program&, std::uint32_t) { told = true; };
   };
   handle = [&](FakeSandbox&, Program& p, const Program::Invoke& invoke) {
-    if (invoke.body == "hang") stream = invoke.stream;
-    else p.reply(invoke.stream, "1");
+    if (invoke.body == "hang")
+      stream = invoke.stream;
+    else
+      p.reply(invoke.stream, "1");
   };
   boost::asio::cancellation_signal signal;
   bool over = false;

@@ -1,6 +1,6 @@
 #pragma once
-// A machine without a kernel: sandboxes whose program is test code on the same loop, speaking frames
-// over a socket pair; telemetry and metrics that remember.
+// A machine without a kernel: sandboxes whose program is test code on the same loop, speaking
+// frames over a socket pair; telemetry and metrics that remember.
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -151,7 +151,12 @@ class FakeSandbox final : public sandbox::Sandbox {
   const std::string& id() const override { return spec_.id; }
   sandbox::Usage usage() const override { return usage_now; }
   io::Connector connector(std::uint16_t) override { return {}; }
-  void terminate() override { if (on_terminate) on_terminate(); else exit(false, 0, "exited with status 0"); }
+  void terminate() override {
+    if (on_terminate)
+      on_terminate();
+    else
+      exit(false, 0, "exited with status 0");
+  }
   void kill() override { exit(true, 9, "killed by SIGKILL"); }
   io::Task<sandbox::Exit> wait() override {
     while (!exit_) (void)co_await gone_.wait();

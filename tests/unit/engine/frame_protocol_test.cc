@@ -112,9 +112,8 @@ TEST_F(FrameProtocolTest, EventRoundTripWithMeta) {
   EXPECT_EQ(called->reply.body, "[7]");
   EXPECT_EQ(called->reply.kind, PayloadKind::event);
   EXPECT_EQ(called->reply.more, nullptr);
-  EXPECT_EQ(meta,
-            R"({"id":"id-\"1","deadline_ms":1700000000000,"trace":"t",)"
-            R"("client_context":"{\"a\":1}","arn":"arn:x"})");
+  EXPECT_EQ(meta, R"({"id":"id-\"1","deadline_ms":1700000000000,"trace":"t",)"
+                  R"("client_context":"{\"a\":1}","arn":"arn:x"})");
 }
 
 TEST_F(FrameProtocolTest, ManyCallsAtOnceAnsweredInAnyOrderReuseStreams) {
@@ -153,9 +152,15 @@ TEST_F(FrameProtocolTest, ErrorFrameIsAFunctionError) {
 
 TEST_F(FrameProtocolTest, LogsAreAttributed) {
   program->on_invoke = [](Program& p, const Program::Invoke& invoke) {
-    p.send(invoke.stream, FrameType::log, 0, "\x01" "out\n");
-    p.send(invoke.stream, FrameType::log, 0, "\x02" "err\n");
-    p.send(0, FrameType::log, 0, "\x01" "alone\n");
+    p.send(invoke.stream, FrameType::log, 0,
+           "\x01"
+           "out\n");
+    p.send(invoke.stream, FrameType::log, 0,
+           "\x02"
+           "err\n");
+    p.send(0, FrameType::log, 0,
+           "\x01"
+           "alone\n");
     p.reply(invoke.stream, "1");
   };
   auto called = call(invocation("abc"));
@@ -208,7 +213,8 @@ TEST_F(FrameProtocolTest, BackPressureOnTheAnswer) {
   const std::string chunk(128 * 1024, 'x');
   for (int i = 0; i < 8; ++i) {
     program->send(1, FrameType::data, 0, chunk);
-    run_until(loop, [] { return false; }, milliseconds(5));
+    run_until(
+        loop, [] { return false; }, milliseconds(5));
   }
   EXPECT_EQ(granted, 0u);
   std::size_t got = 0;
@@ -254,7 +260,8 @@ TEST_F(FrameProtocolTest, LargeRequestGoesOutAsFarAsTheWindowAllows) {
   };
   auto called = call(invocation("big", body));
   EXPECT_TRUE(run_until(loop, [&] { return got.size() == wire::kInitialWindow; }));
-  run_until(loop, [] { return false; }, milliseconds(10));
+  run_until(
+      loop, [] { return false; }, milliseconds(10));
   EXPECT_EQ(got.size(), wire::kInitialWindow);
   for (int i = 0; i < 3; ++i) {
     std::string window;
@@ -312,7 +319,8 @@ TEST_F(FrameProtocolTest, BrokenRequestBodyCancelsTheCall) {
   bool cancelled = false;
   program->on_cancel = [&](Program&, std::uint32_t) { cancelled = true; };
   auto called = call(one);
-  run_until(loop, [] { return false; }, milliseconds(5));
+  run_until(
+      loop, [] { return false; }, milliseconds(5));
   source->error = Error{Code::io_error, "the client went away", "", 0};
   source->park.wake();
   ASSERT_TRUE(run(called));
@@ -359,7 +367,8 @@ TEST_F(FrameProtocolTest, DroppedReaderCancelsAndFreesTheStream) {
     second = invoke.stream;
     p.reply(invoke.stream, "2");
   };
-  run_until(loop, [] { return false; }, milliseconds(5));
+  run_until(
+      loop, [] { return false; }, milliseconds(5));
   auto again = call(invocation("t"));
   ASSERT_TRUE(run(again));
   EXPECT_EQ(second, 1u);
@@ -372,12 +381,12 @@ TEST_F(FrameProtocolTest, CancellingTheCallerCancelsTheCall) {
   auto& one = invocation("c");
   boost::asio::cancellation_signal signal;
   bool over = false;
-  boost::asio::co_spawn(loop, protocol->call(one, WallTime{}),
-                        boost::asio::bind_cancellation_slot(
-                            signal.slot(), [&](std::exception_ptr, InstanceProtocol::Called) {
-                              over = true;
-                            }));
-  run_until(loop, [] { return false; }, milliseconds(5));
+  boost::asio::co_spawn(
+      loop, protocol->call(one, WallTime{}),
+      boost::asio::bind_cancellation_slot(
+          signal.slot(), [&](std::exception_ptr, InstanceProtocol::Called) { over = true; }));
+  run_until(
+      loop, [] { return false; }, milliseconds(5));
   signal.emit(boost::asio::cancellation_type::terminal);
   EXPECT_TRUE(run_until(loop, [&] { return over && cancelled; }));
 }
@@ -435,8 +444,8 @@ TEST_F(FrameProtocolTest, EveryBreachIsNamed) {
     auto [mine, theirs] = socket_pair();
     auto bad = std::make_shared<Program>(loop, std::move(theirs));
     bad->open();
-    auto spoken = make_frame_protocol(loop.get_executor(), std::move(mine),
-                                      [](const auto&, auto, auto) {}, "arn", 1 << 20);
+    auto spoken = make_frame_protocol(
+        loop.get_executor(), std::move(mine), [](const auto&, auto, auto) {}, "arn", 1 << 20);
     std::optional<std::string> why;
     InstanceEvents events;
     events.closed = [&](const std::string& text) { why = text; };

@@ -31,7 +31,9 @@ PoolView known(PoolView view, microseconds start, microseconds run) {
   return view;
 }
 
-TEST(Scaler, NothingWaitsNothingStarts) { EXPECT_EQ(wanted_starts(pool(0, 0, 0), kNow), 0u); }
+TEST(Scaler, NothingWaitsNothingStarts) {
+  EXPECT_EQ(wanted_starts(pool(0, 0, 0), kNow), 0u);
+}
 
 TEST(Scaler, UnknownTimesStartByNeed) {
   EXPECT_EQ(wanted_starts(pool(1, 0, 0), kNow), 1u);

@@ -51,25 +51,55 @@ std::vector<Owned> decode_split(std::string_view bytes, std::size_t cut) {
 TEST(Frames, LayoutIsLittleEndian) {
   std::string out;
   append_frame(out, 0x01020304, FrameType::data, kEnd, "abc");
-  EXPECT_EQ(hex(out), "03000000" "04030201" "02" "01" "0000" "616263");
+  EXPECT_EQ(hex(out),
+            "03000000"
+            "04030201"
+            "02"
+            "01"
+            "0000"
+            "616263");
   out.clear();
   append_window(out, 7, 0x00010000);
-  EXPECT_EQ(hex(out), "04000000" "07000000" "04" "00" "0000" "00000100");
+  EXPECT_EQ(hex(out),
+            "04000000"
+            "07000000"
+            "04"
+            "00"
+            "0000"
+            "00000100");
   out.clear();
   append_invoke(out, 1, kEnd, "{}", "", "xy");
-  EXPECT_EQ(hex(out), "0c000000" "01000000" "01" "01" "0000" "02000000" "7b7d" "00000000" "7879");
+  EXPECT_EQ(hex(out),
+            "0c000000"
+            "01000000"
+            "01"
+            "01"
+            "0000"
+            "02000000"
+            "7b7d"
+            "00000000"
+            "7879");
   out.clear();
   append_invoke(out, 1, kEnd | kHttp, "{}", "[]", "xy");
-  EXPECT_EQ(hex(out), "0e000000" "01000000" "01" "03" "0000" "02000000" "7b7d" "02000000" "5b5d"
-                      "7879");
+  EXPECT_EQ(hex(out),
+            "0e000000"
+            "01000000"
+            "01"
+            "03"
+            "0000"
+            "02000000"
+            "7b7d"
+            "02000000"
+            "5b5d"
+            "7879");
 }
 
 TEST(Frames, EveryTypeSurvivesASplitAtEveryByte) {
   std::string bytes;
   std::vector<Owned> expected;
-  const FrameType types[] = {FrameType::invoke,   FrameType::data,  FrameType::cancel,
-                             FrameType::window,   FrameType::shutdown, FrameType::ready,
-                             FrameType::init_error, FrameType::reply, FrameType::error,
+  const FrameType types[] = {FrameType::invoke,     FrameType::data,     FrameType::cancel,
+                             FrameType::window,     FrameType::shutdown, FrameType::ready,
+                             FrameType::init_error, FrameType::reply,    FrameType::error,
                              FrameType::log};
   std::uint32_t stream = 0;
   for (const auto type : types) {
@@ -105,16 +135,17 @@ TEST(Frames, RefusesWhatIsNoFrame) {
   for (int type = 0; type < 256; ++type) {
     std::string bytes = good;
     bytes[8] = static_cast<char>(type);
-    const bool known = (type >= 1 && type <= 5) || (type >= 65 && type <= 67) || type == 69 ||
-                       type == 70;
-    EXPECT_EQ(decode_frame(bytes, frame, used),
-              known ? DecodeStatus::frame : DecodeStatus::error) << type;
+    const bool known =
+        (type >= 1 && type <= 5) || (type >= 65 && type <= 67) || type == 69 || type == 70;
+    EXPECT_EQ(decode_frame(bytes, frame, used), known ? DecodeStatus::frame : DecodeStatus::error)
+        << type;
   }
   for (int flags = 0; flags < 256; ++flags) {
     std::string bytes = good;
     bytes[9] = static_cast<char>(flags);
     EXPECT_EQ(decode_frame(bytes, frame, used),
-              flags < 4 ? DecodeStatus::frame : DecodeStatus::error) << flags;
+              flags < 4 ? DecodeStatus::frame : DecodeStatus::error)
+        << flags;
   }
   for (const std::size_t at : {10u, 11u}) {
     std::string bytes = good;
