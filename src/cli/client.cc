@@ -46,6 +46,12 @@ std::string trimmed(std::string text) {
   return text;
 }
 
+// A sentence as part of another.
+std::string without_stop(std::string text) {
+  if (text.ends_with('.')) text.pop_back();
+  return text;
+}
+
 std::optional<Target> from_data(const std::string& data) {
   const auto server = read_file(data + "/server.json");
   if (!server) return std::nullopt;
@@ -213,7 +219,7 @@ Result<Response> Client::run(std::unique_ptr<Exchange> exchange) {
     return Error{Code::unavailable,
                  fmt::format("Cannot reach the Mayfly server at {} (from {}): {}. If it is not "
                              "running, start it with `mayfly serve`.",
-                             target_.api, target_.source, trimmed(error.describe()))};
+                             target_.api, target_.source, without_stop(error.describe()))};
   }
   return std::move(*exchange->result);
 }

@@ -11,6 +11,7 @@ namespace json = boost::json;
 namespace {
 
 std::string seconds(std::int64_t ms) {
+  if (ms > 0 && ms % 1000 == 0 && ms <= 120'000) return fmt::format("{} s", ms / 1000);
   return human_us(static_cast<std::uint64_t>(std::max<std::int64_t>(ms, 0)) * 1000);
 }
 

@@ -194,17 +194,9 @@ Status Server::start_ports() {
       [api = api_.get()](io::HttpRequest request) { return api->handle(std::move(request)); });
 
   auto gateway_bound = gateway_port_->listen(settings_.gateway_address);
-  if (gateway_bound.has_error()) {
-    Error error = gateway_bound.error();
-    error.message += " (flag --gateway, setting gateway.address)";
-    return error;
-  }
+  if (gateway_bound.has_error()) return gateway_bound.error();  // names the flag
   auto api_bound = api_port_->listen(settings_.api_address);
-  if (api_bound.has_error()) {
-    Error error = api_bound.error();
-    error.message += " (flag --api, setting api.address)";
-    return error;
-  }
+  if (api_bound.has_error()) return api_bound.error();
   return announce(local_url(*gateway_bound), local_url(*api_bound));
 }
 
@@ -283,7 +275,9 @@ int serve(Settings settings, const std::string& version) {
                                     : log::Level::info);
   Server server(std::move(settings), version);
   if (auto started = server.start(); started.has_error()) {
-    std::fprintf(stderr, "mayfly: %s.\n", started.error().describe().c_str());
+    std::string text = started.error().describe();
+    if (!text.ends_with('.')) text += '.';
+    std::fprintf(stderr, "mayfly: %s\n", text.c_str());
     return 1;
   }
   server.run();
