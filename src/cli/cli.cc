@@ -1,5 +1,8 @@
 #include "cli/cli.h"
 
+#include <iostream>
+#include <optional>
+
 #include <CLI/CLI.hpp>
 
 #include "cli/commands.h"
@@ -193,6 +196,18 @@ void add_insight(CLI::App& app, Context& context, int& code) {
   b->callback([&context, &code, billed] { code = bill(context, *billed); });
 }
 
+// CLI11 says only that a command is missing: name the word that is none.
+std::optional<std::string> unknown_command(const CLI::App& app, int argc, char** argv) {
+  if (argc < 2 || argv[1][0] == '-') return std::nullopt;
+  std::string known;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    if (command->check_name(argv[1])) return std::nullopt;
+    if (!command->get_name().empty()) known += (known.empty() ? "" : ", ") + command->get_name();
+  }
+  return "mayfly: There is no command '" + std::string(argv[1]) + "'. The commands are: " + known +
+         ".\nRun 'mayfly --help' for what they do.\n";
+}
+
 }  // namespace
 
 int run(int argc, char** argv, const std::string& version, const ExtraCommand& extra) {
@@ -216,6 +231,10 @@ int run(int argc, char** argv, const std::string& version, const ExtraCommand& e
   add_invoke(app, context, code);
   add_functions(app, context, code);
   add_insight(app, context, code);
+  if (const auto wrong = unknown_command(app, argc, argv)) {
+    std::cerr << *wrong;
+    return kUsage;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& wrong) {

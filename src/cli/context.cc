@@ -113,7 +113,7 @@ std::string format_trace(const json::value& detail) {
   bool python = false;
   bool has_headline = false;
   // Python and most others say stackTrace, Node says trace, each as on AWS.
-  const auto stack = list_of(detail, "stackTrace");
+  const auto& stack = list_of(detail, "stackTrace");
   for (const auto& item : stack.empty() ? list_of(detail, "trace") : stack) {
     if (!item.is_string()) continue;
     std::string line(item.get_string());

@@ -94,6 +94,7 @@ scaler::PoolView Pool::view() const {
   view.start_median = start_times_.value();
   view.run_median = run_times_.value();
   view.line_since = line_since_;
+  view.line_moved = line_moved_;
   return view;
 }
 
@@ -135,6 +136,7 @@ void Pool::give(Waiter& waiter, std::shared_ptr<Instance> instance, bool cold) {
   if (waiter.in_line) {
     line_.erase(waiter.place);
     waiter.in_line = false;
+    line_moved_ = core_->now();
   }
   waiter.patience.disarm();
   instance->take_slot();
@@ -163,7 +165,7 @@ std::shared_ptr<Failure> Pool::enqueue(Waiter& waiter) {
   const auto patience = timeout() + milliseconds(core_->settings.init_timeout_ms);
   const auto queueing = scaler::may_wait(view(), core_->settings.line_max, patience, !node_full);
   if (queueing.line != scaler::Line::wait) return refusal(queueing, node_full);
-  if (line_.empty()) line_since_ = core_->now();
+  if (line_.empty()) line_since_ = line_moved_ = core_->now();
   waiter.in_line = true;
   waiter.place = line_.insert(line_.end(), &waiter);
   waiter.patience.set(&Pool::on_patience, &waiter);
@@ -276,6 +278,7 @@ Pool::Launch Pool::launch_next() {
   if (per_call_ && !line_.empty()) {
     waiter = line_.front();
     line_.pop_front();
+    line_moved_ = core_->now();
     waiter->in_line = false;
     waiter->patience.disarm();
   }

@@ -126,6 +126,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   std::uint32_t ready_ = 0, starting_ = 0;
   std::list<Waiter*> line_;
   SteadyTime line_since_;
+  SteadyTime line_moved_;
   std::vector<Watcher*> watchers_;
   std::uint32_t extra_starts_ = 0;  // for watchers
 

@@ -44,7 +44,10 @@ std::uint32_t demand(const PoolView& pool, SteadyTime now) {
   const double coming = double(pool.starting) * pool.concurrency;
   if (!pool.run_median) return ceil_div(pool.waiting - coming, pool.concurrency);
 
-  const double run_us = std::max<double>(1.0, double(pool.run_median->count()));
+  // While the line stands still every slot is busy: the calls in there take at least that long,
+  // whatever earlier ones took.
+  const double still_us = pool.ready > 0 ? double(to_us(now - pool.line_moved)) : 0.0;
+  const double run_us = std::max({1.0, double(pool.run_median->count()), still_us});
   const double start_us =
       std::max<double>(1.0, double(pool.start_median.value_or(kStartUnknown).count()));
   // What the present instances get done while a new one would be starting needs none.

@@ -30,6 +30,8 @@ struct PoolView {
   std::optional<microseconds> run_median;
   // Since when the line has not been empty and no instance was added; counts when waiting > 0.
   SteadyTime line_since;
+  // When the line last moved (began, or lost a call to an instance); counts when waiting > 0.
+  SteadyTime line_moved;
 };
 
 // How many more instances are worth starting now (the machine's limits are not looked at).

@@ -42,6 +42,9 @@ int status_of(Code code) {
 // The outcome says more than the code, except for failures of the platform.
 int status_of(const engine::Failure& failure) {
   using telemetry::Outcome;
+  // A request body that broke a limit or its coding on the way in: the code says which.
+  if (failure.party == telemetry::Party::client && failure.code != Code::cancelled)
+    return status_of(failure.code);
   switch (failure.outcome) {
     case Outcome::function_error:
     case Outcome::crash:

@@ -51,7 +51,7 @@ struct Record {
   Outcome outcome = Outcome::ok;
   Party party = Party::none;    // who failed
   Phase phase = Phase::none;    // where it failed
-  int http_status = 0;          // as answered, 0 when not HTTP
+  int http_status = 0;          // of the function's own HTTP answer; 0: an event's result
   std::string error;            // one line, empty when ok
   std::int64_t price_nano = 0;  // billionths of the currency unit of the price table
 };

@@ -22,6 +22,7 @@ PoolView pool(std::uint32_t waiting, std::uint32_t ready, std::uint32_t starting
   view.starting = starting;
   view.cores = 2;
   view.line_since = kNow;
+  view.line_moved = kNow;
   return view;
 }
 
@@ -264,4 +265,11 @@ TEST(TimerQueue, WakesByTheRealClock) {
 }
 
 }  // namespace
+// Fast calls so far, then slow ones: the median lags, the line that stands still tells.
+TEST(Scaler, ALineThatStandsStillOutweighsTheMedianOfEarlierCalls) {
+  const auto view = known(pool(99, 1, 0), milliseconds(40), microseconds(500));
+  EXPECT_LT(wanted_starts(view, kNow), 5u);
+  EXPECT_GE(wanted_starts(view, kNow + milliseconds(50)), 45u);
+}
+
 }  // namespace mayfly::engine
