@@ -1,14 +1,14 @@
 #include "functions/unpack.h"
 
 #include <archive.h>
-#include <algorithm>
-#include <cstring>
 #include <archive_entry.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <locale.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <algorithm>
+#include <cstring>
 
 #include <cerrno>
 #include <memory>
@@ -312,7 +312,7 @@ bool zip_is_whole(int file) {
   char magic[4] = {};
   if (pread(file, magic, sizeof(magic), 0) != 4 || std::memcmp(magic, "PK\x03\x04", 4) != 0)
     return true;
-  struct stat info{};
+  struct stat info {};
   if (fstat(file, &info) != 0) return true;
   const auto size = static_cast<std::size_t>(info.st_size);
   std::string tail(std::min(size, kEndRecord + kCommentMax), '\0');
