@@ -300,6 +300,8 @@ Task<void> Connection::run(std::shared_ptr<Connection> self) {
     request.head.remote_ip = me.remote_ip_;
     request.head.remote_port = me.remote_port_;
     if (!me.body_done_) {
+      if (me.framing_ == Framing::chunked && request.head.headers.contains("Trailer"))
+        request.trailers = me.trailers_ = std::make_shared<wire::Headers>();
       const bool received = co_await me.receive_body(request);
       if (!received) break;
     }
@@ -324,6 +326,7 @@ Task<void> Connection::run(std::shared_ptr<Connection> self) {
     }
     response.more.reset();
     if (!me.body_done_ || me.reader_ != nullptr) co_await me.finish_body();
+    me.trailers_.reset();
     if (!me.keep_alive_ || !me.body_done_ || me.broken_ || me.closed_) break;
     if (me.out_.size() > kBatchBytes) me.flush();
     if (me.write_waiting_) co_await me.drained();

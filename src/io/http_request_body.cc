@@ -68,6 +68,7 @@ Connection::Take Connection::take_chunked(std::string& data, Error& error) {
     return Take::error;
   }
   body_done_ = status == ParseStatus::complete;
+  if (body_done_ && trailers_) *trailers_ = std::move(decoder_.trailers());
   if (data.size() > before) return Take::data;
   return body_done_ ? Take::end : Take::wait;
 }

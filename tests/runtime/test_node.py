@@ -82,7 +82,9 @@ def test_forms_of_failures(serve, source, kind, message):
     ],
 )
 def test_what_nobody_catches_fails_what_runs(serve, source, kind, message, concurrency):
-    runtime = serve("exports.handler = () => new Promise(() => { %s });" % source, concurrency=concurrency)
+    # All calls are in before it happens: one that came later would find no runtime.
+    code = "let n = 0; exports.handler = () => new Promise(() => { if (++n === %d) { %s } });"
+    runtime = serve(code % (concurrency or 1, source), concurrency=concurrency)
     calls = [runtime.start_event({}) for _ in range(concurrency or 1)]
     for call in calls:
         runtime.finish(call)

@@ -70,12 +70,14 @@ TEST(Scaler, PresentInstancesAreCountedOn) {
 TEST(Scaler, LineThatLastsLongerThanAStartGetsOneMore) {
   auto view = known(pool(20, 1, 0), milliseconds(50), milliseconds(1));
   EXPECT_EQ(wanted_starts(view, kNow), 0u);
+  view.line_moved = kNow + milliseconds(49);  // it moves all the time
   EXPECT_EQ(wanted_starts(view, kNow + milliseconds(49)), 0u);
   EXPECT_EQ(wanted_starts(view, kNow + milliseconds(50)), 1u);
   view.starting = 1;
   EXPECT_EQ(wanted_starts(view, kNow + milliseconds(50)), 0u);
   // Beyond twice the cores the wait must be noticeable.
   auto wide = known(pool(6, 4, 0), milliseconds(50), microseconds(500));
+  wide.line_moved = kNow + seconds(1);
   EXPECT_EQ(wanted_starts(wide, kNow + seconds(1)), 0u);
   wide.waiting = 40;
   EXPECT_EQ(wanted_starts(wide, kNow + seconds(1)), 1u);

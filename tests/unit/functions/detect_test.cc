@@ -88,8 +88,8 @@ TEST_F(DetectTest, ElfProgram) {
 }
 
 TEST_F(DetectTest, ProgramsThatCannotRunAreRefused) {
-  file("run.sh", "echo no first line\n");
-  EXPECT_THAT(problem(), AllOf(HasSubstr("run.sh"), HasSubstr("#!/bin/sh")));
+  file("run.sh", "echo no first line\n");  // /bin/sh runs it, as a shell would
+  EXPECT_EQ(found().runtime.name, "native");
   file("run.sh", "#!/bin/sh\r\necho\r\n");
   EXPECT_THAT(problem(), HasSubstr("carriage return"));
   file("run.sh", "#!/usr/bin/no-such-thing\n");
