@@ -303,5 +303,5 @@ def test_each_example_does_what_its_readme_says(server, example):
         if "curl" in command or "invoke" in command:
             assert done.out.strip(), f"an answer: {done}"
     # The server is shared: an application's routes would stand in the way of other tests.
-    for app in server.api("GET", "/v1/apps").json()["apps"]:
+    for app in server.api("GET", "/v1/apps").json["apps"]:
         assert server.api("DELETE", f"/v1/apps/{app['name']}").status in (200, 204)
