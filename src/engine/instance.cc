@@ -107,7 +107,8 @@ io::Task<void> Instance::live(std::shared_ptr<Instance> self) {
   self->attach();
   boost::asio::co_spawn(self->core_->executor, watch(self), TaskEnded{"the watch"});
   const bool ended_already = self->state_ == State::ending;
-  if (!ended_already) self->state_ = State::initialising;
+  // The program may be gone by now.
+  if (self->state_ == State::launching) self->state_ = State::initialising;
   self->core_->timers.arm(self->init_limit_, milliseconds(self->core_->settings.init_timeout_ms));
   self->core_->launch_over();
   if (ended_already) self->sandbox_->kill();
@@ -125,7 +126,9 @@ io::Task<void> Instance::live(std::shared_ptr<Instance> self) {
     self->pool_->on_found_single_use(*self, started.ready);
     co_return;
   }
-  if (started.failure == nullptr && self->state_ != State::initialising)
+  // A process for one call may have ended before the call looks at it: its output is there.
+  const bool ran_through = self->state_ == State::gone && self->protocol_->single_use();
+  if (started.failure == nullptr && self->state_ != State::initialising && !ran_through)
     started.failure = crash_failure(Phase::init);
   if (started.failure != nullptr) {
     if (started.failure->error_json.empty()) {
@@ -136,10 +139,13 @@ io::Task<void> Instance::live(std::shared_ptr<Instance> self) {
     self->start_failed(std::move(started.failure));
     co_return;
   }
-  self->state_ = State::ready;
+  if (!ran_through) self->state_ = State::ready;
   self->in_service_ = true;
   if (!self->pool_->per_call()) self->last_error_lines_ = {};
   self->pool_->on_ready(*self, started.ready);
+  if (!ran_through) co_return;
+  self->leave_service();
+  self->pool_->on_gone(*self);
 }
 
 void Instance::attach() {

@@ -69,9 +69,11 @@ class ProbeProtocol final : public InstanceProtocol {
   void listen(engine::InstanceEvents events) override { events_ = std::move(events); }
 
   io::Task<Started> start() override {
-    watch_listener();
-    asio::co_spawn(executor_, watch_port(watch_), Logged{});
     const auto watch = watch_;
+    if (!watch->exit) {
+      watch_listener();
+      asio::co_spawn(executor_, watch_port(watch), Logged{});
+    }
     while (!watch->polled && !watch->listening && !watch->exit) (void)co_await watch->park.wait();
     stop_watching();
     Started started;
@@ -136,10 +138,10 @@ class ProbeProtocol final : public InstanceProtocol {
       return started;
     }
     const auto hint = fmt::format(
-        "the program {} when it was tried with no input; if that is how it is meant to be, say "
+        "the program {}{} when it was tried with no input; if that is how it is meant to be, say "
         "what "
         "it is with --runtime exec, http or provided, or deploy it untried with --no-check",
-        exit.reason);
+        exit.signalled ? "was " : "", exit.reason);
     started.failure = engine::crash_failure(Phase::init, hint);
     started.failure->outcome = telemetry::Outcome::init_failed;
     return started;
