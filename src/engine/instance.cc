@@ -20,6 +20,7 @@ constexpr milliseconds kCancelGrace{500};  // for a program that was told to let
 constexpr milliseconds kEndGrace{1'000};   // between SIGTERM and SIGKILL
 constexpr milliseconds kExitNoticed{300};  // a program that hangs up ends soon, or not at all
 constexpr milliseconds kKillTakes{5'000};
+constexpr milliseconds kKeptReview{1'000};
 constexpr std::size_t kLastLinesMax = 2'048;
 
 struct TaskEnded {
@@ -301,7 +302,9 @@ void Instance::on_keep_alive(void* self) {
   auto& instance = *static_cast<Instance*>(self);
   if (!instance.idle()) return;
   if (instance.pool_->on_idle_too_long(instance)) return instance.end_politely();
-  instance.core_->timers.arm(instance.keep_alive_, instance.pool_->keep_alive());
+  // It is one of those that are kept: looked at again, but not in a hot loop.
+  instance.core_->timers.arm(instance.keep_alive_,
+                             std::max(instance.pool_->keep_alive(), kKeptReview));
 }
 
 void Instance::charge(Call& call, SteadyTime now) {
