@@ -126,7 +126,7 @@ std::string Core::why_full(std::uint64_t memory_bytes) const {
         node.instances_max);
   return fmt::format(
       "an instance needs {} MB and {} of {} MB are committed to busy instances "
-      "(setting engine.memory_mb_max)",
+      "(setting engine.memory_bytes_max)",
       memory_bytes >> 20, node.memory_used >> 20, node.memory_max >> 20);
 }
 

@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/buffer.hpp>
@@ -287,6 +288,13 @@ std::string write_head(const HttpRequest& request, bool& chunked) {
   return out;
 }
 
+// RFC 9110 9.2.2: others may have taken effect although no answer came.
+bool idempotent(std::string_view method) {
+  static constexpr std::string_view kMethods[] = {"GET",   "HEAD", "OPTIONS",
+                                                  "TRACE", "PUT",  "DELETE"};
+  return std::find(std::begin(kMethods), std::end(kMethods), method) != std::end(kMethods);
+}
+
 bool sendable(const HttpRequest& request) {
   const auto& target = request.head.target;
   if (!wire::is_token(request.head.method) || target.empty()) return false;
@@ -409,14 +417,21 @@ Task<Result<HttpResponse>> HttpClient::send(HttpRequest request) {
                     "The request has an invalid method or target: " + request.head.method + " " +
                         request.head.target + ".",
                     "send request"};
-  const bool repeatable = request.more == nullptr;
+  const bool repeatable = request.more == nullptr && idempotent(request.head.method);
   ConnectionPtr connection = state->take_idle();
+  std::optional<Result<HttpResponse>> first;
   if (connection) {
     State::Attempt outcome = co_await state->attempt(connection, &request, true);
     if (!outcome.stale || !repeatable) co_return std::move(outcome.result);
+    first = std::move(outcome.result);
   }
   Result<StreamSocket> socket = co_await state->connector();
-  if (!socket) co_return socket.error();
+  // The first attempt may have reached the peer: saying that no connection was to be had would
+  // make the caller believe that the request is still his.
+  if (!socket) {
+    if (first) co_return std::move(*first);
+    co_return socket.error();
+  }
   connection = std::make_shared<ClientConnection>(std::move(*socket));
   State::Attempt outcome = co_await state->attempt(connection, &request, false);
   co_return std::move(outcome.result);

@@ -31,8 +31,9 @@ class HttpClient {
   ~HttpClient();
 
   // Sends and returns as soon as the head is there; the body follows through response.more.
-  // A kept-alive connection that the peer closed is replaced once, when nothing was answered and
-  // the body can be sent again (no request.more).
+  // A kept-alive connection that the peer closed is replaced once, when nothing was answered, the
+  // method is idempotent, and the body can be sent again (no request.more). The connector's own
+  // error comes back only when no byte of the request can have reached the peer.
   Task<Result<HttpResponse>> send(HttpRequest request);
 
  private:

@@ -1,5 +1,6 @@
 #include "server/server.h"
 
+#include <linux/capability.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@
 #include "engine/deployer.h"
 #include "gateway/gateway.h"
 #include "io/http_server.h"
+#include "os/capabilities.h"
 #include "sandbox/sandbox.h"
 #include "server/adapters.h"
 #include "server/data_dir.h"
@@ -125,6 +127,9 @@ Status Server::start() {
       sandbox::Spawner::start({layout_.spawner, data_->sub("spawner"), settings_.network_nat});
   if (spawner.has_error()) return spawner.error();
   spawner_ = std::move(*spawner);
+  // From here on only the spawner holds privilege. No thread has been started yet; these are for
+  // low ports, and for files that npm and pip left without permission for their owner.
+  MAYFLY_TRY(os::keep_capabilities({CAP_NET_BIND_SERVICE, CAP_DAC_OVERRIDE, CAP_FOWNER}));
 
   os::Fd signals = take_signals();
   if (!signals) return errno_error("signalfd", errno);

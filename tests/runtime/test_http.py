@@ -26,6 +26,7 @@ def test_the_request_head(flavour, runtime):
         ("X-Twice", "1"),
         ("Cookie", "a=1"),
         ("x-twice", "2"),
+        ("X_Twice", "3"),  # another name, also where CGI variables cannot tell them apart
         ("Cookie", "b=2"),
     ]
     call = runtime.http("DELETE", "/a%20b/gr%C3%B6%C3%9Fe", query="q=1&r=%20", headers=fields, base="/function/shop")

@@ -129,6 +129,36 @@ def test_a_crash_fails_only_what_ran_in_it(server):
     assert slow[0].status == 200
 
 
+ENDS_AT_THE_SECOND = """#!/usr/bin/python3
+import os, sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        print("ran", body.decode(), flush=True)
+        if body == b"second":
+            os._exit(3)
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+    def log_message(self, *words):
+        pass
+
+HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+
+def test_a_call_that_killed_its_program_is_not_run_again(server):
+    server.deploy_source("ends", "serve", ENDS_AT_THE_SECOND)
+    assert server.call("ends", "first").status == 200
+    assert server.call("ends", "second").status == 502  # on the connection of the first
+    assert server.call("ends", "third").status == 200
+    ran = [line["text"] for line in server.logs("ends") if line["text"].startswith("ran")]
+    assert ran == ["ran first", "ran second", "ran third"]
+
+
 def test_nothing_of_the_host_is_in_reach(server):
     """Only the plainest attempts; tests/sandbox has the rest."""
     server.deploy_source("explorer", "main.py", """\

@@ -23,6 +23,17 @@ def test_ready_files_and_health(server):
     assert answer.status == 200 and answer.json == {"status": "ok"}
 
 
+def test_only_the_spawner_holds_privilege(server):
+    allowed = 1 << 1 | 1 << 3 | 1 << 10  # DAC_OVERRIDE, FOWNER, NET_BIND_SERVICE
+    threads = os.listdir(f"/proc/{server.pid}/task")
+    for thread in threads:
+        with open(f"/proc/{server.pid}/task/{thread}/status") as f:
+            status = dict(line.rstrip().split(":\t", 1) for line in f if line.startswith("Cap"))
+        for name in ("CapEff", "CapPrm", "CapInh", "CapAmb"):
+            assert int(status[name], 16) & ~allowed == 0, (thread, name, status[name])
+    assert len(threads) > 1
+
+
 @pytest.mark.parametrize("target", ["/metrics", "/v1/info", "/v1/functions", "/v1/runtimes"])
 def test_the_api_wants_the_key(server, target):
     assert request(server.api_url, "GET", target).expect(401).error["code"] == "unauthenticated"

@@ -106,6 +106,9 @@ class WsgiRunner:
             "mayfly.context": context,
         }
         for name, value in head["headers"]:
+            # X_Forwarded_For would pass for X-Forwarded-For: dropped, as other servers do.
+            if "_" in name:
+                continue
             key = _environ_name(name)
             value = _native(value)
             if key in environ:

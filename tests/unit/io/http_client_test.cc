@@ -1,5 +1,6 @@
 #include "io/http_client.h"
 
+#include <fcntl.h>
 #include <poll.h>
 
 #include "io/blocking.h"
@@ -215,6 +216,50 @@ TEST(HttpClient, ReplacesAConnectionThatThePeerClosed) {
   while (server.connections() > 0) std::this_thread::yield();
   EXPECT_EQ(client.get("/2").status, 200);
   EXPECT_EQ(client.connects, 2);
+}
+
+// Answers the first request, and closes the connection when it has read the second; so it goes on
+// with every further connection. Returns how many requests it has read.
+int answer_every_other(int listener, std::stop_token stop) {
+  int requests = 0;
+  while (!stop.stop_requested()) {
+    const os::Fd connection(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
+    if (!connection.valid()) break;
+    for (int turn = 0; turn < 2; ++turn) {
+      std::string request;
+      char bytes[1024];
+      while (!request.ends_with("\r\n\r\n")) {
+        const auto got = ::recv(connection.get(), bytes, sizeof bytes, 0);
+        if (got <= 0) break;
+        request.append(bytes, static_cast<std::size_t>(got));
+      }
+      if (request.empty()) break;
+      ++requests;
+      constexpr std::string_view kAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+      if (turn == 0) ::send(connection.get(), kAnswer.data(), kAnswer.size(), MSG_NOSIGNAL);
+    }
+  }
+  return requests;
+}
+
+TEST(HttpClient, RepeatsOnlyWhatMayBeRepeated) {
+  for (const bool repeated : {true, false}) {
+    const os::Fd listener = std::move(*listen_tcp(*parse_address("127.0.0.1:0"), ""));
+    // SAFETY: a blocking listener for the thread; the descriptor is this test's own.
+    ::fcntl(listener.get(), F_SETFL, 0);
+    std::stop_source stop;
+    auto requests =
+        std::async(std::launch::async, answer_every_other, listener.get(), stop.get_token());
+    {
+      TestClient client(format_address(*local_address(listener.get())));
+      EXPECT_EQ(client.get("/1").status, 200);
+      const auto second = repeated ? client.get("/2") : client.send(post(""));
+      EXPECT_EQ(second.error, repeated ? "" : "unavailable");
+    }
+    stop.request_stop();
+    ::shutdown(listener.get(), SHUT_RDWR);
+    EXPECT_EQ(requests.get(), repeated ? 3 : 2);
+  }
 }
 
 TEST(HttpClient, GivesUpAfterTheHeadTimeout) {
