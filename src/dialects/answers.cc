@@ -1,5 +1,7 @@
 #include "dialects/answers.h"
 
+#include "gateway/errors.h"
+
 #include <fmt/format.h>
 
 namespace mayfly::dialects {

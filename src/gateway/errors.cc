@@ -1,11 +1,14 @@
-// Failures as HTTP answers: the status, and who failed where.
+#include "gateway/errors.h"
 
-#include "gateway/gateway.h"
+#include <algorithm>
+#include <string>
+#include <string_view>
+
+#include "wire/http_message.h"
 
 namespace mayfly::gateway {
-namespace {
 
-int status_of(Code code) {
+int http_status(Code code) {
   switch (code) {
     case Code::invalid_argument:
       return 400;
@@ -39,12 +42,11 @@ int status_of(Code code) {
   return 500;
 }
 
-// The outcome says more than the code, except for failures of the platform.
-int status_of(const engine::Failure& failure) {
+int http_status(const engine::Failure& failure) {
   using telemetry::Outcome;
   // A request body that broke a limit or its coding on the way in: the code says which.
   if (failure.party == telemetry::Party::client && failure.code != Code::cancelled)
-    return status_of(failure.code);
+    return http_status(failure.code);
   switch (failure.outcome) {
     case Outcome::function_error:
     case Outcome::crash:
@@ -61,8 +63,10 @@ int status_of(const engine::Failure& failure) {
     case Outcome::platform_error:
       break;
   }
-  return status_of(failure.code);
+  return http_status(failure.code);
 }
+
+namespace {
 
 io::HttpResponse make(int status, Code code, std::string_view message, telemetry::Party party,
                       telemetry::Phase phase, const std::string& request_id) {
@@ -86,7 +90,7 @@ io::HttpResponse make(int status, Code code, std::string_view message, telemetry
 }  // namespace
 
 io::HttpResponse failure_response(const engine::Failure& failure, const std::string& request_id) {
-  const int status = status_of(failure);
+  const int status = http_status(failure);
   io::HttpResponse response =
       make(status, failure.code, failure.message, failure.party, failure.phase, request_id);
   if (status == 429 || failure.retry_after_s > 0)
@@ -100,7 +104,7 @@ io::HttpResponse error_response(const Error& error, telemetry::Party party, tele
   // A client that stops sending is late itself; the other deadlines are ours or the function's.
   const bool slow_client =
       error.code == Code::deadline_exceeded && party == telemetry::Party::client;
-  const int status = slow_client ? 408 : status_of(error.code);
+  const int status = slow_client ? 408 : http_status(error.code);
   io::HttpResponse response = make(status, error.code, error.message, party, phase, request_id);
   if (status == 429) response.head.headers.add("Retry-After", "1");
   return response;

@@ -4,6 +4,7 @@
 
 #include "base/ids.h"
 #include "gateway/cors.h"
+#include "gateway/errors.h"
 #include "gateway/http_metrics.h"
 #include "gateway/router.h"
 #include "gateway/static_files.h"

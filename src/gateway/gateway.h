@@ -74,9 +74,4 @@ class Gateway {
   std::shared_ptr<State> state_;
 };
 
-// Shared with the API port: the failure as an HTTP answer.
-io::HttpResponse failure_response(const engine::Failure& failure, const std::string& request_id);
-io::HttpResponse error_response(const Error& error, telemetry::Party party, telemetry::Phase phase,
-                                const std::string& request_id);
-
 }  // namespace mayfly::gateway

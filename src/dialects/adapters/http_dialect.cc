@@ -1,6 +1,7 @@
 #include "dialects/adapters/http_dialect.h"
 
 #include "dialects/answers.h"
+#include "gateway/errors.h"
 
 namespace mayfly::dialects::adapters {
 namespace {

@@ -1,6 +1,7 @@
 #include "dialects/lambda/http_event.h"
 
 #include "dialects/answers.h"
+#include "gateway/errors.h"
 
 namespace mayfly::dialects::lambda {
 namespace {

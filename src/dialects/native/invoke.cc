@@ -4,6 +4,7 @@
 #include "dialects/base64.h"
 #include "dialects/native/state.h"
 #include "dialects/raw_invoke.h"
+#include "gateway/errors.h"
 
 namespace mayfly::dialects::native {
 namespace {
@@ -55,7 +56,8 @@ io::HttpResponse to_response(engine::Answer answer) {
   const Facts facts(answer);
   io::HttpResponse response;
   if (answer.failure) {
-    response = failure_reply(*answer.failure, answer.request_id, http_status(*answer.failure));
+    response =
+        failure_reply(*answer.failure, answer.request_id, gateway::http_status(*answer.failure));
   } else if (answer.reply.kind == engine::PayloadKind::http) {
     response = http_answer(std::move(answer));
   } else {

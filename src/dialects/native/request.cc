@@ -7,6 +7,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "base/ids.h"
+#include "gateway/errors.h"
 
 namespace mayfly::dialects::native {
 namespace {
@@ -153,63 +154,6 @@ Result<json::object> parse_object(std::string_view text,
   return std::move(value.get_object());
 }
 
-int http_status(Code code) {
-  switch (code) {
-    case Code::invalid_argument:
-      return 400;
-    case Code::not_found:
-      return 404;
-    case Code::already_exists:
-    case Code::conflict:
-      return 409;
-    case Code::unauthenticated:
-      return 401;
-    case Code::permission_denied:
-      return 403;
-    case Code::too_large:
-      return 413;
-    case Code::resource_exhausted:
-      return 429;
-    case Code::deadline_exceeded:
-      return 504;
-    case Code::unavailable:
-      return 503;
-    case Code::unsupported:
-      return 501;
-    case Code::function_error:
-      return 502;
-    case Code::cancelled:
-      return 499;
-    case Code::io_error:
-    case Code::corrupt:
-    case Code::internal:
-      return 500;
-  }
-  return 500;
-}
-
-int http_status(const engine::Failure& failure) {
-  using telemetry::Outcome;
-  switch (failure.outcome) {
-    case Outcome::ok:
-      return 500;
-    case Outcome::function_error:
-    case Outcome::crash:
-    case Outcome::out_of_memory:
-    case Outcome::init_failed:
-      return 502;
-    case Outcome::timeout:
-      return 504;
-    case Outcome::refused:
-      return 429;
-    case Outcome::cancelled:
-      return 499;
-    case Outcome::platform_error:
-      return http_status(failure.code);
-  }
-  return 500;
-}
-
 std::string error_json(std::string_view code, std::string_view message, telemetry::Party party,
                        telemetry::Phase phase, std::string_view request_id,
                        std::string_view detail) {
@@ -249,7 +193,7 @@ io::HttpResponse error_reply(const Error& error, const std::string& request_id) 
   const Phase phase = error.code == Code::unauthenticated ? Phase::authorize : Phase::accept;
   const std::string message = by_client ? error.message : error.describe();
   auto response =
-      io::json_response(http_status(error.code),
+      io::json_response(gateway::http_status(error.code),
                         error_json(code_name(error.code), message, party, phase, request_id));
   response.head.headers.set("X-Mayfly-Request-Id", request_id);
   if (is_retryable(error.code) && error.code != Code::conflict)

@@ -59,9 +59,6 @@ bool credential_matches(std::string_view authorization, std::string_view key);
 Result<boost::json::object> parse_object(std::string_view text,
                                          const std::vector<std::string_view>& known);
 
-int http_status(Code code);
-int http_status(const engine::Failure& failure);
-
 // {"error":{"code","message","party","phase","request_id","detail"?}}; detail is JSON text, or
 // plain text that becomes a string.
 std::string error_json(std::string_view code, std::string_view message, telemetry::Party party,

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <boost/json/parse.hpp>
 
+#include "gateway/errors.h"
+
 namespace mayfly::dialects::native {
 namespace {
 
@@ -72,16 +74,16 @@ TEST(NativeBody, NamesTheWrongKeyAndTheWrongPlace) {
 TEST(NativeStatus, EveryOutcomeHasItsStatus) {
   engine::Failure failure;
   failure.outcome = telemetry::Outcome::timeout;
-  EXPECT_EQ(http_status(failure), 504);
+  EXPECT_EQ(gateway::http_status(failure), 504);
   failure.outcome = telemetry::Outcome::refused;
-  EXPECT_EQ(http_status(failure), 429);
+  EXPECT_EQ(gateway::http_status(failure), 429);
   failure.outcome = telemetry::Outcome::crash;
-  EXPECT_EQ(http_status(failure), 502);
+  EXPECT_EQ(gateway::http_status(failure), 502);
   failure.outcome = telemetry::Outcome::platform_error;
   failure.code = Code::unavailable;
-  EXPECT_EQ(http_status(failure), 503);
-  EXPECT_EQ(http_status(Code::too_large), 413);
-  EXPECT_EQ(http_status(Code::unauthenticated), 401);
+  EXPECT_EQ(gateway::http_status(failure), 503);
+  EXPECT_EQ(gateway::http_status(Code::too_large), 413);
+  EXPECT_EQ(gateway::http_status(Code::unauthenticated), 401);
 }
 
 }  // namespace
