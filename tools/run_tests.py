@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""run_tests.py [--fast | --full] [--stage NAME]... [-k EXPR] [--list]: builds and runs the tests of Mayfly.
+"""run_tests.py [--fast] [--stage NAME]... [-k EXPR] [--list]: builds and runs the tests of Mayfly.
 
 Called by ./test, which installs what is missing first. Each stage prints one line with its counts
 and its time; what a failure printed is shown. The last line is 'N passed, N failed[, N skipped]',
@@ -318,7 +318,7 @@ def stage_fuzz(run, tally):
 
 
 STAGES = [
-    # name, function, runs without --full
+    # name, function, runs with --fast
     ("build", stage_build, True),
     ("checks", stage_checks, True),
     ("unit", stage_unit, True),
@@ -348,8 +348,8 @@ def show(tally):
 
 def main():
     parser = argparse.ArgumentParser(prog="./test", description="Builds and runs every test of Mayfly.")
-    parser.add_argument("--fast", action="store_true", help="short crash and leak runs")
-    parser.add_argument("--full", action="store_true", help="also the sanitizer build and the fuzz targets: two builds more")
+    parser.add_argument("--fast", action="store_true",
+                        help="short crash and leak runs; no sanitizer build, no fuzz targets")
     parser.add_argument("--stage", action="append", choices=[s[0] for s in STAGES], help="only this stage (repeatable)")
     parser.add_argument("-k", metavar="EXPR", help="only tests whose name matches (as in pytest)")
     parser.add_argument("--list", action="store_true", help="print the stages")
@@ -357,7 +357,7 @@ def main():
     if options.list:
         print("\n".join(s[0] for s in STAGES))
         return 0
-    wanted = [s for s in STAGES if (s[0] in options.stage if options.stage else s[2] or options.full)]
+    wanted = [s for s in STAGES if (s[0] in options.stage if options.stage else s[2] or not options.fast)]
     total = Tally()
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mayfly-tests-") as scratch:
