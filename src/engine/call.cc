@@ -87,9 +87,10 @@ void Call::finish(CallEnd end, Slot slot) {
   if (instance) {
     if (pool->concurrency() == 1) instance->drain_logs();
     record.run_us = run_us_so_far();
-    if (end.outcome == telemetry::Outcome::ok)
-      pool->run_took(static_cast<std::int64_t>(record.run_us));
     instance->charge(*this, now);
+    if (end.outcome == telemetry::Outcome::ok)
+      pool->run_took(static_cast<std::int64_t>(record.run_us),
+                     static_cast<std::int64_t>(record.cpu_us));
     instance->remove_call(*this);
     if (slot == Slot::free) {
       instance->free_slot();

@@ -388,7 +388,11 @@ void FrameConnection::send_request(Stream& stream, Invocation& invocation, std::
                       std::string_view(invocation.body).substr(0, first));
   stream.sent_mark = sent_ + out_.size() - out_at_;
   stream.send_credit -= static_cast<std::uint32_t>(first);
-  schedule_flush();
+  // A program with one call at a time waits for just this; with several, one write serves many.
+  if (streams_.size() == 1 && !flush_scheduled_)
+    flush();
+  else
+    schedule_flush();
   if (!whole) {
     stream.unsent = std::move(invocation.body);
     stream.unsent_at = first;

@@ -72,6 +72,7 @@ class Instance : public std::enable_shared_from_this<Instance> {
   std::uint64_t memory_bytes() const { return memory_bytes_; }
   // The end of what it wrote to stderr (while it started; always with one process for each call).
   const std::string& last_error_lines() const { return last_error_lines_; }
+  Call* oldest_call() const { return calls_.empty() ? nullptr : calls_.front(); }
   Call* only_call() const { return calls_.size() == 1 ? calls_.front() : nullptr; }
 
  private:

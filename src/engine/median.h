@@ -29,6 +29,11 @@ class RecentMedian {
     }
     return microseconds(median_);
   }
+  std::optional<microseconds> least() const {
+    if (count_ == 0) return std::nullopt;
+    return microseconds(*std::min_element(samples_.begin(),
+                                          samples_.begin() + static_cast<std::ptrdiff_t>(count_)));
+  }
 
  private:
   std::array<std::uint32_t, 31> samples_{};

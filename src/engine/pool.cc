@@ -15,6 +15,7 @@ using telemetry::Outcome;
 using telemetry::Party;
 using telemetry::Phase;
 
+constexpr std::size_t kRunningMax = 8;  // running calls that are looked at
 constexpr std::size_t kSpreadMax = 16;  // instances looked at for the least busy one
 
 }  // namespace
@@ -93,9 +94,23 @@ scaler::PoolView Pool::view() const {
   view.cores = core_->cores;
   view.start_median = start_times_.value();
   view.run_median = run_times_.value();
+  view.run_least = run_times_.least();
+  view.cpu_median = cpu_times_.value();
   view.line_since = line_since_;
-  view.line_moved = line_moved_;
   return view;
+}
+
+std::optional<microseconds> Pool::running_for() const {
+  std::array<std::int64_t, kRunningMax> spans;
+  std::size_t count = 0;
+  const auto now = core_->now();
+  for (std::size_t i = 0; i < instances_.size() && i < kSpreadMax && count < kRunningMax; ++i)
+    if (const Call* call = instances_[i]->oldest_call())
+      spans[count++] = to_us(now - call->assigned);
+  if (count == 0) return std::nullopt;
+  const auto middle = spans.begin() + static_cast<std::ptrdiff_t>(count / 2);
+  std::nth_element(spans.begin(), middle, spans.begin() + static_cast<std::ptrdiff_t>(count));
+  return microseconds(*middle);
 }
 
 microseconds Pool::rebuild_cost() const {
@@ -132,27 +147,35 @@ void Pool::unlist(Instance& instance) {
     std::erase(free_, &instance);
 }
 
-void Pool::give(Waiter& waiter, std::shared_ptr<Instance> instance, bool cold) {
+void Pool::give(Waiter& waiter, std::shared_ptr<Instance> instance, bool cold, Resume resume) {
   if (waiter.in_line) {
     line_.erase(waiter.place);
     waiter.in_line = false;
-    line_moved_ = core_->now();
   }
   waiter.patience.disarm();
   instance->take_slot();
   waiter.instance = std::move(instance);
   waiter.cold = cold;
-  waiter.park.wake();
+  // One level deep: a call that is over at once would hand on from inside the one before.
+  if (resume == Resume::later || handing_) return waiter.park.wake();
+  auto handler = waiter.park.release();
+  if (!handler) return;
+  const auto keep = shared_from_this();
+  handing_ = true;
+  (*handler)();
+  handing_ = false;
 }
 
-void Pool::serve_line(Instance& instance, bool cold) {
+void Pool::serve_line(Instance& instance, bool cold, Resume resume) {
   while (!line_.empty() && instance.has_slot())
-    give(*line_.front(), instance.shared_from_this(), cold);
+    give(*line_.front(), instance.shared_from_this(), cold, resume);
   list(instance);
 }
 
+// The next call is on its way to the program before the answer of the last one is to its caller:
+// the program works while the engine writes.
 void Pool::on_slot(Instance& instance) {
-  if (!per_call_) serve_line(instance, false);
+  if (!per_call_) serve_line(instance, false, Resume::now);
 }
 
 // ---- the line
@@ -165,7 +188,7 @@ std::shared_ptr<Failure> Pool::enqueue(Waiter& waiter) {
   const auto patience = timeout() + milliseconds(core_->settings.init_timeout_ms);
   const auto queueing = scaler::may_wait(view(), core_->settings.line_max, patience, !node_full);
   if (queueing.line != scaler::Line::wait) return refusal(queueing, node_full);
-  if (line_.empty()) line_since_ = line_moved_ = core_->now();
+  if (line_.empty()) line_since_ = core_->now();
   waiter.in_line = true;
   waiter.place = line_.insert(line_.end(), &waiter);
   waiter.patience.set(&Pool::on_patience, &waiter);
@@ -245,13 +268,14 @@ void Pool::on_patience(void* target) {
 
 void Pool::review() {
   const auto now = core_->now();
-  const auto seen = view();
+  auto seen = view();
   if (now < backoff_until_) {
     if (!line_.empty() || seen.instances_min > 0)
       core_->timers.arm(review_timer_, std::chrono::ceil<milliseconds>(backoff_until_ - now));
     return;
   }
   if (core_->stopping && line_.empty()) return;
+  if (!line_.empty()) seen.running_for = running_for();
   if (scaler::wanted_starts(seen, now) > 0 || extra_starts_ > 0)
     core_->queue_launch(shared_from_this());
   if (!line_.empty() && !review_timer_.armed())
@@ -263,22 +287,21 @@ void Pool::on_review(void* self) {
 }
 
 Pool::Launch Pool::launch_next() {
-  const auto wanted = scaler::wanted_starts(view(), core_->now());
+  auto seen = view();
+  if (!line_.empty()) seen.running_for = running_for();
+  const auto wanted = scaler::wanted_starts(seen, core_->now());
   if (wanted == 0 && extra_starts_ == 0) return Launch::none;
   if (!core_->reserve(*this, memory_bytes())) {
     const auto full = refusal({scaler::Line::refuse_full, 1}, true);
+    tell_watchers(nullptr, full);
     // With instances of its own the line will be served; without, nobody knows when.
-    if (ready_ + starting_ == 0) {
-      fail_line(full);
-      tell_watchers(nullptr, full);
-    }
+    if (ready_ + starting_ == 0) fail_line(full);
     return Launch::none;
   }
   Waiter* waiter = nullptr;
   if (per_call_ && !line_.empty()) {
     waiter = line_.front();
     line_.pop_front();
-    line_moved_ = core_->now();
     waiter->in_line = false;
     waiter->patience.disarm();
   }
@@ -330,12 +353,12 @@ void Pool::on_ready(Instance& instance, const Ready& ready) {
   if (instance.bound != nullptr) {
     Waiter& waiter = *std::exchange(instance.bound, nullptr);
     waiter.started_for = nullptr;
-    give(waiter, instance.shared_from_this(), true);
+    give(waiter, instance.shared_from_this(), true, Resume::later);
     return;
   }
   if (per_call_) return instance.kill("was ended because no call waited for it");
   const bool nothing_waits = line_.empty();
-  serve_line(instance, true);
+  serve_line(instance, true, Resume::later);
   if (instance.slots_used() == 0) {
     instance.take_slot();  // begins its idle time
     instance.free_slot();

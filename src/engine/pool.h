@@ -79,7 +79,10 @@ class Pool : public std::enable_shared_from_this<Pool> {
   void on_slot(Instance& instance);           // a slot is free
   bool on_idle_too_long(Instance& instance);  // true: it may be ended
   milliseconds keep_alive() const;
-  void run_took(std::int64_t us) { run_times_.add(us); }
+  void run_took(std::int64_t run_us, std::int64_t cpu_us) {
+    run_times_.add(run_us);
+    cpu_times_.add(cpu_us);
+  }
 
   // The version is not to be called any more.
   void retire();
@@ -102,13 +105,15 @@ class Pool : public std::enable_shared_from_this<Pool> {
 
  private:
   void settle(const Ready* ready);
-  void give(Waiter& waiter, std::shared_ptr<Instance> instance, bool cold);
-  void serve_line(Instance& instance, bool cold);
+  enum class Resume { now, later };  // now: the waiter runs inside the call
+  void give(Waiter& waiter, std::shared_ptr<Instance> instance, bool cold, Resume resume);
+  void serve_line(Instance& instance, bool cold, Resume resume);
   void list(Instance& instance);
   void fail_line(const std::shared_ptr<Failure>& failure);
   void fail(Waiter& waiter, std::shared_ptr<Failure> failure);
   void tell_watchers(const Ready* ready, const std::shared_ptr<Failure>& failure);
   void unlist(Instance& instance);
+  std::optional<microseconds> running_for() const;
   std::shared_ptr<Failure> refusal(scaler::Queueing queueing, bool node_full) const;
   void forget_if_empty();
   static void on_review(void* self);
@@ -120,17 +125,17 @@ class Pool : public std::enable_shared_from_this<Pool> {
   std::uint32_t concurrency_ = 1;
   bool per_call_ = false;
   bool retired_ = false;
+  bool handing_ = false;  // a waiter runs inside give()
 
   std::vector<std::shared_ptr<Instance>> instances_;
   std::vector<Instance*> free_;  // have a slot; the last is the one used last
   std::uint32_t ready_ = 0, starting_ = 0;
   std::list<Waiter*> line_;
   SteadyTime line_since_;
-  SteadyTime line_moved_;
   std::vector<Watcher*> watchers_;
   std::uint32_t extra_starts_ = 0;  // for watchers
 
-  RecentMedian run_times_, start_times_;
+  RecentMedian run_times_, cpu_times_, start_times_;
   std::uint32_t failures_ = 0;
   SteadyTime backoff_until_{};
   std::shared_ptr<Failure> last_failure_;

@@ -10,6 +10,8 @@ namespace {
 // A line shorter than this is noise of the scheduler, whatever the medians say.
 constexpr microseconds kWaitNoticeable{2'000};
 constexpr microseconds kStartUnknown{200'000};
+// Calls that run for longer share the cores rather than wait for each other.
+constexpr microseconds kShortRun{20'000};
 
 std::uint32_t room_under_max(const PoolView& pool) {
   const std::uint32_t now = pool.ready + pool.starting;
@@ -44,12 +46,12 @@ std::uint32_t demand(const PoolView& pool, SteadyTime now) {
   const double coming = double(pool.starting) * pool.concurrency;
   if (!pool.run_median) return ceil_div(pool.waiting - coming, pool.concurrency);
 
-  // While the line stands still every slot is busy: the calls in there take at least that long,
-  // whatever earlier ones took.
-  const double still_us = pool.ready > 0 ? double(to_us(now - pool.line_moved)) : 0.0;
-  const double run_us = std::max({1.0, double(pool.run_median->count()), still_us});
   const double start_us =
       std::max<double>(1.0, double(pool.start_median.value_or(kStartUnknown).count()));
+  double run_us = std::max<double>(1.0, double(pool.run_median->count()));
+  // Calls that run for longer than a start already tell more than what earlier calls took.
+  if (pool.running_for && double(pool.running_for->count()) >= start_us)
+    run_us = std::max(run_us, double(pool.running_for->count()));
   // What the present instances get done while a new one would be starting needs none.
   const double present = double(pool.ready) * pool.concurrency * start_us / run_us;
   const double excess = pool.waiting - present;
@@ -62,9 +64,19 @@ std::uint32_t demand(const PoolView& pool, SteadyTime now) {
 
 }  // namespace
 
+std::uint32_t useful_instances(const PoolView& pool) {
+  if (pool.per_call || !pool.run_median || !pool.run_least || !pool.cpu_median) return UINT32_MAX;
+  if (*pool.run_median > kShortRun || pool.cpu_median->count() <= 0) return UINT32_MAX;
+  const double least_us = std::max<double>(1.0, double(pool.run_least->count()));
+  const double share = std::min(1.0, double(pool.cpu_median->count()) / least_us);
+  return std::max(1u, ceil_div(pool.cores, share * pool.concurrency));
+}
+
 std::uint32_t wanted_starts(const PoolView& pool, SteadyTime now) {
   std::uint32_t wanted = demand(pool, now);
   const std::uint32_t have = pool.ready + pool.starting;
+  const std::uint32_t useful = useful_instances(pool);
+  wanted = std::min(wanted, useful > have ? useful - have : 0);
   if (!pool.per_call && pool.instances_min > have)
     wanted = std::max(wanted, pool.instances_min - have);
   return std::min(wanted, room_under_max(pool));

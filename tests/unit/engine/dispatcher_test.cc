@@ -175,6 +175,46 @@ TEST_F(DispatcherTest, SingleFlightWhereTheRunTimeIsKnownToBeShort) {
   EXPECT_EQ(sandboxes.launches - before, 1);
 }
 
+TEST_F(DispatcherTest, CallsThatBecomeSlowAreNoticed) {
+  sandboxes.launch_takes = milliseconds(10);
+  for (int i = 0; i < 3; ++i) call_now();
+  handle = [](FakeSandbox&, Program& p, const Program::Invoke& invoke) {
+    p.after(milliseconds(500), [stream = invoke.stream](Program& q) { q.reply(stream, "1"); });
+  };
+  const auto from = clock.steady_now();
+  std::vector<Spawned<Answer>> calls;
+  for (int i = 0; i < 30; ++i) calls.push_back(call());
+  for (auto& answer : calls) EXPECT_EQ(wait(answer).failure, nullptr);
+  EXPECT_LT(to_us(clock.steady_now() - from), 2'500'000);
+}
+
+TEST_F(DispatcherTest, ProbeOnAFullMachineIsRefused) {
+  settings.instances_max = 1;
+  handle = [](FakeSandbox&, Program& p, const Program::Invoke& invoke) {
+    p.after(milliseconds(100), [stream = invoke.stream](Program& q) { q.reply(stream, "1"); });
+  };
+  auto busy = call();
+  pass(milliseconds(20));
+  const auto same = run_task(loop, dispatcher().probe(version));
+  ASSERT_NE(same.failure, nullptr);
+  EXPECT_EQ(same.failure->outcome, Outcome::refused);
+  EXPECT_EQ(wait(busy).failure, nullptr);
+}
+
+TEST_F(DispatcherTest, KeptInstanceWithoutKeepAliveCostsNoTime) {
+  version->settings.instances_min = 1;
+  version->settings.keep_alive_ms = 0;
+  dispatcher().keep(version);
+  EXPECT_TRUE(run_until(loop, [&] { return sandboxes.live.size() == 1; }));
+  pass(milliseconds(30));
+  std::size_t turns = 0;
+  const auto until = clock.steady_now() + milliseconds(50);
+  loop.restart();
+  while (clock.steady_now() < until) turns += loop.run_one_until(until);
+  EXPECT_LT(turns, 20u);
+  EXPECT_EQ(sandboxes.live.size(), 1u);
+}
+
 TEST_F(DispatcherTest, ConcurrencyIsAHardLimit) {
   version->concurrency = 3;
   version->settings.instances_max = 1;

@@ -22,7 +22,6 @@ PoolView pool(std::uint32_t waiting, std::uint32_t ready, std::uint32_t starting
   view.starting = starting;
   view.cores = 2;
   view.line_since = kNow;
-  view.line_moved = kNow;
   return view;
 }
 
@@ -70,17 +69,26 @@ TEST(Scaler, PresentInstancesAreCountedOn) {
 TEST(Scaler, LineThatLastsLongerThanAStartGetsOneMore) {
   auto view = known(pool(20, 1, 0), milliseconds(50), milliseconds(1));
   EXPECT_EQ(wanted_starts(view, kNow), 0u);
-  view.line_moved = kNow + milliseconds(49);  // it moves all the time
   EXPECT_EQ(wanted_starts(view, kNow + milliseconds(49)), 0u);
   EXPECT_EQ(wanted_starts(view, kNow + milliseconds(50)), 1u);
   view.starting = 1;
   EXPECT_EQ(wanted_starts(view, kNow + milliseconds(50)), 0u);
   // Beyond twice the cores the wait must be noticeable.
   auto wide = known(pool(6, 4, 0), milliseconds(50), microseconds(500));
-  wide.line_moved = kNow + seconds(1);
   EXPECT_EQ(wanted_starts(wide, kNow + seconds(1)), 0u);
   wide.waiting = 40;
   EXPECT_EQ(wanted_starts(wide, kNow + seconds(1)), 1u);
+}
+
+TEST(Scaler, CallsThatRunLongerThanAStartCorrectTheMedian) {
+  auto view = known(pool(50, 1, 0), milliseconds(100), milliseconds(1));
+  view.running = 1;
+  view.running_for = milliseconds(99);  // a pause, perhaps
+  EXPECT_EQ(wanted_starts(view, kNow), 0u);
+  view.running_for = milliseconds(100);
+  EXPECT_EQ(wanted_starts(view, kNow), 25u);
+  view.running_for = milliseconds(1000);
+  EXPECT_EQ(wanted_starts(view, kNow), 50u);
 }
 
 TEST(Scaler, MaximumIsHard) {
@@ -267,11 +275,5 @@ TEST(TimerQueue, WakesByTheRealClock) {
 }
 
 }  // namespace
-// Fast calls so far, then slow ones: the median lags, the line that stands still tells.
-TEST(Scaler, ALineThatStandsStillOutweighsTheMedianOfEarlierCalls) {
-  const auto view = known(pool(99, 1, 0), milliseconds(40), microseconds(500));
-  EXPECT_LT(wanted_starts(view, kNow), 5u);
-  EXPECT_GE(wanted_starts(view, kNow + milliseconds(50)), 45u);
-}
 
 }  // namespace mayfly::engine
