@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <thread>
+#include <utility>
 
 #include "engine/instance.h"
 #include "engine/pool.h"
@@ -66,6 +67,12 @@ void Core::forget(const Pool& pool) {
   by_address_.erase(pool.version().get());
   const auto found = pools.find(pool.key());
   if (found != pools.end() && found->second.get() == &pool) pools.erase(found);
+}
+
+void Core::forget_all() {
+  launch_queue_.clear();
+  by_address_.clear();
+  const auto gone = std::exchange(pools, {});  // a pool that ends may ask for the others
 }
 
 void Core::queue_launch(std::shared_ptr<Pool> pool) {

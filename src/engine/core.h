@@ -25,6 +25,8 @@ class Core : public std::enable_shared_from_this<Core> {
   std::shared_ptr<Pool> find_pool(const functions::Version& version) const;
   void forget(const Pool& pool);
   void forget_address(const functions::Version* version);
+  // At the end: pools and core own each other until then.
+  void forget_all();
 
   // Asks for one start after another for as long as the pool wants more; fair between pools.
   void queue_launch(std::shared_ptr<Pool> pool);

@@ -109,6 +109,7 @@ Dispatcher::~Dispatcher() {
   const auto pools = state_->core->pools;
   for (const auto& [key, pool] : pools) pool->kill_all("was ended because the server stopped");
   state_->core->timers.stop();
+  state_->core->forget_all();
 }
 
 void Dispatcher::State::register_gauges() {

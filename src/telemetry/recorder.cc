@@ -274,7 +274,8 @@ void Recorder::chunk_records(const std::vector<const Record*>& kept, std::vector
   std::unordered_map<std::string_view, std::vector<const Record*>> by_function;
   for (const Record* record : kept) by_function[record->function].push_back(record);
   for (const auto& [name, records] : by_function) {
-    auto& state = ledger_.state(std::string(name));
+    const std::string function(name);
+    auto& state = ledger_.state(function);
     std::string body;
     std::uint64_t count = 0;
     const auto finish = [&] {
@@ -282,7 +283,7 @@ void Recorder::chunk_records(const std::vector<const Record*>& kept, std::vector
       state.row.last_sequence = ++sequence_;
       state.row.records_stored += count;
       chunks.push_back(
-          {std::string(name), records_key(name, sequence_), finish_chunk(body, count), count, 0});
+          {function, records_key(function, sequence_), finish_chunk(body, count), count, 0});
       body.clear();
       count = 0;
     };
@@ -310,7 +311,7 @@ void Recorder::chunk_lines(Batch& batch, std::vector<Chunk>& chunks) {
     std::int64_t first_us = 0;
     const auto finish = [&] {
       if (count == 0) return;
-      std::string key = logs_key(name, first_us, ++sequence_);
+      std::string key = logs_key(function, first_us, ++sequence_);
       std::string value = finish_chunk(body, count);
       state.row.log_bytes_stored += key.size() + value.size();
       state.row.last_sequence = sequence_;
