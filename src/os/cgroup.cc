@@ -192,19 +192,24 @@ const char* CgroupTree::kind_name() const {
 Result<Cgroup> CgroupTree::create(const std::string& name) const {
   Cgroup group;
   group.name = name;
+  auto made = make_folders(group);
+  if (made.has_value()) return group;
+  remove(group);  // what there is of it
+  return std::move(made).error();
+}
+
+Status CgroupTree::make_folders(Cgroup& group) const {
   for (const auto& folder : folders_) {
-    std::string path = folder + "/" + name;
+    std::string path = folder + "/" + group.name;
     if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) {
       return errno_error("make cgroup " + path, errno);
     }
     auto dir = open_file(path, O_RDONLY | O_DIRECTORY);
     if (dir.has_error()) return std::move(dir).error();
     group.dirs.push_back(std::move(dir).value());
-    if (kind_ == UsageKind::v1) {
-      auto procs = open_file(path + "/cgroup.procs", O_WRONLY);
-      if (procs.has_error()) return std::move(procs).error();
-      group.procs.push_back(std::move(procs).value());
-    }
+    auto procs = open_file(path + (kind_ == UsageKind::v1 ? "/tasks" : "/cgroup.procs"), O_WRONLY);
+    if (procs.has_error()) return std::move(procs).error();
+    group.procs.push_back(std::move(procs).value());
   }
   auto open_usage = [&group](std::initializer_list<const char*> names) {
     for (const char* file : names) {
@@ -226,7 +231,7 @@ Result<Cgroup> CgroupTree::create(const std::string& name) const {
     open_usage({"memory.peak", "memory.current"});
     open_usage({"memory.events"});
   }
-  return group;
+  return ok();
 }
 
 Status CgroupTree::set_limits(const Cgroup& group, const CgroupLimits& limits) const {

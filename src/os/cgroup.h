@@ -34,8 +34,10 @@ struct CgroupLimits {
 // One group. Destroying it leaves the folders; CgroupTree::remove takes them away.
 struct Cgroup {
   std::string name;
-  std::vector<Fd> dirs;   // one for each hierarchy
-  std::vector<Fd> procs;  // v1: cgroup.procs of each; a process joins by writing "0"
+  std::vector<Fd> dirs;  // one for each hierarchy
+  // One for each hierarchy: a process with one thread joins by writing "0". v1: `tasks`, by which a
+  // process that moves itself waits for no grace period of RCU, as it does with cgroup.procs.
+  std::vector<Fd> procs;
   std::vector<Fd> usage_fds;
 };
 
@@ -72,6 +74,8 @@ class CgroupTree {
   void close();
 
  private:
+  Status make_folders(Cgroup& group) const;
+
   UsageKind kind_ = UsageKind::process;
   std::vector<std::string> folders_;
   bool has_swap_limit_ = false;

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -57,9 +58,16 @@ Status send_message(int socket, std::string_view bytes, const std::vector<int>& 
   return ok();
 }
 
-Result<Received> receive_message(int socket, std::size_t size_max) {
+Result<Received> receive_message(int socket, std::size_t size_max, bool wait) {
   Received received;
-  received.bytes.resize(size_max);
+  // Its size first: a buffer for the largest would cost more in page faults than all else does.
+  int flags = wait ? 0 : MSG_DONTWAIT;
+  ssize_t next;
+  do {
+    next = ::recv(socket, nullptr, 0, flags | MSG_PEEK | MSG_TRUNC);
+  } while (next < 0 && errno == EINTR);
+  if (next < 0) return errno_error("receive message", errno);
+  received.bytes.resize(std::min(static_cast<std::size_t>(next), size_max));
   iovec io{received.bytes.data(), received.bytes.size()};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kPassedFdsMax)];
   msghdr message{};
@@ -69,7 +77,7 @@ Result<Received> receive_message(int socket, std::size_t size_max) {
   message.msg_controllen = sizeof control;
   ssize_t size;
   do {
-    size = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+    size = ::recvmsg(socket, &message, flags | MSG_CMSG_CLOEXEC);
   } while (size < 0 && errno == EINTR);
   if (size < 0) return errno_error("receive message", errno);
   for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;

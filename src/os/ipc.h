@@ -33,8 +33,9 @@ struct Received {
   std::string bytes;  // empty: the peer has closed
   std::vector<Fd> fds;
 };
-// Receives one message of at most size_max bytes; corrupt when it was longer or carried too many
-// descriptors. EAGAIN as above.
-Result<Received> receive_message(int socket, std::size_t size_max);
+// Receives one message (of a SEQPACKET socket) of at most size_max bytes; corrupt when it was
+// longer or carried too many descriptors. EAGAIN as above, and when nothing is there and wait is
+// false.
+Result<Received> receive_message(int socket, std::size_t size_max, bool wait = true);
 
 }  // namespace mayfly::os

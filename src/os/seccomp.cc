@@ -16,6 +16,7 @@
 #include <cerrno>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "os/fd.h"
 
@@ -506,14 +507,21 @@ void refuse_socket_options(Builder& b) {
   }
 }
 
-}  // namespace
+enum class Profile { program, cloneable };
 
-Result<SeccompFilter> compile_seccomp_filter() {
+void allow_cloning(Builder& allow) {
+  allow.rule(SCMP_ACT_ALLOW, "setns");
+  allow.rule(SCMP_ACT_ALLOW, "seccomp", equals(0, SECCOMP_SET_MODE_FILTER), equals(1, 0));
+}
+
+Result<std::vector<sock_filter>> compile_allow_list(Profile profile) {
   Builder allow(SCMP_ACT_ERRNO(ENOSYS));
   for (const char* name : kAllowed) allow.rule(SCMP_ACT_ALLOW, name);
-  for (const char* name : kDenied) {
-    allow.rule(SCMP_ACT_ERRNO(EPERM), name);
+  for (std::string_view name : kDenied) {
+    if (profile == Profile::cloneable && (name == "setns" || name == "seccomp")) continue;
+    allow.rule(SCMP_ACT_ERRNO(EPERM), name.data());
   }
+  if (profile == Profile::cloneable) allow_cloning(allow);
   // Asking for the personality and setting the plain one; anything else is ENOSYS.
   allow.rule(SCMP_ACT_ALLOW, "personality", scmp_arg_cmp{0, SCMP_CMP_EQ, 0, 0});
   allow.rule(SCMP_ACT_ALLOW, "personality", scmp_arg_cmp{0, SCMP_CMP_EQ, kLow32, 0});
@@ -524,7 +532,12 @@ Result<SeccompFilter> compile_seccomp_filter() {
     allow.rule(SCMP_ACT_ERRNO(EPERM), "clone", equals(0, flag, flag));
   }
   allow.optimise();
+  return allow.compile();
+}
 
+}  // namespace
+
+Result<SeccompFilter> compile_seccomp_filter() {
   Builder arguments(SCMP_ACT_ALLOW);
   refuse_socket_kinds(arguments);
   refuse_socket_options(arguments);
@@ -533,12 +546,15 @@ Result<SeccompFilter> compile_seccomp_filter() {
   }
   arguments.rule(SCMP_ACT_ERRNO(EPERM), "prctl", equals(0, PR_SET_SECCOMP));
   SeccompFilter filter;
-  auto first = allow.compile();
+  auto first = compile_allow_list(Profile::program);
   if (first.has_error()) return std::move(first).error();
   auto second = arguments.compile();
   if (second.has_error()) return std::move(second).error();
+  auto third = compile_allow_list(Profile::cloneable);
+  if (third.has_error()) return std::move(third).error();
   filter.allow = std::move(first).value();
   filter.arguments = std::move(second).value();
+  filter.allow_template = std::move(third).value();
   return filter;
 }
 

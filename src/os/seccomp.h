@@ -15,6 +15,9 @@ namespace mayfly::os {
 struct SeccompFilter {
   std::vector<sock_filter> allow;
   std::vector<sock_filter> arguments;
+  // In place of `allow` for a program that may be cloned: also setns, and adding a filter, by which
+  // a clone gives setns up again.
+  std::vector<sock_filter> allow_template;
 };
 
 Result<SeccompFilter> compile_seccomp_filter();

@@ -167,11 +167,11 @@ Status Channel::request(const wire::SpawnerMessage& message, std::vector<os::Fd>
   return ok();
 }
 
-std::shared_ptr<Record> Channel::add_record(const LaunchSpec& spec) {
+std::shared_ptr<Record> Channel::add_record(std::string id, const Limits& limits) {
   auto record = std::make_shared<Record>(executor_);
   record->handle = next_++;
-  record->id = spec.id;
-  record->memory_bytes = spec.limits.memory_bytes;
+  record->id = std::move(id);
+  record->memory_bytes = limits.memory_bytes;
   records_[record->handle] = record;
   return record;
 }

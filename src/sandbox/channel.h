@@ -75,7 +75,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
   const SharedSpawner& shared() const { return *shared_; }
   std::size_t running() const { return records_.size(); }
 
-  std::shared_ptr<Record> add_record(const LaunchSpec& spec);
+  std::shared_ptr<Record> add_record(std::string id, const Limits& limits);
   // Waits for a spawner that is being restarted; unavailable when there is none.
   Task<Result<void>> wait_connected();
   Status request(const wire::SpawnerMessage& message, std::vector<os::Fd> fds = {});

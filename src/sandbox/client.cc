@@ -67,6 +67,9 @@ struct InsideConnector {
   }
 };
 
+Task<Result<std::unique_ptr<Sandbox>>> clone_sandbox(std::shared_ptr<Channel> channel,
+                                                     std::shared_ptr<Record> from, CloneSpec spec);
+
 class SandboxImpl final : public Sandbox {
  public:
   SandboxImpl(std::shared_ptr<Channel> channel, std::shared_ptr<Record> record)
@@ -94,6 +97,16 @@ class SandboxImpl final : public Sandbox {
     channel_->signal(*record_, wire::SpawnerSignalKind::kill);
   }
 
+  Task<Result<std::unique_ptr<Sandbox>>> clone(CloneSpec spec) override {
+    return clone_sandbox(channel_, record_, std::move(spec));
+  }
+
+  void keep_shells(unsigned count) override {
+    if (record_->exited.is_set()) return;
+    ignore(channel_->request(wire::SpawnerShells{record_->handle, count}),
+           "without a spawner there is no sandbox either");
+  }
+
   Task<Exit> wait() override { return wait_exit(record_); }
 
  private:
@@ -111,12 +124,14 @@ class SandboxImpl final : public Sandbox {
   std::shared_ptr<Record> record_;
 };
 
+constexpr const char* kTemplateVariable = "MAYFLY_TEMPLATE_FD=4";
+
 struct Ends {
   os::Fd channel, stdin_fd, stdout_fd, stderr_fd;  // ours
   std::vector<os::Fd> theirs;                      // in the order of wire::SpawnerLaunch
 };
 
-Result<Ends> make_ends(const LaunchSpec& spec) {
+Result<Ends> make_ends(bool channel, bool stdin_pipe) {
   Ends ends;
   for (auto* ours : {&ends.stdout_fd, &ends.stderr_fd}) {
     auto pipe = os::make_pipe();
@@ -125,14 +140,14 @@ Result<Ends> make_ends(const LaunchSpec& spec) {
     *ours = std::move(pipe.value().read_end);
     ends.theirs.push_back(std::move(pipe.value().write_end));
   }
-  if (spec.channel) {
+  if (channel) {
     auto pair = os::make_socket_pair(SOCK_STREAM);
     if (pair.has_error()) return std::move(pair).error();
     MAYFLY_TRY(os::set_nonblocking(pair.value().first.get()));
     ends.channel = std::move(pair.value().first);
     ends.theirs.push_back(std::move(pair.value().second));
   }
-  if (spec.stdin_pipe) {
+  if (stdin_pipe) {
     auto pipe = os::make_pipe();
     if (pipe.has_error()) return std::move(pipe).error();
     MAYFLY_TRY(os::set_nonblocking(pipe.value().write_end.get()));
@@ -161,18 +176,17 @@ wire::SpawnerLaunch to_message(const LaunchSpec& spec, std::uint64_t handle) {
   message.listen_ports = spec.listen_ports;
   message.channel = spec.channel;
   message.stdin_pipe = spec.stdin_pipe;
+  message.cloneable = spec.cloneable;
+  if (spec.cloneable) message.env.push_back(kTemplateVariable);
   return message;
 }
 
-Task<Result<std::unique_ptr<Sandbox>>> launch_sandbox(std::shared_ptr<Channel> channel,
-                                                      LaunchSpec spec) {
-  auto connected = co_await channel->wait_connected();
-  if (connected.has_error()) co_return std::move(connected).error();
-  auto ends = make_ends(spec);
-  if (ends.has_error()) co_return std::move(ends).error();
-  Launching launching(channel, channel->add_record(spec));
-  auto record = launching.record;
-  auto sent = channel->request(to_message(spec, record->handle), std::move(ends.value().theirs));
+// Sends the request of a record and waits for its sandbox.
+Task<Result<std::unique_ptr<Sandbox>>> await_sandbox(std::shared_ptr<Channel> channel,
+                                                     std::shared_ptr<Record> record,
+                                                     wire::SpawnerMessage message, Ends ends) {
+  Launching launching(channel, record);
+  auto sent = channel->request(message, std::move(ends.theirs));
   if (sent.has_error()) {
     channel->forget(record->handle);
     launching.record.reset();
@@ -183,11 +197,44 @@ Task<Result<std::unique_ptr<Sandbox>>> launch_sandbox(std::shared_ptr<Channel> c
   launching.record.reset();
   if (record->failure) co_return *record->failure;
   std::unique_ptr<Sandbox> sandbox = std::make_unique<SandboxImpl>(channel, record);
-  sandbox->channel = std::move(ends.value().channel);
-  sandbox->stdin_fd = std::move(ends.value().stdin_fd);
-  sandbox->stdout_fd = std::move(ends.value().stdout_fd);
-  sandbox->stderr_fd = std::move(ends.value().stderr_fd);
+  sandbox->channel = std::move(ends.channel);
+  sandbox->stdin_fd = std::move(ends.stdin_fd);
+  sandbox->stdout_fd = std::move(ends.stdout_fd);
+  sandbox->stderr_fd = std::move(ends.stderr_fd);
   co_return std::move(sandbox);
+}
+
+Task<Result<std::unique_ptr<Sandbox>>> launch_sandbox(std::shared_ptr<Channel> channel,
+                                                      LaunchSpec spec) {
+  auto connected = co_await channel->wait_connected();
+  if (connected.has_error()) co_return std::move(connected).error();
+  auto ends = make_ends(spec.channel, spec.stdin_pipe);
+  if (ends.has_error()) co_return std::move(ends).error();
+  auto record = channel->add_record(spec.id, spec.limits);
+  wire::SpawnerMessage message = to_message(spec, record->handle);
+  co_return co_await await_sandbox(channel, record, std::move(message), std::move(ends).value());
+}
+
+Task<Result<std::unique_ptr<Sandbox>>> clone_sandbox(std::shared_ptr<Channel> channel,
+                                                     std::shared_ptr<Record> from, CloneSpec spec) {
+  if (from->exited.is_set()) {
+    co_return Error{Code::unavailable, "the template has ended: " + from->exit.reason,
+                    "clone sandbox", 0};
+  }
+  auto ends = make_ends(true, false);
+  if (ends.has_error()) co_return std::move(ends).error();
+  auto record = channel->add_record(spec.id, spec.limits);
+  wire::SpawnerClone clone;
+  clone.handle = record->handle;
+  clone.from = from->handle;
+  clone.id = std::move(spec.id);
+  clone.env = std::move(spec.env);
+  clone.memory_bytes = spec.limits.memory_bytes;
+  clone.cpu_millis = spec.limits.cpu_millis;
+  clone.pids_max = spec.limits.pids_max;
+  clone.channel = true;
+  wire::SpawnerMessage message = std::move(clone);
+  co_return co_await await_sandbox(channel, record, std::move(message), std::move(ends).value());
 }
 
 class SandboxesImpl final : public Sandboxes {

@@ -51,6 +51,17 @@ struct LaunchSpec {
   std::vector<std::uint16_t> listen_ports;
   bool channel = true;      // a unix stream socket at fd 3 of the program; Sandbox::channel
   bool stdin_pipe = false;  // else /dev/null; Sandbox::stdin_fd is the write end
+  // The program may be cloned: it gets a control socket at fd 4 (runtimes/clone, and
+  // MAYFLY_TEMPLATE_FD=4 in its environment) and the two capabilities, over its own namespaces
+  // only, that entering a clone's namespaces takes. No writable mounts, no listen_ports.
+  bool cloneable = false;
+};
+
+// A clone has the template's mounts, network, working directory, size of /tmp and files_max.
+struct CloneSpec {
+  std::string id;                // as LaunchSpec::id
+  std::vector<std::string> env;  // NAME=value, set over the template's own by the runtime
+  Limits limits;                 // tmp_bytes and files_max: the template's hold
 };
 
 struct Usage {
@@ -91,6 +102,14 @@ class Sandbox {
   virtual void terminate() = 0;
   // SIGKILL to everything inside. Idempotent.
   virtual void kill() = 0;
+  // Only of a sandbox launched with cloneable, once its program has said that it waits for orders.
+  // A new sandbox, cloned from the program, with a channel and no stdin; resumes when the clone is
+  // inside its own namespaces and cgroup. It lives on when this object is destroyed. unavailable
+  // when the template is gone or has not answered in time (2 s), after which it is killed.
+  virtual Task<Result<std::unique_ptr<Sandbox>>> clone(CloneSpec spec) = 0;
+  // How many shells (namespaces and cgroup, ready to be entered) are kept prepared for clone();
+  // what it takes is replaced in idle moments. At most 64; 0: none.
+  virtual void keep_shells(unsigned count) = 0;
   // Resumes when the main program has ended and everything inside is gone; every waiter is told.
   virtual Task<Exit> wait() = 0;
 };

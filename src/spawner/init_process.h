@@ -7,8 +7,10 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <vector>
 
 #include "os/seccomp.h"
+#include "wire/spawner_messages.h"
 
 namespace mayfly::spawner {
 
@@ -27,9 +29,15 @@ struct InitPlan {
   int root = -1;                  // detached copy of the skeleton
   bool limit_by_rlimits = false;  // in place of a cgroup
   const os::SeccompFilter* filter = nullptr;
+  // Of a shell: its end of the report socket, the template's launch and its mounts.
+  int report = -1;
+  const wire::SpawnerLaunch* launch = nullptr;
+  std::vector<int> trees;
 };
 
-// In this order: prepared, then started, then ended; or failed in place of any.
+// In this order: prepared, then started, then ended; or failed in place of any. With a shell's
+// `prepared` come its namespaces, in the order of mayfly_clone_fd; with its `started`, when there
+// are no cgroups, what os::open_process_usage opens.
 struct InitReport {
   enum Kind : std::uint32_t { prepared = 1, started = 2, ended = 3, failed = 4 };
   std::uint32_t kind = 0;
@@ -39,5 +47,18 @@ struct InitReport {
 };
 
 [[noreturn]] void run_init(const InitPlan& plan);
+
+// What a template's init does once its program runs: it outlives the program, because the clones'
+// pid namespaces lie below its own. Obeys TemplateWord on the control socket.
+[[noreturn]] void tend_template(const InitPlan& plan, pid_t program);
+
+enum class TemplateWord : char {
+  end = 'e',   // kill the program and whatever else of it is in this very pid namespace
+  reap = 'r',  // the program has gone before: collect clones that have ended
+};
+
+// A shell's init: all of a sandbox but the program, which enters from the template. No
+// wait for "g": its user namespace is the template's.
+[[noreturn]] void run_shell(const InitPlan& plan);
 
 }  // namespace mayfly::spawner

@@ -52,18 +52,18 @@ Status open_mounts(Host& host, const wire::SpawnerLaunch& request, Instance& ins
 Status send_order(Host& host, const wire::SpawnerLaunch& request, const std::vector<os::Fd>& fds,
                   const std::vector<os::Fd>& trees, Instance& instance) {
   int out = fds[0].get(), err = fds[1].get();
-  // So that programs can open /dev/stdout and the like again by name.
-  if (host.privileged && (::fchown(out, instance.user, instance.user) != 0 ||
-                          ::fchown(err, instance.user, instance.user) != 0)) {
-    return errno_error("give output pipes to the sandbox", errno);
-  }
-  os::Fd null;
-  if (!request.stdin_pipe) {
-    null = os::Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-    if (!null) return errno_error("open /dev/null", errno);
-  }
-  std::vector<int> order = {request.stdin_pipe ? fds.back().get() : null.get(), out, err};
+  MAYFLY_TRY(give_output(host, instance, out, err));
+  std::vector<int> order = {request.stdin_pipe ? fds.back().get() : host.null.get(), out, err};
   if (request.channel) order.push_back(fds[2].get());
+  os::Fd orders;
+  if (request.cloneable) {
+    auto pair = os::make_socket_pair(SOCK_SEQPACKET);
+    if (pair.has_error()) return std::move(pair).error();
+    MAYFLY_TRY(os::set_nonblocking(pair.value().first.get()));
+    instance.family->orders = std::move(pair.value().first);
+    orders = std::move(pair.value().second);
+    order.push_back(orders.get());
+  }
   for (const auto& tree : trees) order.push_back(tree.get());
   return os::send_message(instance.control.get(), wire::encode_spawner_message(request), order);
 }
@@ -97,12 +97,25 @@ int clone_init(Host& host, const Instance& instance, const InitPlan& plan, int& 
   return pid;
 }
 
-Status write_maps(const Host& host, const Instance& instance) {
+Result<os::Fd> open_at(const os::Fd& folder, const char* name) {
+  os::Fd fd(::openat(folder.get(), name, O_RDONLY | O_CLOEXEC));
+  if (!fd) return errno_error(std::string("open ") + name + " of the sandbox", errno);
+  return fd;
+}
+
+// Maps the user, and opens the namespaces while init may still be looked into without privilege.
+Status write_maps(const Host& host, Instance& instance) {
   os::Fd proc(
       ::open(("/proc/" + std::to_string(instance.pid)).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!proc) return errno_error("open /proc of the sandbox", errno);
   std::string map =
       std::to_string(kInsideUid) + " " + std::to_string(host.privileged ? instance.user : 0) + " 1";
+  auto user_ns = open_at(proc, "ns/user");
+  if (user_ns.has_error()) return std::move(user_ns).error();
+  instance.user_ns = std::move(user_ns).value();
+  auto pid_ns = open_at(proc, "ns/pid");
+  if (pid_ns.has_error()) return std::move(pid_ns).error();
+  instance.pid_ns = std::move(pid_ns).value();
   // Best effort: a container may forbid it, and nothing depends on it.
   ignore(os::write_file_at(proc.get(), "oom_score_adj", kOomScore), "only a preference");
   MAYFLY_TRY(os::write_file_at(proc.get(), "setgroups", "deny"));
@@ -112,10 +125,21 @@ Status write_maps(const Host& host, const Instance& instance) {
 
 }  // namespace
 
-Status check_launch(const wire::SpawnerLaunch& request, std::size_t fds) {
+Status give_output(const Host& host, const Instance& instance, int out, int err) {
+  if (host.privileged && (::fchown(out, instance.user, instance.user) != 0 ||
+                          ::fchown(err, instance.user, instance.user) != 0)) {
+    return errno_error("give output pipes to the sandbox", errno);
+  }
+  return ok();
+}
+
+bool plain_id(const std::string& id) {
   auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; };
-  if (request.id.empty() || request.id.size() > 40 ||
-      !std::all_of(request.id.begin(), request.id.end(), plain)) {
+  return !id.empty() && id.size() <= 40 && std::all_of(id.begin(), id.end(), plain);
+}
+
+Status check_launch(const wire::SpawnerLaunch& request, std::size_t fds) {
+  if (!plain_id(request.id)) {
     return invalid("sandbox id '" + request.id + "' must be 1 to 40 of a-z, 0-9 and '-'");
   }
   if (request.argv.empty() || !request.argv[0].starts_with("/")) {
@@ -134,6 +158,13 @@ Status check_launch(const wire::SpawnerLaunch& request, std::size_t fds) {
     MAYFLY_TRY(check_mount_path(mount.sandbox_path));
     if (!mount.host_path.starts_with("/")) {
       return invalid("mount source '" + mount.host_path + "' must be an absolute path");
+    }
+  }
+  if (request.cloneable) {
+    bool writable = std::any_of(request.mounts.begin(), request.mounts.end(),
+                                [](const auto& mount) { return mount.writable; });
+    if (writable || !request.listen_ports.empty() || !request.channel) {
+      return invalid("what can be cloned has a channel, no listen_ports and no writable mounts");
     }
   }
   if (request.listen_ports.size() > kPortsMax) return invalid("too many listen_ports");
@@ -167,8 +198,11 @@ Status prepare(Host& host, bool nat, Instance& instance) {
   plan.root = root.value().get();
   plan.limit_by_rlimits = host.cgroups.kind() == os::UsageKind::process;
   plan.filter = &host.filter;
+  // Version 2: clone3 puts it there.
+  bool joins = host.cgroups.kind() == os::UsageKind::v1;
   for (const auto& procs : instance.cgroup.procs) {
-    if (plan.cgroup_count < kHierarchiesMax) plan.cgroup_procs[plan.cgroup_count++] = procs.get();
+    if (joins && plan.cgroup_count < kHierarchiesMax)
+      plan.cgroup_procs[plan.cgroup_count++] = procs.get();
   }
   int pidfd = -1;
   instance.pid = clone_init(host, instance, plan, pidfd);
@@ -194,13 +228,24 @@ Status start(Host& host, const wire::SpawnerLaunch& request, const std::vector<o
   host.cgroups.reset_usage(instance.cgroup);
   auto listeners = host.networks->make_listeners(instance.network, request.listen_ports);
   if (listeners.has_error()) return std::move(listeners).error();
+  if (request.cloneable) {
+    instance.family = std::make_unique<Family>();
+    instance.family->launch = request;
+  }
   std::vector<os::Fd> trees;
   auto status = open_mounts(host, request, instance, trees);
   if (status.has_value()) status = send_order(host, request, fds, trees, instance);
   if (status.has_error()) {
     take_back(instance);
+    instance.family.reset();
     return status;
   }
+  if (instance.family) {
+    instance.family->user_ns = std::move(instance.user_ns);
+    instance.family->pid_ns = std::move(instance.pid_ns);
+  }
+  instance.user_ns.reset();
+  instance.pid_ns.reset();
   instance.listeners = std::move(listeners).value();
   return ok();
 }

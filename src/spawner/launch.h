@@ -10,6 +10,7 @@
 #include "os/cgroup.h"
 #include "os/fd.h"
 #include "os/seccomp.h"
+#include "spawner/instance.h"
 #include "spawner/networks.h"
 #include "spawner/skeleton.h"
 #include "wire/spawner_messages.h"
@@ -25,28 +26,12 @@ struct Host {
   // Unprivileged: every sandbox has the server's own user.
   bool privileged = false;
   uid_t first_user = 0;
+  os::Fd home_uts;  // the spawner's own uts namespace
+  os::Fd null;      // /dev/null, for reading
 };
 
-// A sandbox from its clone to the end of everything inside.
-struct Instance {
-  std::uint64_t number = 0;  // the spawner's own, never used twice
-  std::uint64_t handle = 0;  // the engine's
-  uid_t user = 0;
-  int pid = 0;  // of init
-  os::Fd pidfd, control;
-  os::Cgroup cgroup;
-  NetworkSpace network;
-  std::vector<os::Fd> listeners;
-  std::vector<std::string> lent;  // writable mounts, owned by user for now
-
-  bool assigned = false;  // to a launch; before, it is one of those kept ready
-  bool prepared = false;
-  bool started = false;
-  bool failed = false;
-  Error failure;
-  bool ended = false;
-  int wait_status = 0;
-};
+// Whether it may be the id, and so the hostname, of a sandbox.
+bool plain_id(const std::string& id);
 
 // invalid_argument says what is wrong with the request.
 Status check_launch(const wire::SpawnerLaunch& request, std::size_t fds);
@@ -59,6 +44,9 @@ Status prepare(Host& host, bool nat, Instance& instance);
 // as it was.
 Status start(Host& host, const wire::SpawnerLaunch& request, const std::vector<os::Fd>& fds,
              Instance& instance);
+
+// So that programs can open /dev/stdout and the like again by name.
+Status give_output(const Host& host, const Instance& instance, int out, int err);
 
 // Gives writable mounts back to their owner.
 void take_back(Instance& instance);

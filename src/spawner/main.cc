@@ -1,12 +1,14 @@
 // mayfly-spawner: makes sandboxes for the mayfly server, which starts it and talks to it over the
 // socket at descriptor 3. Not meant to be run by hand.
 
+#include <fcntl.h>
 #include <grp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -88,6 +90,27 @@ void report_failure(const Error& error) {
   ignore(os::send_message(kEngineFd, wire::encode_spawner_message(failed)), "the engine is gone");
 }
 
+// A uts namespace of its own: into that of a sandbox, to name it, and back. The host's could be
+// left but, without privilege, not entered again.
+Status open_own(Host& host) {
+  if (::unshare(CLONE_NEWUTS) != 0) return errno_error("make uts namespace", errno);
+  auto uts = os::open_file("/proc/self/ns/uts", O_RDONLY);
+  if (uts.has_error()) return std::move(uts).error();
+  host.home_uts = std::move(uts).value();
+  auto null = os::open_file("/dev/null", O_RDONLY);
+  if (null.has_error()) return std::move(null).error();
+  host.null = std::move(null).value();
+  return ok();
+}
+
+// A clone takes a dozen descriptors; a thousand of them are to fit.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 Status serve(const Options& options) {
   auto state = StateDir::lock(options.state_dir);
   if (state.has_error()) return std::move(state).error();
@@ -109,6 +132,7 @@ Status serve(const Options& options) {
         "functions with network 'nat' run as with 'none'. Run the server as root to give each a "
         "user of its own and a way out.");
   }
+  MAYFLY_TRY(open_own(host));
   auto filter = os::compile_seccomp_filter();
   if (filter.has_error()) return std::move(filter).error();
   host.filter = std::move(filter).value();
@@ -153,6 +177,7 @@ int run(int argc, char** argv) {
   }
   block_signals();
   use_normal_scheduling();
+  raise_descriptor_limit();
   // Descriptor 3 came without CLOEXEC, of necessity; from here on nothing may inherit it.
   ::close_range(kEngineFd, ~0u, CLOSE_RANGE_CLOEXEC);
   ::umask(077);

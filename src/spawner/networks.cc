@@ -266,11 +266,29 @@ Result<NetworkSpace> Networks::make(bool nat) {
   auto netns = open_current_netns();
   if (netns.has_error()) return std::move(netns).error();
   space.netns = std::move(netns).value();
+  MAYFLY_TRY(set_up(space));
+  return space;
+}
+
+Result<NetworkSpace> Networks::adopt(os::Fd netns, bool nat) {
+  NetworkSpace space;
+  space.nat = nat && nat_available();
+  space.netns = std::move(netns);
+  Visit visit(home_.get());
+  if (::setns(space.netns.get(), CLONE_NEWNET) != 0) {
+    return errno_error("enter network namespace", errno);
+  }
+  MAYFLY_TRY(set_up(space));
+  return space;
+}
+
+// In the namespace.
+Status Networks::set_up(NetworkSpace& space) {
   auto netlink = os::Netlink::open();
   if (netlink.has_error()) return std::move(netlink).error();
   MAYFLY_TRY(netlink.value().set_up(kLoopbackIndex));
-  if (nat) MAYFLY_TRY(connect_out(space, netlink.value()));
-  return space;
+  if (space.nat) MAYFLY_TRY(connect_out(space, netlink.value()));
+  return ok();
 }
 
 Status Networks::connect_out(const NetworkSpace& space, os::Netlink& inside) {

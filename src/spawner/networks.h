@@ -40,6 +40,8 @@ class Networks {
 
   // A new namespace with its loopback up. Without egress, nat behaves as none.
   Result<NetworkSpace> make(bool nat);
+  // The same for a namespace that someone below has made and over which this program has power.
+  Result<NetworkSpace> adopt(os::Fd netns, bool nat);
 
   // `count` TCP sockets, non-blocking, made in the namespace.
   Result<std::vector<os::Fd>> make_sockets(const NetworkSpace& space, int count);
@@ -64,6 +66,7 @@ class Networks {
   Status start_slirp();
   void stop_slirp();
   void stop_egress();
+  Status set_up(NetworkSpace& space);
   Status connect_out(const NetworkSpace& space, os::Netlink& inside);
 
   os::Fd home_;    // the host's network namespace

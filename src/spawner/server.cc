@@ -12,36 +12,26 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
+#include <utility>
 #include <variant>
 
 #include "os/files.h"
 #include "os/ipc.h"
 #include "spawner/init_process.h"
+#include "spawner/watched.h"
 
 namespace mayfly::spawner {
 
 namespace {
 
 constexpr std::uint64_t kEngineTag = 1, kAddressesTag = 2, kSlirpTag = 3;
+constexpr int kCheckMs = 50;  // how often time limits are looked at while there are any
 constexpr std::size_t kNatReady = 4, kPlainReady = 2;
 constexpr int kTryOutMs = 10'000;
 constexpr int kFillAfterMs = 2;  // of quiet: a launch under way comes first
 constexpr int kSweepMs = 10, kEndTries = 1000;
 constexpr int kEventsMax = 32;
-
-// Two descriptors of an instance in one epoll tag.
-std::uint64_t control_tag(std::uint64_t number) {
-  return number << 1;
-}
-std::uint64_t death_tag(std::uint64_t number) {
-  return (number << 1) | 1;
-}
-
-void send_signal(const Instance& instance, int signal) {
-  if (instance.pidfd) {
-    ::syscall(SYS_pidfd_send_signal, instance.pidfd.get(), signal, nullptr, 0);
-  }
-}
 
 std::uint64_t microseconds(const timeval& time) {
   return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000 +
@@ -95,7 +85,11 @@ void Server::run() {
   }
   while (!stopping_) {
     bool filling = refill_wanted_ && !preparing_;
-    wait_for_events(filling ? kFillAfterMs : ended_groups_.empty() || preparing_ ? -1 : kSweepMs);
+    int timeout = filling ? kFillAfterMs : ended_groups_.empty() || preparing_ ? -1 : kSweepMs;
+    bool timed = !timed_.empty() || strays_until_ms_ != 0;
+    if (timeout < 0 && timed) timeout = kCheckMs;
+    wait_for_events(timeout);
+    if (timed && monotonic_ms() - checked_ms_ >= kCheckMs) check_deadlines();
   }
   end();
 }
@@ -111,11 +105,18 @@ void Server::wait_for_events(int timeout_ms) {
       host_.networks->host_addresses_changed();
     } else if (tag == kSlirpTag) {
       on_slirp_death();
-    } else if (auto found = instances_.find(tag >> 1); found != instances_.end()) {
-      if ((tag & 1) != 0) {
-        on_death(*found->second);
-      } else {
-        on_control(*found->second);
+    } else if (auto found = instances_.find(tag >> kTagBits); found != instances_.end()) {
+      Instance& instance = *found->second;
+      switch (static_cast<Watched>(tag & ((1 << kTagBits) - 1))) {
+        case Watched::control:
+          on_control(instance);
+          break;
+        case Watched::death:
+          on_death(instance);
+          break;
+        case Watched::orders:
+          on_orders(instance);
+          break;
       }
     }
   }
@@ -127,7 +128,7 @@ void Server::wait_for_events(int timeout_ms) {
 void Server::idle() {
   if (preparing_ || stopping_) return;
   sweep_cgroups();
-  if (refill_wanted_ && !fill_pool()) refill_wanted_ = false;
+  if (refill_wanted_ && !fill_pool() && !fill_shells()) refill_wanted_ = false;
 }
 
 bool Server::fill_pool() {
@@ -156,12 +157,26 @@ Result<Instance*> Server::add_instance(bool nat) {
     release(*instance);
     return std::move(prepared).error();
   }
+  auto adopted = adopt(std::move(instance));
+  if (adopted.has_error()) return adopted;
   preparing_ = true;
+  ready_.push_back(adopted.value()->number);
+  return adopted;
+}
+
+// Takes an instance whose init runs among those that are watched.
+Result<Instance*> Server::adopt(std::unique_ptr<Instance> instance) {
   auto number = instance->number;
+  auto watched = watch(instance->pidfd.get(), tag_of(number, Watched::death));
+  if (watched.has_error()) {  // nobody would see it die
+    send_signal(*instance, SIGKILL);
+    while (::waitpid(instance->pid, nullptr, __WALL) < 0 && errno == EINTR) {
+    }
+    release(*instance);
+    return std::move(watched).error();
+  }
   Instance& kept = *(instances_[number] = std::move(instance));
-  ready_.push_back(number);
-  if (watch(kept.control.get(), control_tag(number)).has_error() ||
-      watch(kept.pidfd.get(), death_tag(number)).has_error()) {
+  if (watch(kept.control.get(), tag_of(number, Watched::control)).has_error()) {
     send_signal(kept, SIGKILL);
   }
   return &kept;
@@ -212,6 +227,10 @@ void Server::on_engine() {
     on_signal(*signal);
   } else if (auto* sockets = std::get_if<wire::SpawnerSockets>(&message.value())) {
     on_sockets(*sockets);
+  } else if (auto* clone = std::get_if<wire::SpawnerClone>(&message.value())) {
+    on_clone(std::move(*clone), std::move(received.value().fds));
+  } else if (auto* shells = std::get_if<wire::SpawnerShells>(&message.value())) {
+    on_shells(*shells);
   }
 }
 
@@ -237,23 +256,28 @@ void Server::on_launch(const wire::SpawnerLaunch& request, std::vector<os::Fd> f
   instance.assigned = true;
   instance.handle = request.handle;
   numbers_[instance.handle] = instance.number;
+  if (instance.family) {
+    int orders = instance.family->orders.get();
+    ignore(watch(orders, tag_of(instance.number, Watched::orders)), "only refusals come by it");
+  }
 }
 
 void Server::on_control(Instance& instance) {
   InitReport report;
-  ssize_t size = ::recv(instance.control.get(), &report, sizeof report, MSG_DONTWAIT);
-  if (size < 0) return;
-  if (size != sizeof report) {
+  auto received = os::receive_message(instance.control.get(), sizeof report, false);
+  if (received.has_error()) return;
+  if (received.value().bytes.size() != sizeof report) {
     // End of file: init is dying, which its pidfd tells.
     ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, instance.control.get(), nullptr);
     return;
   }
+  std::memcpy(&report, received.value().bytes.data(), sizeof report);
   switch (report.kind) {
     case InitReport::prepared:
-      instance.prepared = true;
-      preparing_ = false;
+      on_prepared(instance, std::move(received.value().fds));
       break;
     case InitReport::started:
+      instance.process_usage = std::move(received.value().fds);
       report_started(instance);
       break;
     case InitReport::failed:
@@ -265,10 +289,16 @@ void Server::on_control(Instance& instance) {
                                 std::string_view(report.step).starts_with("enter "))) {
         instance.failure.code = Code::function_error;
       }
+      if (instance.parent != 0) {
+        instance.failure.code = Code::unavailable;
+        kill_shell(instance);
+      }
       break;
     case InitReport::ended:
       instance.ended = true;
       instance.wait_status = report.wait_status;
+      if (instance.parent != 0) kill_shell(instance);
+      if (instance.family) on_program_end(instance);
       break;
   }
 }
@@ -279,9 +309,11 @@ void Server::report_started(Instance& instance) {
   launched.handle = instance.handle;
   launched.pid = instance.pid;
   launched.usage_kind = static_cast<std::uint8_t>(host_.cgroups.kind());
-  std::vector<os::Fd> process_usage;
   const auto* usage = &instance.cgroup.usage_fds;
-  if (host_.cgroups.kind() == os::UsageKind::process) {
+  std::vector<os::Fd> process_usage;
+  if (!instance.process_usage.empty()) {
+    usage = &instance.process_usage;
+  } else if (host_.cgroups.kind() == os::UsageKind::process) {
     std::string init = std::to_string(instance.pid);
     auto children = os::read_file("/proc/" + init + "/task/" + init + "/children");
     auto main = children.has_value() ? os::parse_number(children.value()) : std::nullopt;
@@ -295,6 +327,8 @@ void Server::report_started(Instance& instance) {
   launched.listeners = static_cast<std::uint8_t>(instance.listeners.size());
   send(launched, fds);
   instance.listeners.clear();
+  instance.process_usage.clear();
+  instance.deadline_ms = 0;
 }
 
 void Server::on_death(Instance& instance) {
@@ -307,6 +341,7 @@ void Server::on_death(Instance& instance) {
     reaped = ::wait4(instance.pid, &status, WNOHANG, &resources);
   } while (reaped < 0 && errno == EINTR);
   if (reaped == 0) return;
+  timed_.erase(instance.number);
   if (!instance.ended) instance.wait_status = status;
   auto usage = os::read_usage(host_.cgroups.kind(), instance.cgroup.usage_fds);
   if (host_.cgroups.kind() == os::UsageKind::process) {
@@ -315,20 +350,24 @@ void Server::on_death(Instance& instance) {
   }
   // Before the report: who is told of the end finds its folder its own again.
   take_back(instance);
-  if (!instance.prepared) {
+  if (!instance.prepared && instance.parent == 0) {
     preparing_ = false;
     refill_wanted_ = false;  // whatever stopped it will stop the next: not before the next launch
   }
-  if (instance.assigned) {
-    report_end(instance, usage);
-    numbers_.erase(instance.handle);
+  if (instance.family) {
+    fail_waiting(instance, Error{Code::unavailable, "the template has ended", "clone sandbox", 0});
   }
+  if (instance.assigned) report_end(instance, usage);
   drop_ready(instance.number);
   release(instance);
-  instances_.erase(instance.number);  // instance is gone from here on
+  auto dead = std::move(instances_.at(instance.number));
+  instances_.erase(dead->number);
+  if (dead->parent != 0) forget_shell(*dead);
 }
 
-void Server::report_end(const Instance& instance, const os::UsageReading& usage) {
+void Server::report_end(Instance& instance, const os::UsageReading& usage) {
+  if (std::exchange(instance.told, true)) return;
+  numbers_.erase(instance.handle);
   if (!instance.started) {
     Error error = instance.failed
                       ? instance.failure
@@ -337,6 +376,7 @@ void Server::report_end(const Instance& instance, const os::UsageReading& usage)
                                                     "memory limit is too small"
                                                   : "killed before the program started",
                               "start sandbox", 0};
+    if (instance.parent != 0) error.code = Code::unavailable;  // for the engine: take another way
     return send_failure(instance.handle, 0, error);
   }
   wire::SpawnerExited exited;
@@ -352,7 +392,7 @@ void Server::report_end(const Instance& instance, const os::UsageReading& usage)
 
 void Server::release(Instance& instance) {
   take_back(instance);
-  users_.erase(instance.user);
+  if (instance.parent == 0) users_.erase(instance.user);  // a shell's is its template's
   instance.network = NetworkSpace();
   instance.listeners.clear();
   if (instance.cgroup.name.empty()) return;
@@ -365,8 +405,11 @@ void Server::release(Instance& instance) {
 void Server::on_signal(const wire::SpawnerSignal& request) {
   auto number = numbers_.find(request.handle);
   if (number == numbers_.end()) return;
-  send_signal(*instances_.at(number->second),
-              request.kind == wire::SpawnerSignalKind::kill ? SIGKILL : SIGTERM);
+  Instance& instance = *instances_.at(number->second);
+  if (request.kind == wire::SpawnerSignalKind::terminate) return send_signal(instance, SIGTERM);
+  if (instance.parent != 0) return kill_shell(instance);
+  if (instance.family) return end_template(instance);
+  send_signal(instance, SIGKILL);
 }
 
 void Server::on_sockets(const wire::SpawnerSockets& request) {
@@ -410,7 +453,10 @@ void Server::end() {
   // Its end-of-file would wake every wait below at once.
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, engine_.get(), nullptr);
   for (auto& [number, instance] : instances_) send_signal(*instance, SIGKILL);
-  for (int i = 0; !instances_.empty() && i < kEndTries; ++i) wait_for_events(kSweepMs);
+  for (int i = 0; !instances_.empty() && i < kEndTries; ++i) {
+    wait_for_events(kSweepMs);
+    reap_strays();
+  }
   for (int i = 0; !ended_groups_.empty() && i < kEndTries; ++i) {
     sweep_cgroups();
     if (!ended_groups_.empty()) ::usleep(kSweepMs * 1000);

@@ -31,17 +31,40 @@ class Server {
   void on_launch(const wire::SpawnerLaunch& request, std::vector<os::Fd> fds);
   void on_signal(const wire::SpawnerSignal& request);
   void on_sockets(const wire::SpawnerSockets& request);
+  void on_clone(wire::SpawnerClone request, std::vector<os::Fd> fds);
+  void on_shells(const wire::SpawnerShells& request);
   void on_control(Instance& instance);
+  void on_prepared(Instance& instance, std::vector<os::Fd> fds);
+  void on_orders(Instance& parent);
   void on_death(Instance& instance);
   void on_slirp_death();
 
+  // Templates and their shells: server_clones.cc.
+  Instance* parent_of(const Instance& shell);
+  Instance* template_of(std::uint64_t handle);
+  Status add_shell(Instance& parent);
+  void serve_waiting(Instance& parent);
+  bool fill_shells();
+  void end_template(Instance& parent);
+  void on_program_end(Instance& parent);
+  void fail_waiting(Instance& parent, const Error& error);
+  void fail_clone(Instance& shell, Error error);
+  void kill_shell(Instance& shell);
+  bool tell_reaper(Instance& shell);
+  void forget_shell(const Instance& shell);
+  bool has_clones(const Instance& parent) const;
+  void check_deadlines();
+  void reap_strays();
+  void check_deadline(Instance& instance, std::int64_t now);
+
   Result<Instance*> add_instance(bool nat);
+  Result<Instance*> adopt(std::unique_ptr<Instance> instance);
   Result<Instance*> take_ready(bool nat);
   Result<uid_t> take_user();
   void release(Instance& instance);
   void drop_ready(std::uint64_t number);
   void report_started(Instance& instance);
-  void report_end(const Instance& instance, const os::UsageReading& usage);
+  void report_end(Instance& instance, const os::UsageReading& usage);
   void send_failure(std::uint64_t handle, std::uint64_t request, const Error& error);
   void send(const wire::SpawnerMessage& message, const std::vector<int>& fds = {});
   Status watch(int fd, std::uint64_t tag);
@@ -65,6 +88,9 @@ class Server {
   std::deque<std::uint64_t> ready_;  // numbers of those not assigned yet, oldest first
   bool preparing_ = false;           // one at a time: they hold the kernel's cgroup lock for long
   std::deque<os::Cgroup> ended_groups_;
+  std::set<std::uint64_t> timed_;  // numbers of instances that check_deadlines looks at
+  std::int64_t checked_ms_ = 0;
+  std::int64_t strays_until_ms_ = 0;  // children that nobody knows of may turn up till then
 };
 
 }  // namespace mayfly::spawner

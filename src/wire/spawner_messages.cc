@@ -19,7 +19,7 @@ void fields(C& c, M& m) {
   } else if constexpr (std::is_same_v<T, SpawnerLaunch>) {
     c(m.handle), c(m.id), c(m.argv), c(m.env), c(m.cwd), c(m.mounts), c(m.memory_bytes);
     c(m.cpu_millis), c(m.pids_max), c(m.tmp_bytes), c(m.files_max), c(m.nat), c(m.listen_ports);
-    c(m.channel), c(m.stdin_pipe);
+    c(m.channel), c(m.stdin_pipe), c(m.cloneable);
   } else if constexpr (std::is_same_v<T, SpawnerLaunched>) {
     c(m.handle), c(m.pid), c(m.usage_kind), c(m.usage_fds), c(m.listeners);
   } else if constexpr (std::is_same_v<T, SpawnerFailed>) {
@@ -31,9 +31,14 @@ void fields(C& c, M& m) {
     c(m.handle), c(m.kind);
   } else if constexpr (std::is_same_v<T, SpawnerSockets>) {
     c(m.handle), c(m.request), c(m.count);
-  } else {
-    static_assert(std::is_same_v<T, SpawnerSocketsReady>);
+  } else if constexpr (std::is_same_v<T, SpawnerSocketsReady>) {
     c(m.request);
+  } else if constexpr (std::is_same_v<T, SpawnerClone>) {
+    c(m.handle), c(m.from), c(m.id), c(m.env), c(m.memory_bytes), c(m.cpu_millis), c(m.pids_max);
+    c(m.channel);
+  } else {
+    static_assert(std::is_same_v<T, SpawnerShells>);
+    c(m.handle), c(m.count);
   }
 }
 

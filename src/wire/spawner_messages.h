@@ -50,6 +50,7 @@ struct SpawnerLaunch {
   std::vector<std::uint16_t> listen_ports;
   bool channel = false;
   bool stdin_pipe = false;
+  bool cloneable = false;  // the program gets a control socket at descriptor 4 (clone_order.h)
 };
 
 // spawner -> engine: the program runs. Descriptors: usage_fds of them, then the listeners.
@@ -100,9 +101,28 @@ struct SpawnerSocketsReady {
   std::uint64_t request = 0;
 };
 
+// engine -> spawner: a new sandbox, cloned from the program of a launch with `cloneable`. Answered
+// as a launch is. Descriptors: stdout, stderr, then the channel when asked for.
+struct SpawnerClone {
+  std::uint64_t handle = 0;
+  std::uint64_t from = 0;  // handle of the template
+  std::string id;
+  std::vector<std::string> env;
+  std::uint64_t memory_bytes = 0;
+  std::uint32_t cpu_millis = 0;
+  std::uint32_t pids_max = 0;
+  bool channel = false;
+};
+
+// engine -> spawner: so many shells are to be kept prepared for a template's clones.
+struct SpawnerShells {
+  std::uint64_t handle = 0;
+  std::uint32_t count = 0;
+};
+
 using SpawnerMessage =
     std::variant<SpawnerReady, SpawnerLaunch, SpawnerLaunched, SpawnerFailed, SpawnerExited,
-                 SpawnerSignal, SpawnerSockets, SpawnerSocketsReady>;
+                 SpawnerSignal, SpawnerSockets, SpawnerSocketsReady, SpawnerClone, SpawnerShells>;
 
 std::string encode_spawner_message(const SpawnerMessage& message);
 // corrupt names what does not fit: version, type, a length, trailing bytes.

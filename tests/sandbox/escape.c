@@ -1,6 +1,7 @@
 // System calls, namespaces, mounts, processes, files.
 #define _GNU_SOURCE
 #include "escape.h"
+#include "template_loop.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +25,7 @@
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -96,6 +98,7 @@ CALL(port_io, SYS_iopl, 3)
 CALL(kcmp_init, SYS_kcmp, getpid(), 1, 0, 0, 0)
 CALL(steal_fd, SYS_pidfd_getfd, 0, 0, 0)
 CALL(seccomp_loosen, SYS_seccomp, 1, 0, 0)
+CALL(seccomp_listener, SYS_seccomp, 1, 8, 0)
 CALL(personality_aslr, SYS_personality, ADDR_NO_RANDOMIZE)
 CALL(fanotify, SYS_fanotify_init, 0, 0)
 CALL(handle_open, SYS_open_by_handle_at, AT_FDCWD, 0, 0)
@@ -244,6 +247,22 @@ static void gain_capability(char** a) {
   struct __user_cap_data_struct data[2] = {{1u << 21, 1u << 21, 1u << 21}, {0, 0, 0}};
   told(syscall(SYS_capset, &header, data));
 }
+static void gain_net_admin(char** a) {
+  (void)a;
+  struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  struct __user_cap_data_struct data[2] = {{1u << 12, 1u << 12, 1u << 12}, {0, 0, 0}};
+  told(syscall(SYS_capset, &header, data));
+}
+static void setns_init_by_pidfd(char** a) {
+  (void)a;
+  int fd = (int)syscall(SYS_pidfd_open, 1, 0);
+  told(fd < 0 ? -1 : syscall(SYS_setns, fd, CLONE_NEWNS | CLONE_NEWNET));
+}
+static void trusted_attribute(char** a) {
+  (void)a;
+  close(open("/tmp/x", O_CREAT | O_WRONLY, 0600));
+  told(setxattr("/tmp/x", "trusted.x", "y", 1, 0));
+}
 static void become_root(char** a) {
   (void)a;
   told(setuid(0));
@@ -371,6 +390,10 @@ const struct attempt kernel_attempts[] = {A(unshare_user),
                                           A(clone3_user),
                                           A(setns_init),
                                           A(setns_self),
+                                          A(setns_init_by_pidfd),
+                                          A(trusted_attribute),
+                                          A(gain_net_admin),
+                                          A(seccomp_listener),
                                           A(mount_tmpfs),
                                           A(mount_bind),
                                           A(remount_root),
@@ -463,15 +486,21 @@ const struct attempt kernel_attempts[] = {A(unshare_user),
                                           A(exec_from_tmp_other_arch),
                                           {NULL, NULL}};
 
-int main(int argc, char** argv) {
+static int run_attempt(int argc, char** argv) {
   const struct attempt* tables[] = {kernel_attempts, network_attempts, resource_attempts};
-  for (int t = 0; argc > 1 && t < 3; ++t) {
+  for (int t = 0; argc > 0 && t < 3; ++t) {
     for (const struct attempt* attempt = tables[t]; attempt->name != NULL; ++attempt) {
-      if (strcmp(attempt->name, argv[1]) != 0) continue;
-      attempt->run(argv + 2);
+      if (strcmp(attempt->name, argv[0]) != 0) continue;
+      attempt->run(argv + 1);
       return 0;
     }
   }
   say("unknown attempt");
   return 2;
+}
+
+int main(int argc, char** argv) {
+  // With "clones" it is a template, whose clones make the attempts.
+  if (argc > 1 && strcmp(argv[1], "clones") == 0) return serve_orders(run_attempt);
+  return run_attempt(argc - 1, argv + 1);
 }

@@ -1,5 +1,6 @@
 // Tries to get out of a sandbox: every attempt of escape*.c is one case, with the layer that must
-// stop it and how that looks from inside.
+// stop it and how that looks from inside. Each is made by a program as it is launched, by a clone,
+// and by a template, which has two capabilities more.
 
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
@@ -10,6 +11,7 @@
 #include <sys/un.h>
 
 #include <cstring>
+#include <map>
 
 #include "fixture.h"
 
@@ -41,7 +43,10 @@ class Escape : public ::testing::TestWithParam<Attempt> {
     ::setenv("MAYFLY_TEST_SECRET", "x", 1);
     world = std::make_unique<World>();
   }
-  static void TearDownTestSuite() { world.reset(); }
+  static void TearDownTestSuite() {
+    source.reset();
+    world.reset();
+  }
   void SetUp() override {
     MAYFLY_NEEDS_ROOT();
     ASSERT_EQ(world->error, "");
@@ -51,7 +56,7 @@ class Escape : public ::testing::TestWithParam<Attempt> {
     std::vector<std::string> argv = {"/opt/attempts", attempt.name};
     argv.insert(argv.end(), attempt.arguments.begin(), attempt.arguments.end());
     LaunchSpec spec = world->spec(std::move(argv));
-    spec.mounts.push_back({MAYFLY_BUILD_DIR "/sandbox_escape_attempts", "/opt/attempts"});
+    mount_attempts(spec);
     return spec;
   }
   static std::string first_word(const Output& output) {
@@ -69,11 +74,62 @@ class Escape : public ::testing::TestWithParam<Attempt> {
         << output.value().exit.reason;
   }
 
+  static void mount_attempts(LaunchSpec& spec) {
+    spec.mounts.push_back({MAYFLY_BUILD_DIR "/sandbox_escape_attempts", "/opt/attempts"});
+  }
+  // One template for all attempts of clones.
+  static Sandbox* template_of_attempts() {
+    if (source) return source.get();
+    auto launched = world->launch_template({"clones"}, [](LaunchSpec& spec) {
+      spec.argv[0] = "/opt/attempts";
+      mount_attempts(spec);
+    });
+    EXPECT_TRUE(launched.has_value()) << launched.error().describe();
+    if (launched.has_value()) source = std::move(launched).value();
+    return source.get();
+  }
+
   static inline std::unique_ptr<World> world;
+  static inline std::unique_ptr<Sandbox> source;
 };
 
 TEST_P(Escape, Stopped) {
   expect_stopped(GetParam());
+}
+
+// What looks different from a clone: it has a channel, and the template's environment.
+const std::map<std::string, std::string> kInAClone = {{"count_fds", "4"}, {"environment", "4"}};
+
+TEST_P(Escape, StoppedInAClone) {
+  const Attempt& attempt = GetParam();
+  Sandbox* from = template_of_attempts();
+  ASSERT_NE(from, nullptr);
+  std::vector<std::string> words = {attempt.name};
+  words.insert(words.end(), attempt.arguments.begin(), attempt.arguments.end());
+  auto made = world->clone(*from, words);
+  ASSERT_TRUE(made.has_value()) << made.error().describe();
+  auto output = world->finish(*made.value(), milliseconds(20'000));
+  ASSERT_TRUE(output.has_value());
+  auto other = kInAClone.find(attempt.name);
+  std::string expected = other != kInAClone.end() ? other->second : attempt.expected;
+  EXPECT_TRUE(matches(expected, first_word(output.value())))
+      << attempt.name << ": " << attempt.layer << " should have stopped it with " << expected
+      << ", but: " << output.value().out << output.value().err << output.value().exit.reason;
+}
+
+// And from a template: it has CAP_SYS_ADMIN, for which gain_capability asks, and may add filters,
+// of which none is given here.
+const std::map<std::string, std::string> kInATemplate = {{"count_fds", "5"},
+                                                         {"environment", "4"},
+                                                         {"gain_capability", "ESCAPED"},
+                                                         {"seccomp_loosen", "EFAULT"},
+                                                         {"seccomp_listener", "ENOSYS"}};
+
+TEST_P(Escape, StoppedInATemplate) {
+  Attempt attempt = GetParam();
+  auto other = kInATemplate.find(attempt.name);
+  if (other != kInATemplate.end()) attempt.expected = other->second.c_str();
+  expect_stopped(attempt, [](LaunchSpec& spec) { spec.cloneable = spec.channel = true; });
 }
 
 constexpr const char *kSeccomp = "seccomp", *kCaps = "capabilities", *kMountNs = "mount namespace",
@@ -91,6 +147,10 @@ const Attempt kKernel[] = {
     {"clone3_user", kSeccomp, "ENOSYS"},
     {"setns_init", kDumpable, "EACCES"},
     {"setns_self", kSeccomp, "EPERM"},
+    {"setns_init_by_pidfd", kSeccomp, "EPERM"},
+    {"trusted_attribute", kCaps, "EPERM"},
+    {"gain_net_admin", kCaps, "EPERM"},
+    {"seccomp_listener", kSeccomp, "EPERM"},
     {"mount_tmpfs", kSeccomp, "EPERM"},
     {"mount_bind", kSeccomp, "EPERM"},
     {"remount_root", kSeccomp, "EPERM"},

@@ -1,5 +1,7 @@
 #include "fixture.h"
 
+#include <poll.h>
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -49,6 +51,33 @@ Result<Output> World::finish(Sandbox& sandbox, std::chrono::milliseconds kill_af
   }
   timer.cancel();
   return output;
+}
+
+Result<std::unique_ptr<Sandbox>> World::launch_template(std::vector<std::string> words,
+                                                        std::function<void(LaunchSpec&)> change) {
+  words.insert(words.begin(), "/opt/template");
+  LaunchSpec launched_spec = spec(std::move(words));
+  launched_spec.mounts.push_back({MAYFLY_BUILD_DIR "/sandbox_template", "/opt/template"});
+  launched_spec.cloneable = true;
+  launched_spec.channel = true;
+  if (change) change(launched_spec);
+  auto launched = launch(std::move(launched_spec));
+  if (launched.has_error()) return launched;
+  pollfd wait{launched.value()->channel.get(), POLLIN, 0};
+  char byte = 0;
+  if (::poll(&wait, 1, 10'000) != 1 || ::read(wait.fd, &byte, 1) != 1 || byte != 'R') {
+    return Error{Code::io_error, "the template did not become ready", "launch template", 0};
+  }
+  return launched;
+}
+
+Result<std::unique_ptr<Sandbox>> World::clone(Sandbox& from, const std::vector<std::string>& words,
+                                              sandbox::Limits limits) {
+  sandbox::CloneSpec clone_spec;
+  clone_spec.id = "c" + std::to_string(++count);
+  clone_spec.limits = limits;
+  for (const auto& word : words) clone_spec.env.push_back("WORD=" + word);
+  return await<Result<std::unique_ptr<Sandbox>>>(from.clone(std::move(clone_spec)));
 }
 
 Result<Output> World::run(LaunchSpec spec, std::chrono::milliseconds kill_after) {

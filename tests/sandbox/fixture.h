@@ -88,6 +88,13 @@ class World {
     return await<Result<std::unique_ptr<Sandbox>>>(sandboxes->launch(std::move(spec)));
   }
 
+  // A template of tests/sandbox/template.c that has said it waits for orders.
+  Result<std::unique_ptr<Sandbox>> launch_template(std::vector<std::string> words,
+                                                   std::function<void(LaunchSpec&)> change = {});
+  // The words reach the clone in its environment.
+  Result<std::unique_ptr<Sandbox>> clone(Sandbox& from, const std::vector<std::string>& words,
+                                         sandbox::Limits limits = {});
+
   // Runs to the end and collects what it wrote. kill_after: 0 never.
   Result<Output> run(LaunchSpec spec, std::chrono::milliseconds kill_after = {});
   Result<Output> finish(Sandbox& sandbox, std::chrono::milliseconds kill_after = {});
@@ -107,8 +114,10 @@ class World {
       done = true;
     });
     loop.restart();
-    while (!done && loop.run_one() > 0) {
+    auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (!done && loop.run_one_until(deadline) > 0) {
     }
+    if (!done) throw std::runtime_error("no answer in 60 s");
     if (failure) std::rethrow_exception(failure);
     return std::move(*result);
   }

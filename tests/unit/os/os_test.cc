@@ -130,12 +130,12 @@ TEST_F(FakeCgroups, VersionOneLivesBelowTheOwnGroup) {
   for (const char* name : {"memory.limit_in_bytes", "memory.memsw.limit_in_bytes"}) {
     put(std::string("memory/own/deep/mayfly-x/s1/") + name, "");
   }
-  put("memory/own/deep/mayfly-x/s1/cgroup.procs", "");
+  put("memory/own/deep/mayfly-x/s1/tasks", "");
   put("memory/own/deep/mayfly-x/s1/memory.max_usage_in_bytes", "777\n");
   put("memory/own/deep/mayfly-x/s1/memory.oom_control", "oom_kill_disable 0\noom_kill 2\n");
-  put("pids/mayfly-x/s1/cgroup.procs", "");
+  put("pids/mayfly-x/s1/tasks", "");
   put("pids/mayfly-x/s1/pids.max", "");
-  put("cpu/mayfly-x/s1/cgroup.procs", "");
+  put("cpu/mayfly-x/s1/tasks", "");
   put("cpu/mayfly-x/s1/cpu.shares", "");
   put("cpu/mayfly-x/s1/cpu.cfs_quota_us", "");
   put("cpu/mayfly-x/s1/cpuacct.usage", "5000000\n");
@@ -170,7 +170,8 @@ TEST_F(FakeCgroups, VersionTwo) {
   auto tree = open(mounts, "0::/\n");
   ASSERT_STREQ(tree.kind_name(), "v2");
   EXPECT_TRUE(missing.empty());
-  for (const char* name : {"memory.max", "memory.swap.max", "cpu.weight", "cpu.max", "pids.max"}) {
+  for (const char* name :
+       {"cgroup.procs", "memory.max", "memory.swap.max", "cpu.weight", "cpu.max", "pids.max"}) {
     put(std::string("v2/mayfly-x/s1/") + name, "");
   }
   put("v2/mayfly-x/s1/cpu.stat", "usage_usec 1234\nuser_usec 1\n");

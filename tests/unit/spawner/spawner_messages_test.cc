@@ -24,6 +24,7 @@ SpawnerLaunch sample_launch() {
   launch.listen_ports = {9001, 65535};
   launch.channel = true;
   launch.stdin_pipe = true;
+  launch.cloneable = true;
   return launch;
 }
 
@@ -52,7 +53,7 @@ TEST(SpawnerMessages, LaunchComesBackWhole) {
   EXPECT_EQ(got.pids_max, 256u);
   EXPECT_EQ(got.tmp_bytes, sent.tmp_bytes);
   EXPECT_EQ(got.files_max, 1024u);
-  EXPECT_TRUE(got.nat && got.channel && got.stdin_pipe);
+  EXPECT_TRUE(got.nat && got.channel && got.stdin_pipe && got.cloneable);
   EXPECT_EQ(got.listen_ports, sent.listen_ports);
 }
 
@@ -72,6 +73,13 @@ TEST(SpawnerMessages, OthersComeBackWhole) {
   EXPECT_EQ(round_trip(SpawnerLaunched{7, 42, 1, 3, 2}).listeners, 2);
   EXPECT_EQ(round_trip(SpawnerSockets{7, 9, 4}).count, 4);
   EXPECT_EQ(round_trip(SpawnerSocketsReady{9}).request, 9u);
+  EXPECT_EQ(round_trip(SpawnerShells{7, 20}).count, 20u);
+  auto clone = round_trip(SpawnerClone{8, 7, "c-1", {"A=1", ""}, 1u << 30, 500, 64, true});
+  EXPECT_EQ(clone.from, 7u);
+  EXPECT_EQ(clone.env, (std::vector<std::string>{"A=1", ""}));
+  EXPECT_EQ(clone.memory_bytes, 1u << 30);
+  EXPECT_EQ(clone.pids_max, 64u);
+  EXPECT_TRUE(clone.channel);
 }
 
 TEST(SpawnerMessages, BytesAreFixed) {

@@ -1,0 +1,106 @@
+// Clones leave nothing behind, however many there are. MAYFLY_CLONES=10000 for the long run.
+
+#include <gmock/gmock.h>
+#include <signal.h>
+
+#include <deque>
+
+#include "census.h"
+#include "fixture.h"
+
+namespace mayfly::sandbox_tests {
+namespace {
+
+using std::chrono::milliseconds;
+
+void expect_equal(const Census& now, const Census& before) {
+  EXPECT_EQ(now.own_fds, before.own_fds);
+  EXPECT_EQ(now.spawner_fds, before.spawner_fds);
+  EXPECT_EQ(now.spawner_mounts, before.spawner_mounts);
+  EXPECT_EQ(now.host_mounts, before.host_mounts);
+  EXPECT_EQ(now.children, before.children);
+  EXPECT_EQ(now.cgroups, before.cgroups);
+}
+
+TEST(CloneLeak, ClonesLeaveNothing) {
+  MAYFLY_NEEDS_ROOT();
+  World world;
+  ASSERT_EQ(world.error, "");
+  Census empty = settle(world);
+  auto source = world.launch_template({"honest"});
+  ASSERT_TRUE(source.has_value()) << source.error().describe();
+  source.value()->keep_shells(4);
+  Census before = settle(world);
+  const char* wanted = std::getenv("MAYFLY_CLONES");
+  int clones = wanted != nullptr ? std::atoi(wanted) : 300;
+  std::deque<std::unique_ptr<Sandbox>> alive;
+  for (int i = 0; i < clones; ++i) {
+    auto made = world.clone(*source.value(), {i % 3 == 0 ? "stay" : "exit"});
+    ASSERT_TRUE(made.has_value()) << i << ": " << made.error().describe();
+    alive.push_back(std::move(made).value());
+    if (alive.size() < 10) continue;
+    if (i % 2 == 0) alive.front()->kill();
+    if (i % 7 == 0) {
+      alive.pop_front();  // destroyed without a wait
+      continue;
+    }
+    alive.front()->kill();
+    auto output = world.finish(*alive.front());
+    ASSERT_TRUE(output.has_value());
+    alive.pop_front();
+  }
+  alive.clear();
+  expect_equal(settle(world), before);
+  EXPECT_EQ(world.sandboxes->running(), 1u);
+  for (auto [pid, state] : family(world.spawner->pid())) EXPECT_NE(state, 'Z') << pid;
+  source.value().reset();
+  expect_equal(settle(world), empty);
+}
+
+TEST(CloneLeak, TemplatesAndFailedClonesLeaveNothing) {
+  MAYFLY_NEEDS_ROOT();
+  World world;
+  ASSERT_EQ(world.error, "");
+  Census before = settle(world);
+  const char* kinds[] = {"honest", "dies-when-ordered", "clone-dies-outside", "closes-control",
+                         "kills-everything"};
+  for (int i = 0; i < 20; ++i) {
+    auto source = world.launch_template({kinds[i % 5]});
+    ASSERT_TRUE(source.has_value()) << source.error().describe();
+    source.value()->keep_shells(static_cast<unsigned>(i % 3));
+    auto made = world.clone(*source.value(), {"stay"});
+    EXPECT_EQ(made.has_value(), i % 5 == 0);
+    auto second = world.clone(*source.value(), {"exit"});
+  }
+  expect_equal(settle(world), before);
+}
+
+TEST(CloneLeak, CleanStopLeavesNothing) {
+  MAYFLY_NEEDS_ROOT();
+  std::map<int, char> members;
+  std::vector<std::string> folders;
+  {
+    World world;
+    ASSERT_EQ(world.error, "");
+    folders = group_folders(world.state);
+    auto source = world.launch_template({"honest"});
+    ASSERT_TRUE(source.has_value());
+    source.value()->keep_shells(8);
+    std::vector<std::unique_ptr<Sandbox>> alive;
+    for (int i = 0; i < 5; ++i) {
+      auto made = world.clone(*source.value(), {"stay"});
+      ASSERT_TRUE(made.has_value());
+      alive.push_back(std::move(made).value());
+    }
+    members = family(world.spawner->pid());
+    world.spawner.reset();  // while all five run
+    EXPECT_EQ(count_entries(world.state), 1u);
+  }
+  for (auto [pid, state] : members) {
+    EXPECT_NE(::kill(pid, 0), 0) << "process " << pid << " is still there";
+  }
+  EXPECT_EQ(count_groups(folders), 0u);
+}
+
+}  // namespace
+}  // namespace mayfly::sandbox_tests

@@ -1,0 +1,9 @@
+// The part of a language runtime that makes it a template, for test programs in C.
+#pragma once
+
+// Says 'R' on descriptor 3, then forks a clone for each order until there are no more. A clone
+// calls run with the words of the order's environment (WORD=...) and exits with what it returns.
+int serve_orders(int (*run)(int argc, char** argv));
+
+// In a clone: the words, ended by a null pointer; counts them.
+char** order_words(int* count);
