@@ -24,6 +24,7 @@ ROOMS = [
     ["sandbox"],
     ["functions"],
     ["engine"],
+    ["simulation"],
     ["queues", "tables", "identity"],
     ["triggers", "workflows"],
     ["cluster"],
@@ -44,7 +45,13 @@ FORBIDDEN = {
     "spawner": [_ASIO, r"rocksdb/", _THREADS],
     "functions": [r"rocksdb/"],
     "engine": [r"boost/beast", r"rocksdb/"],
+    "simulation": [_ASIO, r"rocksdb/", _THREADS],
     "gateway": [r"rocksdb/"],
+}
+
+# What a room may include of those above it, where that is not all.
+ONLY = {
+    "simulation": r"base/|engine/policy/|engine/(scaler|median)\.h$",
 }
 
 LEVEL = {room: level for level, row in enumerate(ROOMS) for room in row}
@@ -73,6 +80,10 @@ def check(root=ROOT, allow=None):
                 continue
             other = own.split("/")[0]
             if "/" not in own or other not in LEVEL or other == room:
+                continue
+            only = ONLY.get(room)
+            if only and not re.match(only, own) and not allow.allows("rooms", name):
+                faults.append(f"{name}:{line}: includes \"{own}\"; {room} may use only {only}")
                 continue
             if (LEVEL[other] >= LEVEL[room] or other in CLOSED) and not allow.allows("rooms", name):
                 why = "is a program of its own" if other in CLOSED else f"does not stand above {room}"

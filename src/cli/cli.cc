@@ -34,7 +34,7 @@ struct DeployFlags {
   DeployOptions options;
   std::vector<std::string> env;
   double timeout_s = 0, keep_alive_s = -1;
-  std::string network;
+  std::string network, snapshot;
   bool no_check = false;
 };
 
@@ -49,6 +49,7 @@ int run_deploy(Context& context, DeployFlags& flags) {
   settings.timeout_ms = to_ms(flags.timeout_s);
   if (flags.keep_alive_s >= 0) settings.keep_alive_ms = to_ms(flags.keep_alive_s);
   if (flags.network == "none") settings.network = functions::NetworkMode::none;
+  settings.snapshot = flags.snapshot != "off";
   flags.options.check = !flags.no_check;
   return deploy(context, flags.options);
 }
@@ -85,6 +86,10 @@ void add_deploy(CLI::App& app, Context& context, int& code) {
   c->add_option("--network", flags->network,
                 "nat: out to the world; none: nothing at all (default: nat)")
       ->check(CLI::IsMember({"nat", "none"}));
+  c->add_option("--snapshot", flags->snapshot,
+                "on: instances are cloned from one that has run the initialisation, where the "
+                "runtime can; off: each runs it by itself (default: on)")
+      ->check(CLI::IsMember({"on", "off"}));
   c->add_option("--env", flags->env, "Environment variable NAME=VALUE; may be repeated")
       ->type_name("NAME=VALUE")
       ->take_all()
@@ -231,6 +236,9 @@ int run(int argc, char** argv, const std::string& version, const ExtraCommand& e
   add_invoke(app, context, code);
   add_functions(app, context, code);
   add_insight(app, context, code);
+  add_simulate(*command(app, "simulate", "Compare scheduling policies on a published load",
+                        "mayfly simulate --functions 2000 --plot policies.svg"),
+               context, code);
   if (const auto wrong = unknown_command(app, argc, argv)) {
     std::cerr << *wrong;
     return kUsage;

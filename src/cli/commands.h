@@ -7,6 +7,10 @@
 #include "cli/context.h"
 #include "functions/types.h"
 
+namespace CLI {
+class App;
+}
+
 namespace mayfly::cli {
 
 struct DeployOptions {
@@ -57,5 +61,8 @@ struct BillOptions {
   bool days = false;  // a line for each day
 };
 int bill(Context& context, const BillOptions& options);
+
+// Gives the command its options and its work.
+void add_simulate(CLI::App& command, Context& context, int& code);
 
 }  // namespace mayfly::cli

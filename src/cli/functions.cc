@@ -76,6 +76,7 @@ std::string describe_text(const json::value& function, const std::string& url) {
   const auto keep = number_of(settings, "keep_alive_ms");
   line(out, "keep-alive", keep >= 0 ? seconds(keep) : "default");
   line(out, "network", text_of(settings, "network"));
+  line(out, "snapshot", flag_of(settings, "snapshot") ? "on" : "off");
   line(out, "code", human_bytes(static_cast<std::uint64_t>(number_of(function, "code_bytes"))));
   line(out, "package", text_of(function, "package"));
   line(out, "revision", text_of(function, "revision"));

@@ -60,6 +60,12 @@ std::string outcome_text(const json::value& record, bool colour) {
   return paint(outcome, outcome == "ok" ? Colour::green : Colour::red, colour);
 }
 
+std::string start_text(const json::value& record) {
+  if (!flag_of(record, "cold")) return "warm";
+  const std::string start = text_of(record, "start");
+  return start == "boot" || start == "clone" ? start : "cold";
+}
+
 }  // namespace
 
 int logs(Context& context, const LogsOptions& options) {
@@ -122,7 +128,7 @@ int invocations(Context& context, const InvocationsOptions& options) {
     const std::string party = text_of(record, "party");
     if (!error.empty() && party != "none") error = party + ": " + error;
     table.row({local_time(number_of(record, "arrived_us")), printable(text_of(record, "function")),
-               text_of(record, "request_id"), outcome_text(record, colour), cold ? "cold" : "warm",
+               text_of(record, "request_id"), outcome_text(record, colour), start_text(record),
                human_us(positive(record, "queue_us")), phase("start_us"), phase("init_us"),
                human_us(positive(record, "run_us")), human_us(positive(record, "cpu_us")),
                human_bytes(positive(record, "memory_peak_bytes")),
@@ -146,6 +152,7 @@ int stats(Context& context, const std::string& name) {
                {"ERRORS", Align::right},
                {"REFUSED", Align::right},
                {"COLD", Align::right},
+               {"CLONES", Align::right},
                {"P50", Align::right},
                {"P90", Align::right},
                {"P99", Align::right},
@@ -161,8 +168,9 @@ int stats(Context& context, const std::string& name) {
         {printable(text_of(function, "function")), human_count(positive(function, "invocations")),
          paint(human_count(errors), errors > 0 ? Colour::red : Colour::plain, colour),
          human_count(positive(function, "refused")), human_count(positive(function, "cold_starts")),
-         human_us(positive(function, "p50_us")), human_us(positive(function, "p90_us")),
-         human_us(positive(function, "p99_us")), human_us(positive(function, "cpu_us")),
+         human_count(positive(function, "clones")), human_us(positive(function, "p50_us")),
+         human_us(positive(function, "p90_us")), human_us(positive(function, "p99_us")),
+         human_us(positive(function, "cpu_us")),
          human_bytes(positive(function, "memory_peak_bytes")),
          std::to_string(positive(function, "instances")),
          std::to_string(positive(function, "running")),

@@ -42,6 +42,13 @@ def test_rooms_finds(tmp_path, name, text, part):
     assert len(faults) == 1 and part in faults[0] and faults[0].startswith(name)
 
 
+def test_rooms_simulation_sees_only_pure_policies(tmp_path):
+    files = {"src/simulation/a.h": '#include "engine/policy/p.h"\n#include "engine/scaler.h"\n#include "base/x.h"\n'}
+    assert check_rooms.check(tree(tmp_path, files)) == []
+    files = {"src/simulation/b.h": '#include "engine/pool.h"\n'}
+    assert "may use only" in check_rooms.check(tree(tmp_path, files))[0]
+
+
 def test_rooms_accepts_the_order(tmp_path):
     files = {
         "src/engine/a.cc": '#include "engine/a.h"\n#include "base/result.h"\n#include <thread>\n',
