@@ -2,7 +2,8 @@
 // Starts a Node function: node /var/runtime/main.js, frame channel on fd 3.
 //
 // Two strictly separate steps, so that a template process can be forked between them: initialise()
-// loads the user's code and opens nothing; serve() opens the channel and answers invocations.
+// loads the user's code and opens nothing; serve() opens the channel and answers invocations. With
+// MAYFLY_TEMPLATE_FD the process is such a template: what it serves, it serves in its clones.
 
 const logs = require('./lib/logs');
 
@@ -16,23 +17,38 @@ async function initialise(environ) {
   return app;
 }
 
-// Serves the app on the frame channel until it is shut down.
-function serve(app, fd = 3) {
-  require('./lib/serve').serve(app, fd);
+// Serves the app on the frame channel until it is shut down. ready: members that its first frame has
+// beside the usual ones; null: a clone, whose template has said that it is ready.
+function serve(app, fd = 3, ready = {}) {
+  require('./lib/serve').serve(app, fd, ready);
 }
 
 async function main() {
-  const { reportInitError, guardInitialisation } = require('./lib/serve');
-  const release = guardInitialisation(3);
-  let app;
+  const { reportInitError, guardInitialisation, announce } = require('./lib/serve');
+  const hooks = require('./lib/hooks');
+  hooks.install();
+  let release = guardInitialisation(3);
   try {
-    app = await initialise(process.env);
+    const template = process.env.MAYFLY_TEMPLATE_FD
+      ? require('./lib/template').fromEnvironment()
+      : null;
+    if (template !== null) await template.prepare();
+    const app = await initialise(process.env);
+    await hooks.runBefore();
+    let ready = template === null ? {} : await template.settle(app);
+    if (ready.cloneable) {
+      announce(app, 3, ready);
+      release();
+      template.run(); // returns in each clone
+      release = guardInitialisation(3);
+      ready = null;
+    }
+    await hooks.runAfter();
+    release();
+    serve(app, 3, ready);
   } catch (error) {
     reportInitError(error, 3);
-    return;
   }
-  release();
-  serve(app);
 }
 
 if (require.main === module) main();

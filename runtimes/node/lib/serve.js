@@ -24,14 +24,20 @@ function readyOf(app) {
   };
 }
 
-function serve(app, fd) {
+// ready: see main.js
+function serve(app, fd, ready) {
   const server = new (serverOf(app))(app);
   const channel = new Channel(fd, server);
   logs.openChannel(channel);
   server.start(channel);
   process.on('exit', () => channel.flushSync());
   dieOfUncaught(server);
-  channel.json(0, READY, readyOf(app));
+  if (ready !== null) channel.json(0, READY, { ...readyOf(app), ...ready });
+}
+
+// Sends ready for a template, which opens no channel: that is for its clones.
+function announce(app, fd, ready) {
+  writeFrame(fd, READY, { ...readyOf(app), ...ready });
 }
 
 function rejectionFault(reason) {
@@ -99,10 +105,15 @@ function writeInitError(error, fd) {
   reported = true;
   process.stderr.write(error.text);
   if (logs.state.process.partial !== null) logs.finish(logs.state.process);
-  const payload = Buffer.from(JSON.stringify(error.error));
+  writeFrame(fd, INIT_ERROR, error.error);
+}
+
+// Without a channel: synchronously, to the end or for a second.
+function writeFrame(fd, type, value) {
+  const payload = Buffer.from(JSON.stringify(value));
   const header = Buffer.alloc(12);
   header.writeUInt32LE(payload.length, 0);
-  header[8] = INIT_ERROR;
+  header[8] = type;
   let data = Buffer.concat([header, payload]);
   const until = Date.now() + 1000;
   while (data.length > 0 && Date.now() < until) {
@@ -125,4 +136,4 @@ function reportInitError(thrown, fd) {
   process.exit(1);
 }
 
-module.exports = { serve, serverOf, reportInitError, guardInitialisation };
+module.exports = { serve, announce, serverOf, reportInitError, guardInitialisation };

@@ -57,6 +57,7 @@ class App:
         self.handler = handler
         self.settings = settings
         self.notes = notes
+        self.announcement = {}  # what ready says beside the usual; None: it was sent already
         self.is_async = kind == ASGI or bool(_flags(target) & (_COROUTINE | _ASYNC_GENERATOR))
 
     @property

@@ -131,7 +131,7 @@ def install():
     sys.stdout = sys.__stdout__ = LogStream(1)
     sys.stderr = sys.__stderr__ = LogStream(2)
     sys.meta_path.insert(0, _AfterImport())
-    for name, action in _AFTER.items():
+    for name, action in after_import.items():
         if name in sys.modules:
             action(sys.modules[name])
 
@@ -194,7 +194,8 @@ def _after_executor(module):
     module.ThreadPoolExecutor.submit = submit_with_context
 
 
-_AFTER = {
+# Name of a module -> what is done with it right after its first import.
+after_import = {
     "logging": _after_logging,
     "threading": _after_threading,
     "concurrent.futures.thread": _after_executor,
@@ -206,7 +207,7 @@ class _AfterImport:
     only to be adjusted."""
 
     def find_spec(self, name, path=None, target=None):
-        if name not in _AFTER:
+        if name not in after_import:
             return None
         for finder in sys.meta_path:
             find = getattr(finder, "find_spec", None)
@@ -219,7 +220,7 @@ class _AfterImport:
             return None
         if spec.loader is None or spec.origin is None or not hasattr(spec.loader, "exec_module"):
             return spec
-        execute, action = spec.loader.exec_module, _AFTER[name]
+        execute, action = spec.loader.exec_module, after_import[name]
 
         def exec_module(module):
             execute(module)

@@ -25,7 +25,8 @@ def server_of(app):
     return Server
 
 
-def serve(app, fd):
+def serve(app, fd, ready):
+    app.announcement = ready
     channel = frames.Channel(fd)
     logs.open_channel(channel)
     Server, code = server_of(app), 0
@@ -74,7 +75,21 @@ def flush_logs():
 
 
 def send_ready(channel, app):
-    channel.send(frames.frame(0, frames.READY, 0, dumps(app.ready())))
+    """Says that app may be invoked, unless its template has said so."""
+    if app.announcement is not None:
+        channel.send(ready_frame(app))
+
+
+def ready_frame(app):
+    return frames.frame(0, frames.READY, 0, dumps({**app.ready(), **app.announcement}))
+
+
+def announce(app, fd, ready):
+    """Sends ready for a template, which opens no channel: that is for its clones."""
+    app.announcement = ready
+    data = ready_frame(app)
+    while data:
+        data = data[os.write(fd, data) :]
 
 
 def report_init_error(error, fd):
