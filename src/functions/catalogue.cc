@@ -323,7 +323,8 @@ io::Task<Result<Catalogue::Candidate>> Catalogue::prepare(std::string function, 
     auto locking = s.locks.lock("install " + package);
     auto guard = co_await std::move(locking);
     if (guard.has_error()) co_return std::move(guard).error();
-    InstallParts parts{s.parts.packages, s.parts.pool, s.parts.defaults, s.parts.sandboxes};
+    InstallParts parts{s.parts.packages, s.parts.pool, s.parts.defaults, s.parts.sandboxes,
+                       s.parts.runtimes_dir};
     auto installing = install(parts, package, *detection);
     auto installed = co_await std::move(installing);
     if (installed.has_error()) co_return std::move(installed).error();

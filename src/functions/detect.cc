@@ -9,11 +9,13 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
+#include <map>
 #include <sstream>
 
 #include "functions/json_forms.h"
+#include "functions/languages.h"
 #include "functions/tree.h"
+#include "functions/vendored.h"
 #include "os/fd.h"
 
 namespace mayfly::functions {
@@ -23,6 +25,7 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kSeenMax = 12;
 constexpr std::size_t kTextBytesMax = 1u << 20;
+constexpr int kFilesLookedAt = 10'000;
 
 #if defined(__x86_64__)
 constexpr int kMachine = EM_X86_64;
@@ -51,6 +54,7 @@ std::string read_head(const std::string& path, std::size_t max) {
 struct Seen {
   std::vector<std::string> files, directories;  // names at the top
   std::vector<std::string> python, node, scripts, programs;
+  std::map<std::string_view, std::string> others;  // first file of each other language
   bool node_modules = false;
   bool has(std::string_view name) const {
     return std::find(files.begin(), files.end(), name) != files.end();
@@ -86,6 +90,8 @@ Seen look(const std::string& tree) {
       seen.python.push_back(name);
     else if (extension == ".js" || extension == ".mjs" || extension == ".cjs")
       seen.node.push_back(name);
+    else if (const auto* language = language_of_extension(extension))
+      seen.others.try_emplace(language->name, name);
     else if (extension == ".sh")
       seen.scripts.push_back(name);
     else if ((info.st_mode & 0111) != 0 && looks_executable(read_head(at->path(), 4)) &&
@@ -181,6 +187,31 @@ bool wants_python_packages(const std::string& tree) {
   return false;
 }
 
+bool holds(const std::string& tree, std::string_view extension) {
+  std::error_code error;
+  int left = kFilesLookedAt;
+  for (auto at = fs::recursive_directory_iterator(tree, error);
+       !error && at != fs::recursive_directory_iterator() && left-- > 0; at.increment(error))
+    if (at->path().extension() == extension) return true;
+  return false;
+}
+
+// Sources without what is made of them.
+bool wants_compiler(const std::string& tree, const Seen& seen, std::string_view language) {
+  if (language == "java") return holds(tree, ".java") && !holds(tree, ".class");
+  if (language != "dotnet") return false;
+  const auto has = [&seen](std::string_view extension) {
+    return std::any_of(seen.files.begin(), seen.files.end(), [extension](const auto& name) {
+      return fs::path(name).extension() == extension;
+    });
+  };
+  // Assemblies beside a source may be what it refers to; one of its own name is made of it.
+  for (const auto& name : seen.files)
+    if (fs::path(name).extension() == ".cs" && seen.has(fs::path(name).stem().string() + ".dll"))
+      return false;
+  return has(".cs");
+}
+
 // The kind that the files speak for: a runtime's name or alias, and why.
 struct Guess {
   std::string runtime, reason;
@@ -194,41 +225,61 @@ Error unclear(const Seen& seen, const std::string& why) {
                   why, seen.list()));
 }
 
-// "app.handler" speaks for app.py or app.js; a path speaks for a program.
+// Names of files, without their extension, that a handler may mean: "app.Class.method" is in
+// app.rb, "pkg.module.name" in pkg/module.py.
+std::vector<std::string> modules_of(const std::string& handler, const Language& language) {
+  std::string module = handler.substr(0, handler.rfind('.'));
+  if (language.name == "python") {
+    std::replace(module.begin(), module.end(), '.', '/');
+    if (const auto colon = module.find(':'); colon != std::string::npos) module.resize(colon);
+  }
+  const auto slash = handler.rfind('/');
+  const auto dot = handler.find('.', slash == std::string::npos ? 0 : slash);
+  return {module, handler.substr(0, dot)};
+}
+
+// "app.handler" speaks for app.py, app.js, app.rb ...; a path speaks for its language or a program.
 std::optional<Guess> guess_by_handler(const std::string& tree, const std::string& handler) {
   if (handler.empty()) return std::nullopt;
-  const std::string extension = fs::path(handler).extension().string();
   if (is_file_inside(tree, handler)) {
-    if (extension == ".py") return Guess{"python", "the handler is a Python file", ""};
-    if (extension == ".js" || extension == ".mjs" || extension == ".cjs")
-      return Guess{"node", "the handler is a JavaScript file", ""};
-    return Guess{"native", "the handler is a file", handler};
+    const auto* language = language_of_extension(fs::path(handler).extension().string());
+    if (language == nullptr) return Guess{"native", "the handler is a file", handler};
+    return Guess{std::string(language->name),
+                 fmt::format("the handler is a {} file", language->title), ""};
   }
-  std::string module = handler.substr(0, handler.rfind('.'));
   std::optional<Guess> guess;
-  for (const char* end : {".py", ".js", ".mjs", ".cjs"}) {
-    std::string file = module;
-    if (std::string_view(end) == ".py") {
-      std::replace(file.begin(), file.end(), '.', '/');
-      if (const auto colon = file.find(':'); colon != std::string::npos) file.resize(colon);
-    }
-    if (!is_file_inside(tree, file + end)) continue;
-    const std::string runtime = std::string_view(end) == ".py" ? "python" : "node";
-    if (guess && guess->runtime != runtime) return std::nullopt;
-    guess = Guess{runtime, "the handler is in " + file + end, ""};
-  }
+  for (const auto& language : languages())
+    for (const auto& module : modules_of(handler, language))
+      for (const auto extension : language.extensions) {
+        const std::string file = module + std::string(extension);
+        if (!is_file_inside(tree, file)) continue;
+        if (guess && guess->runtime != language.name) return std::nullopt;
+        guess = Guess{std::string(language.name), "the handler is in " + file, ""};
+      }
   return guess;
 }
 
-Result<Guess> guess_by_files(const Seen& seen) {
+// Compiled code lies in folders that are named after packages, and in lib/.
+bool holds_java(const std::string& tree) {
+  std::error_code error;
+  int left = kFilesLookedAt;
+  for (auto at = fs::recursive_directory_iterator(tree, error);
+       !error && at != fs::recursive_directory_iterator() && left-- > 0; at.increment(error)) {
+    const auto* language = language_of_extension(at->path().extension().string());
+    if (language != nullptr && language->name == "java") return true;
+  }
+  return false;
+}
+
+Result<Guess> guess_by_files(const std::string& tree, const Seen& seen) {
   std::vector<Guess> strong;
   if (seen.has("bootstrap")) strong.push_back({"provided", "there is a bootstrap", "bootstrap"});
-  if (seen.has("package.json")) strong.push_back({"node", "there is a package.json", ""});
-  for (const char* name : {"requirements.txt", "pyproject.toml", "setup.py"})
-    if (seen.has(name)) {
-      strong.push_back({"python", std::string("there is a ") + name, ""});
-      break;
-    }
+  for (const auto& language : languages())
+    for (const auto name : language.projects)
+      if (seen.has(name)) {
+        strong.push_back({std::string(language.name), fmt::format("there is a {}", name), ""});
+        break;
+      }
   if (strong.size() == 1) return strong[0];
   if (strong.size() > 1) {
     std::vector<std::string> reasons;
@@ -239,22 +290,24 @@ Result<Guess> guess_by_files(const Seen& seen) {
     return unclear(seen, "there are Python and JavaScript files");
   if (!seen.python.empty()) return Guess{"python", "there is " + seen.python[0], ""};
   if (!seen.node.empty()) return Guess{"node", "there is " + seen.node[0], ""};
+  if (seen.others.size() > 1) {
+    std::vector<std::string> names;
+    for (const auto& [language, file] : seen.others) names.push_back(file);
+    return unclear(seen,
+                   fmt::format("there are files of several languages, {}", fmt::join(names, ", ")));
+  }
+  for (const auto& [language, file] : seen.others)
+    return Guess{std::string(language), "there is " + file, ""};
   std::vector<std::string> programs = seen.programs;
   programs.insert(programs.end(), seen.scripts.begin(), seen.scripts.end());
   if (programs.size() == 1) return Guess{"native", programs[0] + " is a program", programs[0]};
   if (programs.size() > 1) return unclear(seen, "there are several programs");
+  if (holds_java(tree)) return Guess{"java", "there are class files", ""};
   if (seen.files.empty() && seen.directories.size() == 1)
     return unclear(seen, fmt::format("all is in the folder {0}/; pack what is in it, or deploy "
                                      "{0} itself",
                                      seen.directories[0]));
-  static const std::pair<std::string_view, std::string_view> kOthers[] = {
-      {".rb", "ruby"},  {".php", "php"},    {".pl", "perl"},      {".java", "java"},
-      {".jar", "java"}, {".dll", "dotnet"}, {".csproj", "dotnet"}};
-  for (const auto& file : seen.files)
-    for (const auto& [extension, language] : kOthers)
-      if (fs::path(file).extension() == extension)
-        return Guess{std::string(language), "there is " + file, ""};
-  return unclear(seen, "there is no Python or JavaScript file and no program");
+  return unclear(seen, "there is no file of a language that is known here and no program");
 }
 
 // Which program a native runtime starts.
@@ -292,7 +345,7 @@ Result<Detection> detect(const std::string& tree, const Settings& asked,
     if (auto by_handler = guess_by_handler(tree, asked.handler)) {
       guess = std::move(*by_handler);
     } else {
-      auto by_files = guess_by_files(seen);
+      auto by_files = guess_by_files(tree, seen);
       if (by_files.has_error()) return by_files.error();
       guess = std::move(*by_files);
     }
@@ -307,6 +360,9 @@ Result<Detection> detect(const std::string& tree, const Settings& asked,
   d.runtime = std::move(*runtime);
   d.handler = asked.handler;
   if (detected) d.notes.push_back(fmt::format("runtime {}: {}", d.runtime.name, guess.reason));
+  if (auto note = RuntimeTable::note_on(d.runtime, asked.runtime); !note.empty())
+    d.notes.push_back(std::move(note));
+  for (auto& note : not_vendored(tree, d.runtime.language)) d.notes.push_back(std::move(note));
   if (d.runtime.language == "native") {
     auto entry = native_entry(tree, seen, d.runtime, asked.handler, guess.program);
     if (entry.has_error()) return entry.error();
@@ -328,6 +384,7 @@ Result<Detection> detect(const std::string& tree, const Settings& asked,
   }
   if (d.runtime.language == "python" && seen.has("requirements.txt") && wants_python_packages(tree))
     d.needs = Needs::pip;
+  if (wants_compiler(tree, seen, d.runtime.language)) d.needs = Needs::compiler;
   d.code_bytes = bytes_of(tree);
   return d;
 }

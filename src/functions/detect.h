@@ -11,7 +11,7 @@
 
 namespace mayfly::functions {
 
-enum class Needs { nothing, npm, pip };
+enum class Needs { nothing, npm, pip, compiler };
 
 struct Detection {
   Runtime runtime;

@@ -1,6 +1,7 @@
 #include "functions/install.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 #include <boost/json.hpp>
 
 #include <filesystem>
@@ -79,6 +80,32 @@ Error tool_failed(std::string_view tool, const std::string& reason, const std::s
                            tool, reason, tail(output))};
 }
 
+// Where a language's compiler is: javac lies in the JDK whose java runs the function.
+std::string compiler_of(const Runtime& runtime) {
+  std::error_code error;
+  const auto real = fs::canonical(runtime.program, error);
+  if (runtime.language == "java") return (real.parent_path() / "javac").string();
+  const auto beside = fs::path(runtime.program).parent_path() / "mcs";
+  return fs::exists(beside, error) ? beside.string() : "/usr/bin/mcs";
+}
+
+// $1 is the compiler. Classes come to lie where the package names say, beside their sources.
+constexpr char kCompileJava[] =
+    R"(exec find /var/task -name '*.java' -exec "$1" -nowarn -g -encoding UTF-8 )"
+    R"(-cp '/var/runtime/main.jar:/var/task:/var/task/*:/var/task/lib/*' -d /var/task {} +)";
+// The assembly is called as the only source or project; it refers to those in the package.
+constexpr char kCompileDotnet[] = R"(
+compiler=$1 name=Function
+set -- /var/task/*.cs
+[ $# = 1 ] && name=$(basename "$1" .cs)
+set -- /var/task/*.csproj
+[ $# = 1 ] && [ -e "$1" ] && name=$(basename "$1" .csproj)
+set --
+for file in /var/task/*.dll; do
+  [ -e "$file" ] && [ "$file" != /var/task/Amazon.Lambda.Core.dll ] && set -- "$@" "-r:$file"
+done
+exec find /var/task -name '*.cs' -exec "$compiler" -nologo -debug -optimize+ -target:library   -r:/var/runtime/Amazon.Lambda.Core.dll "$@" -out:"/var/task/$name.dll" {} +)";
+
 // Does the package or one of its dependencies bring code that runs when it is installed?
 struct Scripts {
   bool dependencies = false;
@@ -123,7 +150,45 @@ class Installer {
       auto scripts = run_scripts();
       fetched = co_await std::move(scripts);
     }
-    auto finishing = finish(std::move(fetched), "npm");
+    auto finishing = finish(std::move(fetched), "dependencies installed by npm");
+    auto result = co_await std::move(finishing);
+    co_return result;
+  }
+
+  // Compilers run no code of the package (annotation processors are in its classpath, though), but
+  // read whatever a source names: in the sandbox, without network.
+  io::Task<Result<Installed>> compile() {
+    const std::string compiler = compiler_of(d_.runtime);
+    const bool java = d_.runtime.language == "java";
+    if (access(compiler.c_str(), X_OK) != 0)
+      co_return Error{Code::unsupported,
+                      fmt::format("The package holds sources, and {} is not installed on this "
+                                  "machine: {}, or deploy what it makes of them.",
+                                  compiler, d_.runtime.install_hint)};
+    if (parts_.sandboxes == nullptr)
+      co_return Error{Code::unsupported,
+                      "The package holds sources, which cannot be compiled without sandboxes. "
+                      "Deploy what the compiler makes of them."};
+    auto staging = stage();
+    MAYFLY_CO_TRY(co_await std::move(staging));
+    const std::string script = java ? kCompileJava : kCompileDotnet;
+    auto s = spec({"/bin/sh", "-c", script, "compile", compiler}, tree_, true);
+    s.network = sandbox::Network::none;
+    std::error_code error;
+    const auto library = fs::canonical(parts_.runtimes_dir + "/" + d_.runtime.language, error);
+    if (!error) s.mounts.push_back({library.string(), "/var/runtime", false});
+    auto running = run_in_sandbox(*parts_.sandboxes, std::move(s), limit());
+    auto ran = co_await std::move(running);
+    const std::string tool = fs::path(compiler).filename().string();
+    Status compiled = ok();
+    if (ran.has_error())
+      compiled = std::move(ran).error();
+    else if (!ran->succeeded)
+      compiled =
+          Error{Code::function_error,
+                fmt::format("{} could not compile the package ({}). The end of its output:\n{}",
+                            tool, ran->over_limit ? over_limit() : ran->reason, tail(ran->output))};
+    auto finishing = finish(std::move(compiled), "compiled by " + tool);
     auto result = co_await std::move(finishing);
     co_return result;
   }
@@ -155,7 +220,7 @@ class Installer {
     MAYFLY_CO_TRY(co_await std::move(staging));
     auto fetching = fetch_pip(wanted);
     Status fetched = co_await std::move(fetching);
-    auto finishing = finish(std::move(fetched), "pip");
+    auto finishing = finish(std::move(fetched), "dependencies installed by pip");
     auto result = co_await std::move(finishing);
     co_return result;
   }
@@ -172,7 +237,7 @@ class Installer {
     co_return ok();
   }
 
-  io::Task<Result<Installed>> finish(Status fetched, std::string tool) {
+  io::Task<Result<Installed>> finish(Status fetched, std::string note) {
     auto job = [packages = &parts_.packages, package = package_, tree = tree_,
                 fetched = std::move(fetched)]() -> Status {
       if (fetched.has_error()) {
@@ -187,7 +252,7 @@ class Installer {
     Installed installed;
     installed.built = true;
     installed.notes = std::move(notes_);
-    installed.notes.insert(installed.notes.begin(), "dependencies installed by " + tool);
+    installed.notes.insert(installed.notes.begin(), std::move(note));
     co_return installed;
   }
 
@@ -407,11 +472,15 @@ io::Task<Result<Installed>> install(InstallParts parts, std::string package, Det
   if (!parts.packages.built(package).empty()) {
     Installed before;
     before.built = true;
-    before.notes.push_back("dependencies as installed before for the same package");
+    before.notes.push_back(needs == Needs::compiler
+                               ? "compiled before for the same package"
+                               : "dependencies as installed before for the same package");
     co_return before;
   }
   Installer installer(parts, std::move(package), std::move(detection));
-  auto installing = needs == Needs::npm ? installer.npm() : installer.pip();
+  auto installing = needs == Needs::npm   ? installer.npm()
+                    : needs == Needs::pip ? installer.pip()
+                                          : installer.compile();
   auto result = co_await std::move(installing);
   co_return result;
 }

@@ -1,6 +1,7 @@
 #pragma once
-// Dependencies at deploy: npm for a package.json, pip for a requirements.txt. The result is kept
-// with the package, so that the same bytes are installed once.
+// What is made of a package at deploy: dependencies, by npm for a package.json and by pip for a
+// requirements.txt; compiled code, by javac and mcs. The result is kept with the package, so that
+// the same bytes are installed once.
 
 #include <string>
 #include <vector>
@@ -17,6 +18,7 @@ struct InstallParts {
   io::BlockingPool& pool;
   const Defaults& defaults;
   sandbox::Sandboxes* sandboxes;
+  std::string runtimes_dir;  // has the libraries that sources are compiled against
 };
 
 struct Installed {

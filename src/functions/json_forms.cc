@@ -152,6 +152,7 @@ json::object settings_object(const Settings& s) {
           {"instances_max", s.instances_max},
           {"keep_alive_ms", s.keep_alive_ms},
           {"network", s.network == NetworkMode::none ? "none" : "nat"},
+          {"snapshot", s.snapshot},
           {"env", std::move(env)}};
 }
 
@@ -172,6 +173,7 @@ Result<Settings> settings_from(const json::object& object, const std::string& wh
   if (network != "nat" && network != "none")
     fields.fail(where + "network must be \"nat\" or \"none\".");
   s.network = network == "none" ? NetworkMode::none : NetworkMode::nat;
+  fields.boolean("snapshot", s.snapshot);
   if (const auto* env = fields.object("env")) {
     for (const auto& entry : *env) {
       if (!entry.value().is_string()) {
@@ -330,6 +332,7 @@ std::string encode_version(const Version& v) {
                       {"digest", v.digest},
                       {"model", model_name(v.model)},
                       {"concurrency", v.concurrency},
+                      {"uncloneable", v.uncloneable},
                       {"created_us", v.created_us},
                       {"notes", to_array(v.notes)}};
   return kStoredVersion + json::serialize(object);
@@ -352,6 +355,7 @@ Result<Version> decode_version(std::string_view bytes) {
   fields.text("digest", v.digest);
   fields.text("model", model);
   fields.integer("concurrency", v.concurrency);
+  fields.text("uncloneable", v.uncloneable);
   fields.integer("created_us", v.created_us);
   fields.texts("notes", v.notes);
   const auto* settings = fields.object("settings");

@@ -73,6 +73,14 @@ bool boolean_of(const YAML::Node& node, const std::string& what) {
   wrong(node, what + " must be true or false.");
 }
 
+// YAML 1.1 calls a bare on or off a boolean.
+bool on_of(const YAML::Node& node, const std::string& what) {
+  const std::string text = text_of(node, what);
+  if (text == "on" || text == "true") return true;
+  if (text == "off" || text == "false") return false;
+  wrong(node, what + " must be on or off.");
+}
+
 std::vector<std::string> texts_of(const YAML::Node& node, const std::string& what) {
   std::vector<std::string> texts;
   if (node.IsScalar()) return {filled_text_of(node, what)};  // one item needs no brackets
@@ -136,7 +144,7 @@ Manifest::Function read_function(const std::string& name, const YAML::Node& node
   const std::string what = "function '" + name + "'";
   const Keys keys(node, what,
                   {"path", "runtime", "handler", "memory", "timeout", "concurrency", "min", "max",
-                   "keep_alive", "network", "description", "env"});
+                   "keep_alive", "network", "snapshot", "description", "env"});
   keys.require("path");
   keys.with("path", [&](auto& v) { function.path = filled_text_of(v, what + ": path"); });
   keys.with("runtime", [&](auto& v) { s.runtime = filled_text_of(v, what + ": runtime"); });
@@ -153,6 +161,7 @@ Manifest::Function read_function(const std::string& name, const YAML::Node& node
   });
   keys.with("keep_alive",
             [&](auto& v) { s.keep_alive_ms = milliseconds_of(v, what + ": keep_alive"); });
+  keys.with("snapshot", [&](auto& v) { s.snapshot = on_of(v, what + ": snapshot"); });
   keys.with("concurrency", [&](auto& v) {
     s.concurrency = whole_of(v, what + ": concurrency", 100'000);
     if (s.concurrency == 0) wrong(v, what + ": concurrency must not be 0.");

@@ -6,21 +6,19 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
-#include <map>
+#include <fstream>
 #include <regex>
 #include <set>
 #include <sstream>
 
 #include "functions/checks.h"
+#include "functions/languages.h"
 #include "functions/run_program.h"
 
 namespace mayfly::functions {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Languages that Mayfly knows by name and does not run yet, so that the answer can say so.
-constexpr std::string_view kNotYet[] = {"ruby", "php", "perl", "java", "dotnet"};
 
 // The program sees nothing of this server's environment.
 const std::vector<std::string> kCleanEnv = {"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8",
@@ -55,51 +53,70 @@ void add_prefix(Runtime& runtime, const std::string& directory) {
 // lives: the path may be a wrapper script, or a virtual environment.
 void locate(Runtime& runtime) {
   if (under_usr(real_path(runtime.program))) return;
-  std::istringstream lines(
-      runtime.language == "python"
-          ? first_lines({runtime.program, "-c",
-                         "import sys; print(sys.executable); print(sys.prefix); "
-                         "print(sys.base_prefix)"})
-          : first_lines({runtime.program, "-p", "process.execPath"}));
-  std::string executable, line;
-  if (!std::getline(lines, executable) || executable.empty() || executable[0] != '/') return;
-  runtime.program = executable;
+  std::string executable = runtime.program, said;
+  if (runtime.language == "python")
+    said = first_lines({runtime.program, "-c",
+                        "import sys; print(sys.executable); print(sys.prefix); "
+                        "print(sys.base_prefix)"});
+  if (runtime.language == "node") said = first_lines({runtime.program, "-p", "process.execPath"});
+  std::istringstream lines(said);
+  std::string line;
+  if (std::getline(lines, line) && !line.empty() && line[0] == '/') runtime.program = line;
   while (std::getline(lines, line))
     if (!line.empty() && line[0] == '/') add_prefix(runtime, line);
   // PREFIX/bin/program: the prefix has the libraries.
-  add_prefix(runtime, fs::path(real_path(executable)).parent_path().parent_path().string());
+  add_prefix(runtime, fs::path(real_path(runtime.program)).parent_path().parent_path().string());
+}
+
+// A virtual machine takes long to say its version; a file beside it says the same.
+std::string java_release(const std::string& program) {
+  const auto home = fs::path(real_path(program)).parent_path().parent_path();
+  std::ifstream file(home / "release");
+  std::string line;
+  while (std::getline(file, line)) {
+    std::smatch match;
+    if (std::regex_match(line, match, std::regex(R"re(JAVA_VERSION="(.+)")re")))
+      return "openjdk " + match[1].str();
+  }
+  return first_lines({program, "--version"});
+}
+
+std::string install_hint(const Language& language) {
+  return fmt::format("apt-get install {}", language.package);
 }
 
 // Fills language, version, program and prefixes from what the program says of itself.
-bool inspect(Runtime& runtime) {
+bool inspect(Runtime& runtime, const Language* expected = nullptr) {
   if (access(runtime.program.c_str(), X_OK) != 0) return false;
-  const std::string said = first_lines({runtime.program, "--version"});
-  std::smatch match;
-  if (std::regex_search(said, match, std::regex(R"(^Python (3\.\d+[^\s]*))"))) {
-    runtime.language = "python";
-    runtime.install_hint = "apt-get install python3";
-  } else if (std::regex_search(said, match, std::regex(R"(^v(\d+\.\d+[^\s]*))"))) {
-    runtime.language = "node";
-    runtime.install_hint = "apt-get install nodejs";
-  } else {
-    return false;
+  const bool java = expected != nullptr && expected->name == "java";
+  const std::string said =
+      java ? java_release(runtime.program) : first_lines({runtime.program, "--version"});
+  for (const auto& language : languages()) {
+    std::smatch match;
+    if (expected != nullptr && expected != &language) continue;
+    if (!std::regex_search(said, match, std::regex(std::string(language.said)))) continue;
+    runtime.language = language.name;
+    runtime.install_hint = install_hint(language);
+    runtime.version = match[1];
+    runtime.cloneable = language.cloneable;
+    locate(runtime);
+    runtime.installed = true;
+    return true;
   }
-  runtime.version = match[1];
-  locate(runtime);
-  runtime.installed = true;
-  return true;
+  return false;
 }
 
-std::string major_of(const std::string& version) {
-  return version.substr(0, version.find('.'));
-}
-std::string minor_of(const std::string& version) {
-  return version.substr(0, version.find('.', version.find('.') + 1));
+// "3.11.2" and 2 make "3.11".
+std::string first_parts(const std::string& version, int parts) {
+  std::size_t end = 0;
+  for (int part = 0; part < parts && end != std::string::npos; ++part)
+    end = version.find('.', part == 0 ? 0 : end + 1);
+  return version.substr(0, end);
 }
 
 std::string default_name(const Runtime& runtime) {
-  return runtime.language == "python" ? "python" + minor_of(runtime.version)
-                                      : "node" + major_of(runtime.version);
+  const Language& language = *language_named(runtime.language);
+  return std::string(language.prefix) + first_parts(runtime.version, language.version_parts);
 }
 
 std::vector<int> version_key(const std::string& version) {
@@ -111,8 +128,8 @@ std::vector<int> version_key(const std::string& version) {
 }
 
 std::vector<std::string> own_aliases(const Runtime& runtime) {
-  if (runtime.language == "python") return {"python" + minor_of(runtime.version)};
-  const std::string major = major_of(runtime.version);
+  if (runtime.language != "node") return {default_name(runtime)};
+  const std::string major = first_parts(runtime.version, 1);
   return {"node" + major, "nodejs" + major, "nodejs" + major + ".x", "node" + major + ".x"};
 }
 
@@ -125,21 +142,20 @@ Runtime native(std::string name, std::vector<std::string> aliases) {
   return runtime;
 }
 
-std::vector<std::string> python_candidates() {
-  std::vector<std::string> paths = {"/usr/bin/python3", "/usr/local/bin/python3"};
-  static const std::regex kName(R"(python3\.\d+)");
+// In the order in which they are preferred: the plain names of /usr/bin first.
+std::vector<std::string> candidates(const Language& language) {
+  std::vector<std::string> paths;
+  const std::regex pattern{std::string(language.programs)};
   for (const char* directory : {"/usr/bin", "/usr/local/bin"}) {
     std::error_code error;
+    std::vector<std::string> found;
     for (const auto& entry : fs::directory_iterator(directory, error))
-      if (std::regex_match(entry.path().filename().string(), kName))
-        paths.push_back(entry.path().string());
+      if (std::regex_match(entry.path().filename().string(), pattern))
+        found.push_back(entry.path().string());
+    std::sort(found.begin(), found.end());
+    paths.insert(paths.end(), found.begin(), found.end());
   }
-  std::sort(paths.begin() + 2, paths.end());
-  return paths;
-}
-
-std::vector<std::string> node_candidates() {
-  std::vector<std::string> paths = {"/usr/bin/node", "/usr/bin/nodejs"};
+  if (language.name != "node") return paths;
   const char* path = std::getenv("PATH");
   std::istringstream directories(path == nullptr ? "" : path);
   std::string directory;
@@ -148,22 +164,21 @@ std::vector<std::string> node_candidates() {
   return paths;
 }
 
-void discover_language(const std::vector<std::string>& candidates, bool first_only,
-                       std::vector<Runtime>& found) {
+void discover_language(const Language& language, std::vector<Runtime>& found) {
   std::set<std::string> seen;
-  for (const auto& program : candidates) {
+  for (const auto& program : candidates(language)) {
     std::error_code error;
     if (!fs::exists(program, error) || !seen.insert(real_path(program)).second) continue;
     Runtime runtime;
     runtime.program = program;
-    if (!inspect(runtime)) continue;
+    if (!inspect(runtime, &language)) continue;
     runtime.name = default_name(runtime);
     const bool known = std::any_of(found.begin(), found.end(), [&](const Runtime& other) {
       return other.name == runtime.name ||
              (other.language == runtime.language && other.version == runtime.version);
     });
     if (!known) found.push_back(std::move(runtime));
-    if (first_only) return;
+    if (language.name == "node") return;
   }
 }
 
@@ -179,27 +194,19 @@ void give_aliases(std::vector<Runtime>& runtimes) {
     if (runtime.installed && runtime.language != "native")
       for (auto& alias : own_aliases(runtime))
         if (alias != runtime.name) runtime.aliases.push_back(std::move(alias));
-  const std::map<std::string, std::vector<std::string>> plain = {
-      {"python", {"python", "python3", "py"}}, {"node", {"node", "nodejs", "js", "javascript"}}};
-  for (const auto& [language, names] : plain) {
+  for (const auto& language : languages()) {
     Runtime* newest = nullptr;
     for (auto& runtime : runtimes)
-      if (runtime.installed && runtime.language == language &&
+      if (runtime.installed && runtime.language == language.name &&
           (newest == nullptr || version_key(runtime.version) > version_key(newest->version)))
         newest = &runtime;
     if (newest == nullptr) continue;
-    for (const auto& name : names) {
+    for (const auto name : language.names) {
       const bool taken = std::any_of(runtimes.begin(), runtimes.end(),
                                      [&](const Runtime& other) { return other.name == name; });
-      if (!taken) newest->aliases.push_back(name);
+      if (!taken) newest->aliases.emplace_back(name);
     }
   }
-}
-
-std::string language_of_name(std::string_view name) {
-  if (name.rfind("python", 0) == 0 || name == "py") return "python";
-  if (name.rfind("node", 0) == 0 || name == "js" || name == "javascript") return "node";
-  return "";
 }
 
 }  // namespace
@@ -211,25 +218,24 @@ RuntimeTable RuntimeTable::discover(const std::vector<RuntimeSetting>& overrides
     Runtime runtime;
     runtime.program = setting.program;
     if (!inspect(runtime)) {
-      runtime.language = language_of_name(setting.name);
+      const Language* language = language_of_id(setting.name);
+      runtime.language = language == nullptr ? "" : language->name;
       runtime.install_hint = "correct the setting runtimes." + setting.name + ": " +
-                             setting.program + " does not answer --version as Python 3 or Node do";
+                             setting.program +
+                             " does not answer --version as a language that is known here does";
     }
     runtime.name = setting.name;
     found.push_back(std::move(runtime));
   }
-  discover_language(python_candidates(), false, found);
-  discover_language(node_candidates(), true, found);
+  for (const auto& language : languages()) discover_language(language, found);
   give_aliases(found);
   // What could be here and is not is listed too, with what brings it.
-  for (const auto& [language, name, hint] :
-       {std::tuple{"python", "python3", "apt-get install python3"},
-        std::tuple{"node", "node", "apt-get install nodejs"}}) {
-    if (has_language(found, language)) continue;
+  for (const auto& language : languages()) {
+    if (has_language(found, language.name)) continue;
     Runtime runtime;
-    runtime.name = name;
-    runtime.language = language;
-    runtime.install_hint = hint;
+    runtime.name = language.name == "python" ? "python3" : language.name;
+    runtime.language = language.name;
+    runtime.install_hint = install_hint(language);
     found.push_back(std::move(runtime));
   }
   found.push_back(native("native", {"executable", "binary"}));
@@ -239,51 +245,60 @@ RuntimeTable RuntimeTable::discover(const std::vector<RuntimeSetting>& overrides
   return table;
 }
 
+namespace {
+
+bool answers_to(const Runtime& runtime, std::string_view name) {
+  return runtime.name == name ||
+         std::find(runtime.aliases.begin(), runtime.aliases.end(), name) != runtime.aliases.end();
+}
+
+Error not_installed(std::string_view name, const std::string& hint) {
+  return Error{Code::unsupported,
+               fmt::format("The runtime {} is not installed on this machine: {}.", name, hint)};
+}
+
+}  // namespace
+
 Result<Runtime> RuntimeTable::find(std::string_view name) const {
-  for (const auto& runtime : runtimes_) {
-    const bool named =
-        runtime.name == name ||
-        std::find(runtime.aliases.begin(), runtime.aliases.end(), name) != runtime.aliases.end();
-    if (!named) continue;
-    if (runtime.installed) return runtime;
-    return Error{Code::unsupported, fmt::format("The runtime {} is not installed on this machine: "
-                                                "{}.",
-                                                runtime.name, runtime.install_hint)};
-  }
-  std::vector<std::string> installed, native_names;
+  for (const auto& runtime : runtimes_)
+    if (answers_to(runtime, name)) {
+      if (runtime.installed) return runtime;
+      return not_installed(runtime.name, runtime.install_hint);
+    }
+  std::vector<std::string> installed;
   std::vector<std::string_view> known;
-  const std::string language = language_of_name(name);
-  std::string same_language, hint;
   for (const auto& runtime : runtimes_) {
     known.push_back(runtime.name);
     for (const auto& alias : runtime.aliases) known.push_back(alias);
     if (runtime.installed) installed.push_back(runtime.name);
-    if (!language.empty() && runtime.language == language) {
-      if (runtime.installed) same_language += (same_language.empty() ? "" : ", ") + runtime.name;
-      hint = runtime.install_hint;
+  }
+  const Language* language = language_of_id(name);
+  if (language == nullptr)
+    return Error{Code::invalid_argument,
+                 fmt::format("'{}' is not a known runtime.{} Runtimes on this machine: {}.",
+                             name.substr(0, 64), did_you_mean(name, known),
+                             fmt::format("{}", fmt::join(installed, ", ")))};
+  std::string same_language;
+  const Runtime* newest = nullptr;
+  for (const auto& runtime : runtimes_)
+    if (runtime.installed && runtime.language == language->name) {
+      same_language += (same_language.empty() ? "" : ", ") + runtime.name;
+      if (newest == nullptr || version_key(runtime.version) > version_key(newest->version))
+        newest = &runtime;
     }
-  }
-  const std::string list = fmt::format("{}", fmt::join(installed, ", "));
-  for (const auto other : kNotYet)
-    if (name.rfind(other, 0) == 0)
-      return Error{Code::unsupported,
-                   fmt::format("The runtime {} is not supported yet. Runtimes on this machine: {}.",
-                               name.substr(0, 64), list)};
-  static const std::regex kVersioned(R"((python|node|nodejs)\d+(\.\d+|\.x)*)");
-  if (!language.empty() && std::regex_match(name.begin(), name.end(), kVersioned)) {
-    if (same_language.empty())
-      return Error{Code::unsupported, fmt::format("The runtime {} is not installed on this "
-                                                  "machine: {}.",
-                                                  name, hint)};
-    return Error{Code::unsupported,
-                 fmt::format("The runtime {} is not installed on this machine, but {} is: deploy "
-                             "with --runtime {}, or install it and name its program in the "
-                             "setting runtimes.{}.",
-                             name, same_language, language, name)};
-  }
-  return Error{Code::invalid_argument,
-               fmt::format("'{}' is not a known runtime.{} Runtimes on this machine: {}.",
-                           name.substr(0, 64), did_you_mean(name, known), list)};
+  if (newest == nullptr) return not_installed(name, install_hint(*language));
+  if (language->any_version) return *newest;
+  return Error{Code::unsupported,
+               fmt::format("The runtime {} is not installed on this machine, but {} is: deploy "
+                           "with --runtime {}, or install it and name its program in the "
+                           "setting runtimes.{}.",
+                           name, same_language, language->name, name)};
+}
+
+std::string RuntimeTable::note_on(const Runtime& found, std::string_view asked) {
+  if (asked.empty() || answers_to(found, asked)) return "";
+  return fmt::format("{} is not installed on this machine: it runs on {} {}", asked, found.name,
+                     found.version);
 }
 
 }  // namespace mayfly::functions

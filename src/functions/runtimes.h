@@ -23,7 +23,10 @@ class RuntimeTable {
   const std::vector<Runtime>& all() const { return runtimes_; }
   // By name or alias; "python" takes the newest. An unknown name is an error that lists the known
   // ones; one that is known but not installed names the package that brings it.
+  // Of some languages (Language::any_version) an unknown version is taken as the newest.
   Result<Runtime> find(std::string_view name) const;
+  // What to tell somebody who asked for that name and was given found; often nothing.
+  static std::string note_on(const Runtime& found, std::string_view asked);
 
  private:
   std::vector<Runtime> runtimes_;

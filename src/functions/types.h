@@ -40,6 +40,7 @@ struct Settings {
   std::uint32_t instances_max = 0;  // 0: what the machine can take
   std::int64_t keep_alive_ms = -1;  // -1: default 60 s (setting functions.keep_alive_ms)
   NetworkMode network = NetworkMode::nat;
+  bool snapshot = true;  // false: its instances are never cloned from a template
   std::map<std::string, std::string> env;
 
   bool operator==(const Settings&) const = default;
@@ -62,8 +63,11 @@ struct Version {
   // Of the package and the settings as they were asked for: equal digests mean nothing changed.
   std::string digest;
   Model model = Model::unknown;
-  std::uint32_t concurrency = 1;   // settled: settings.concurrency or the model's default; commit()
-                                   // settles a 0
+  std::uint32_t concurrency = 1;  // settled: settings.concurrency or the model's default; commit()
+                                  // settles a 0
+  // Why its instances cannot be cloned, as the check at deploy found; empty: they can, or nobody
+  // has tried yet.
+  std::string uncloneable;
   std::int64_t created_us = 0;     // Unix epoch, microseconds
   std::vector<std::string> notes;  // what was detected, what to know
 
@@ -74,12 +78,13 @@ using VersionPtr = std::shared_ptr<const Version>;
 // A language runtime or way to run executables, from the settings file or found on the machine.
 struct Runtime {
   std::string name;                   // "python3.11", "node18", "provided" ...
-  std::string language;               // "python", "node", "native"
+  std::string language;               // "python", "ruby", ... (languages.h), "native"
   std::string version;                // "3.11.2" (empty for native)
   std::string program;                // host path: /usr/bin/python3 (empty for native)
   std::vector<std::string> prefixes;  // host directories it needs besides /usr, bound read-only
   std::vector<std::string> aliases;   // "python", "python3", "nodejs20.x" ...
   bool installed = false;
+  bool cloneable = false;    // its process can be cloned once it has run the user's initialisation
   std::string install_hint;  // "apt-get install python3"
 };
 

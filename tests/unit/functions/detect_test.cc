@@ -3,13 +3,20 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "functions/helpers.h"
+#include "functions/vendored.h"
 
 namespace mayfly::functions {
 namespace {
 
 using testing::AllOf;
+using testing::Contains;
+using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
 
 const RuntimeTable& table() {
   static const RuntimeTable found = RuntimeTable::discover({});
@@ -167,8 +174,91 @@ TEST_F(DetectTest, FolderInAFolderAndNothingKnown) {
   EXPECT_THAT(problem(), HasSubstr("inner/"));
   file("README.md");
   EXPECT_THAT(problem(), AllOf(HasSubstr("README.md"), HasSubstr("--runtime")));
-  file("main.rb");
-  EXPECT_THAT(problem(), AllOf(HasSubstr("main.rb"), HasSubstr("not supported yet")));
+}
+
+// What a package speaks for, whether its runtime is on this machine or not.
+TEST_F(DetectTest, FilesSpeakForTheirLanguage) {
+  const auto speaks_for = [this](const std::string& handler = "") {
+    const auto result = look("", handler);
+    if (result.has_value()) return result->runtime.language;
+    const auto& text = result.error().message;
+    const auto at = text.find("The runtime ");
+    return at == std::string::npos ? text
+                                   : text.substr(at + 12, text.find(" is not", at) - at - 12);
+  };
+  for (const auto& [name, language] :
+       {std::pair{"main.rb", "ruby"}, std::pair{"index.php", "php"},
+        std::pair{"handler.pl", "perl"}, std::pair{"Handler.java", "java"},
+        std::pair{"app.jar", "java"}, std::pair{"Handler.class", "java"},
+        std::pair{"Function.dll", "dotnet"}, std::pair{"Function.cs", "dotnet"},
+        std::pair{"com/example/Handler.class", "java"}, std::pair{"lib/dependency.jar", "java"},
+        std::pair{"Gemfile", "ruby"}, std::pair{"composer.json", "php"},
+        std::pair{"cpanfile", "perl"}}) {
+    file(name, "{}");
+    EXPECT_EQ(speaks_for(), language) << name;
+    std::filesystem::remove_all(directory_.path() + "/" + name);
+    std::filesystem::remove_all(directory_.path() + "/com");
+    std::filesystem::remove_all(directory_.path() + "/lib");
+  }
+  file("one.rb");
+  file("two.php");
+  EXPECT_THAT(problem(), AllOf(HasSubstr("several languages"), HasSubstr("two.php")));
+  EXPECT_EQ(speaks_for("one.Class.method"), "ruby");
+  EXPECT_EQ(speaks_for("one.A::B.method"), "ruby");
+  EXPECT_EQ(speaks_for("two.handler"), "php");
+  EXPECT_EQ(speaks_for("two.php"), "php");
+}
+
+TEST_F(DetectTest, ScriptsOfALanguageAreNoPrograms) {
+  file("handler.pl", "#!/usr/bin/perl\nsub handler { 1 }\n1;\n", 0755);
+  const auto result = look();
+  if (result.has_error()) GTEST_SKIP() << result.error().message;
+  EXPECT_EQ(result->runtime.language, "perl");
+}
+
+TEST_F(DetectTest, WhatIsNotVendoredIsNamed) {
+  if (table().find("perl").has_error()) GTEST_SKIP() << "perl is not installed";
+  file("handler.pl");
+  file("cpanfile", "requires 'perl', '5.30';\nrequires 'Mojolicious', '>= 9';\n");
+  EXPECT_THAT(found().notes,
+              Contains(AllOf(HasSubstr("cpanfile names Mojolicious, which"), HasSubstr("cpanm"))));
+  file("local/lib/perl5/Mojolicious.pm");
+  EXPECT_THAT(found().notes, Not(Contains(HasSubstr("cpanfile names"))));
+  EXPECT_THAT(not_vendored(directory_.path(), "ruby"), IsEmpty());
+  file("Gemfile", "source 'x'\ngem 'rack', '~> 2'\n  gem(\"sinatra\")\n# gem 'no'\n");
+  EXPECT_THAT(not_vendored(directory_.path(), "ruby"),
+              ElementsAre(HasSubstr("Gemfile names rack, sinatra, which")));
+  file("composer.json", R"({"require":{"php":">=8","ext-json":"*","monolog/monolog":"^3"}})");
+  EXPECT_THAT(not_vendored(directory_.path(), "php"),
+              ElementsAre(HasSubstr("composer.json names monolog/monolog, which")));
+  file("vendor/autoload.php");
+  EXPECT_THAT(not_vendored(directory_.path(), "php"), IsEmpty());
+}
+
+TEST_F(DetectTest, SourcesOfJavaWantACompiler) {
+  if (table().find("java").has_error()) GTEST_SKIP() << "java is not installed";
+  file("lib/tool.jar");
+  file("src/my/E.java");
+  EXPECT_EQ(found().needs, Needs::compiler);
+  file("my/E.class");
+  EXPECT_EQ(found().needs, Needs::nothing) << "it is compiled already";
+}
+
+TEST_F(DetectTest, SourcesOfDotnetWantACompiler) {
+  if (table().find("dotnet").has_error()) GTEST_SKIP() << "mono is not installed";
+  file("Tool.dll");
+  EXPECT_EQ(found().needs, Needs::nothing);
+  file("E.cs");
+  EXPECT_EQ(found().needs, Needs::compiler) << "the assembly is what it refers to";
+  file("E.dll");
+  EXPECT_EQ(found().needs, Needs::nothing) << "it is compiled already";
+}
+
+TEST_F(DetectTest, VersionsOfOtherPlatformsAreTakenWithANote) {
+  if (table().find("perl").has_error()) GTEST_SKIP() << "perl is not installed";
+  file("handler.pl");
+  EXPECT_THAT(found("perl5.6").notes, Contains(HasSubstr("perl5.6 is not installed")));
+  EXPECT_THAT(found("perl").notes, Not(Contains(HasSubstr("is not installed"))));
 }
 
 TEST_F(DetectTest, SeveralProgramsWantAHandler) {

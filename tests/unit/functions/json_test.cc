@@ -25,6 +25,7 @@ Settings full_settings() {
   s.instances_max = 9;
   s.keep_alive_ms = 0;
   s.network = NetworkMode::none;
+  s.snapshot = false;
   s.env = {{"A", "1"}, {"B", ""}};
   return s;
 }
@@ -58,6 +59,7 @@ TEST(SettingsJson, NamesTheKeyThatIsWrong) {
   EXPECT_THAT(settings_problem(R"({"env":{"A":1}})"), HasSubstr("env.A"));
   EXPECT_THAT(settings_problem(R"({"env":[]})"), HasSubstr("env must be an object"));
   EXPECT_THAT(settings_problem(R"({"network":"host"})"), HasSubstr("network"));
+  EXPECT_THAT(settings_problem(R"({"snapshot":"off"})"), HasSubstr("snapshot must be true or"));
   EXPECT_THAT(settings_problem("[]"), HasSubstr("must be an object"));
   EXPECT_THAT(settings_problem(""), HasSubstr("malformed"));
   EXPECT_THAT(settings_problem(R"({"runtime":"x"} x)"), HasSubstr("malformed at byte"));

@@ -31,6 +31,7 @@ functions:
     max: 10
     keep_alive: 0
     network: none
+    snapshot: off
     description: "All pets"
     env: {TABLE: pets, LIMIT: 10, DEBUG: true, EMPTY: ""}
   hello:
@@ -68,6 +69,7 @@ cors:
   EXPECT_EQ(s.instances_max, 10u);
   EXPECT_EQ(s.keep_alive_ms, 0);
   EXPECT_EQ(s.network, NetworkMode::none);
+  EXPECT_FALSE(s.snapshot);
   EXPECT_EQ(s.description, "All pets");
   EXPECT_EQ(s.env.at("TABLE"), "pets");
   EXPECT_EQ(s.env.at("LIMIT"), "10");
@@ -97,6 +99,8 @@ TEST(Manifest, NameIsTheFoldersUnlessGiven) {
 }
 
 TEST(Manifest, ErrorsNameLineAndKey) {
+  EXPECT_THAT(problem("functions:\n  a:\n    path: x\n    snapshot: never\n"),
+              HasSubstr("snapshot must be on or off"));
   EXPECT_THAT(problem("functions:\n  a:\n    path: x\n    memroy: 1\n"),
               AllOf(HasSubstr("line 4"), HasSubstr("'memroy'"), HasSubstr("'memory'")));
   EXPECT_THAT(problem("name: x\nfuncions: {}\n"),

@@ -80,15 +80,56 @@ TEST_F(RuntimesTest, NativeWaysAreAlwaysThere) {
 }
 
 TEST_F(RuntimesTest, ErrorsSayWhatHelps) {
-  EXPECT_THAT(problem("ruby3.2", Code::unsupported), HasSubstr("not supported yet"));
-  for (const char* name : {"java17", "php", "perl", "dotnet8", "ruby"})
-    problem(name, Code::unsupported);
   EXPECT_THAT(problem("pyhton", Code::invalid_argument),
               AllOf(HasSubstr("Did you mean 'python'?"), HasSubstr("Runtimes on this machine")));
   EXPECT_THAT(problem("python2.7", Code::unsupported),
               AllOf(HasSubstr("not installed"), HasSubstr("python3.")));
   EXPECT_THAT(problem("", Code::invalid_argument), HasSubstr("not a known runtime"));
   EXPECT_THAT(problem("nodejs4.x", Code::unsupported), HasSubstr("not installed"));
+}
+
+// Of the languages below a machine may have any: what is asked for is what is there, or what brings
+// it.
+TEST_F(RuntimesTest, OtherLanguagesAreFoundOrSayWhatBringsThem) {
+  for (const auto& [id, language, package] :
+       {std::tuple{"ruby3.2", "ruby", "ruby"}, std::tuple{"php-83", "php", "php-cli"},
+        std::tuple{"perl5.30", "perl", "perl"},
+        std::tuple{"java11", "java", "default-jdk-headless"},
+        std::tuple{"java8.al2", "java", "default-jdk-headless"},
+        std::tuple{"dotnet8", "dotnet", "mono-runtime mono-mcs"},
+        std::tuple{"dotnetcore3.1", "dotnet", "mono-runtime mono-mcs"}}) {
+    const auto plain = table_.find(language);
+    const auto found = table_.find(id);
+    ASSERT_EQ(found.has_value(), plain.has_value()) << id;
+    if (found.has_error()) {
+      EXPECT_THAT(found.error().message, HasSubstr(std::string("apt-get install ") + package));
+      continue;
+    }
+    EXPECT_EQ(found->language, language);
+    EXPECT_EQ(found->name, plain->name) << "the newest";
+    EXPECT_EQ(RuntimeTable::note_on(*found, language), "");
+    EXPECT_EQ(RuntimeTable::note_on(*found, found->name), "");
+    if (id == found->name) continue;
+    EXPECT_THAT(RuntimeTable::note_on(*found, id),
+                AllOf(HasSubstr(id), HasSubstr("it runs on " + found->name)));
+  }
+}
+
+TEST(Runtimes, EveryLanguageIsReadFromItsVersion) {
+  mayfly::test::TempDir directory;
+  const auto named = [&directory](const std::string& said) {
+    const std::string program = directory.path() + "/bin/program";
+    test::write_file(program, "#!/bin/sh\ncat <<'END'\n" + said + "\nEND\n", 0755);
+    const auto found = RuntimeTable::discover({{"mine", program}}).find("mine");
+    return found.has_value() ? found->language + " " + found->version : found.error().message;
+  };
+  EXPECT_EQ(named("ruby 9.1.2p20 (2022-04-12 revision 4491bb740a) [x86_64-linux-gnu]"),
+            "ruby 9.1.2");
+  EXPECT_EQ(named("PHP 9.2.35 (cli) (built: Oct 21 2026 06:29:51) (NTS)"), "php 9.2.35");
+  EXPECT_EQ(named("\nThis is perl 5, version 96, subversion 1 (v5.96.1) built for x86_64"),
+            "perl 5.96.1");
+  EXPECT_EQ(named("openjdk 97.0.15 2025-04-15"), "java 97.0.15");
+  EXPECT_EQ(named("Mono JIT compiler version 9.8.0.105 (Debian 6.8.0.105)"), "dotnet 9.8.0");
 }
 
 TEST(Runtimes, SettingsComeFirstAndBringTheirPrefix) {
