@@ -1,11 +1,14 @@
 """The runtimes under test, and how they are started. Every case runs against every one that fits."""
 
+import atexit
 import os
 import shutil
 import subprocess
+import tempfile
 
 import pytest
 
+import clones
 import driver
 
 FUNCTIONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "functions")
@@ -13,20 +16,105 @@ PYTHON = os.environ.get("MAYFLY_TEST_PYTHON", "/usr/bin/python3")
 NODE = os.environ.get("MAYFLY_TEST_NODE") or shutil.which("node") or "/usr/bin/node"
 
 
+def arguments_of(name):
+    """What runtimes/NAME/arguments says, one argument a line, as the engine reads it."""
+    try:
+        with open(os.path.join(driver.ROOT, "runtimes", name, "arguments"), encoding="utf-8") as file:
+            return file.read().replace("{memory_mb}", "1024").split("\n")[:-1]
+    except FileNotFoundError:
+        return []
+
+
 class Language:
-    def __init__(self, name, program, main, trace):
+    """A runtime. called: how its ready frame begins; package: what brings it on Debian."""
+
+    form = "booted"  # or "cloned": from a template made for it
+
+    def __init__(self, name, program, main, trace="stackTrace", called="", package=""):
         self.name = name
-        self.argv = [program, os.path.join(driver.ROOT, "runtimes", name, main)]
+        self.program = program
+        main = os.path.join(driver.ROOT, "runtimes", name, main)
+        self.argv = [program] + arguments_of(name) + [main]
         self.trace = trace  # the member of an error that holds the stack
+        self.called = called
+        self.package = package
+
+    def need(self):
+        """Skips where the language is not installed."""
+        if shutil.which(self.program) is None:
+            pytest.skip("%s is not installed (apt-get install %s)" % (self.name, self.package))
 
     def start(self, root, **options):
+        self.need()
         grant = options.pop("grant", True)
         env = driver.environment(root, **options)
+        if Language.form == "cloned":
+            return clones.start(self.name, self.argv, env, str(root), grant=grant)
         return driver.Runtime(self.argv, env, str(root), grant=grant)
 
 
-PY = Language("python", PYTHON, "main.py", "stackTrace")
-JS = Language("node", NODE, "main.js", "trace")
+class Compiled(Language):
+    """A language whose runtime is built first, and whose functions are: both once for each session.
+
+    runtimes/NAME/build FOLDER makes the runtime; compiler(runtime, sources, folder) compiles functions.
+    """
+
+    def __init__(self, name, program, main, tool, compiler, **options):
+        super().__init__(name, program, main, **options)
+        self.main = main
+        self.tool = tool
+        self.compiler = compiler
+        self.built = {}
+
+    def need(self):
+        super().need()
+        if shutil.which(self.tool) is None:
+            pytest.skip("%s is not installed (apt-get install %s)" % (self.tool, self.package))
+        if "runtime" not in self.built:
+            folder = self.built["runtime"] = tempfile.mkdtemp(prefix="mayfly-%s-" % self.name)
+            atexit.register(shutil.rmtree, folder, True)
+            build = os.path.join(driver.ROOT, "runtimes", self.name, "build")
+            subprocess.run([build, folder], check=True, stdout=subprocess.DEVNULL)
+            self.argv[-1] = os.path.join(folder, self.main)
+
+    def compiled(self, sources, folder):
+        """Compiles sources into folder; returns it."""
+        self.need()
+        os.makedirs(folder, exist_ok=True)
+        subprocess.run(self.compiler(self.built["runtime"], sources, str(folder)), check=True)
+        return folder
+
+    def start(self, root, **options):
+        self.need()
+        if root == FUNCTIONS:
+            if "functions" not in self.built:
+                folder = os.path.join(self.built["runtime"], "functions")
+                source = os.path.join(FUNCTIONS, self.name)
+                sources = [os.path.join(source, name) for name in sorted(os.listdir(source))]
+                self.built["functions"] = self.compiled(sources, folder)
+            root = self.built["functions"]
+        return super().start(root, **options)
+
+
+def javac(runtime, sources, folder):
+    path = os.path.join(runtime, "main.jar")
+    return ["javac", "-nowarn", "-encoding", "UTF-8", "-cp", path, "-d", folder] + sources
+
+
+def mcs(runtime, sources, folder):
+    """Makes an assembly that is called as its first source."""
+    name = os.path.splitext(os.path.basename(sources[0]))[0]
+    core = "-r:" + os.path.join(runtime, "Amazon.Lambda.Core.dll")
+    return ["mcs", "-nologo", "-debug", "-target:library", core, "-out:%s/%s.dll" % (folder, name)] + sources
+
+
+PY = Language("python", PYTHON, "main.py", "stackTrace", "Python 3.", "python3")
+JS = Language("node", NODE, "main.js", "trace", "Node.js ", "nodejs")
+RB = Language("ruby", "ruby", "main.rb", called="Ruby 3.", package="ruby")
+PHP = Language("php", "php", "main.php", called="PHP 8.", package="php-cli")
+PL = Language("perl", "perl", "main.pl", called="Perl 5.", package="perl")
+NET = Compiled("dotnet", "mono", "main.exe", "mcs", mcs, called="Mono ", package="mono-runtime mono-mcs")
+JAVA = Compiled("java", "java", "main.jar", "javac", javac, called="Java ", package="default-jdk-headless")
 
 
 class Flavour:
@@ -44,7 +132,7 @@ class Flavour:
 
     @property
     def is_async(self):
-        return self.handler != "event.handler"
+        return self.handler.startswith("event_")
 
 
 EVENT = {
@@ -55,6 +143,14 @@ EVENT = {
     "node-commonjs": Flavour(JS, "event_commonjs.handler", 0),
     "node-module-8": Flavour(JS, "event_module.handler", 8),
     "node-callback": Flavour(JS, "event_callback.handler", 0),
+    "ruby": Flavour(RB, "event.handler", 0),
+    "ruby-threads": Flavour(RB, "event.handler", 8),
+    "php": Flavour(PHP, "event.handler", 0),
+    "perl": Flavour(PL, "event.handler", 0),
+    "java": Flavour(JAVA, "Event::handleRequest", 0),
+    "java-threads": Flavour(JAVA, "Event::handleRequest", 8),
+    "dotnet": Flavour(NET, "Event::Event::FunctionHandler", 0),
+    "dotnet-threads": Flavour(NET, "Event::Event::FunctionHandler", 8),
 }
 
 HTTP = {
@@ -76,19 +172,41 @@ def each(table):
     return pytest.mark.parametrize("flavour", list(table.values()), ids=list(table))
 
 
+CLONEABLE = ("python", "node")
+
+
+def pytest_collection_modifyitems(items):
+    """Languages that are not cloned run each case once."""
+    def runs(item):
+        params = getattr(getattr(item, "callspec", None), "params", {})
+        subject = params.get("flavour") or params.get("language")
+        language = getattr(subject, "language", subject)
+        return params.get("form") != "cloned" or getattr(language, "name", "python") in CLONEABLE
+
+    items[:] = [item for item in items if runs(item)]
+
+
+@pytest.fixture(autouse=True, params=["booted", "cloned"])
+def form(request, monkeypatch):
+    """How runtimes are started: every case runs with each."""
+    monkeypatch.setattr(Language, "form", request.param)
+    return request.param
+
+
 _shared = {}
 
 
 @pytest.fixture
-def runtime(flavour):
+def runtime(flavour, form):
     """A started runtime that the cases share: it must be as good afterwards as before."""
-    if flavour in _shared and _shared[flavour].ended:
-        _shared.pop(flavour).__exit__()  # a case before has ended it: that one has failed
-    if flavour not in _shared:
+    key = flavour, form
+    if key in _shared and _shared[key].ended:
+        _shared.pop(key).__exit__()  # a case before has ended it: that one has failed
+    if key not in _shared:
         started = flavour.start()
-        _shared[flavour] = started
+        _shared[key] = started
         started.wait_ready()
-    return _shared[flavour]
+    return _shared[key]
 
 
 @pytest.fixture(scope="session", autouse=True)

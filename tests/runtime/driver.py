@@ -1,5 +1,6 @@
 """Drives a runtime over a socket pair, as the engine does: no sandbox, no server."""
 
+import fcntl
 import json
 import os
 import select
@@ -18,7 +19,7 @@ INITIAL_WINDOW = 1 << 20
 MAX_FRAME = 64 << 20
 HEADER = struct.Struct("<IIBBH")
 
-TIMEOUT = 20.0  # seconds for one answer; a runtime that needs longer is broken
+TIMEOUT = float(os.environ.get("MAYFLY_TEST_TIMEOUT") or 20.0)  # seconds for one answer; a runtime that needs longer is broken
 ARN = "arn:aws:lambda:eu-local-1:000000000000:function:conformance"
 
 
@@ -119,27 +120,37 @@ class Runtime:
         ours, theirs = socket.socketpair()
         self.socket = ours
         self.pipes = [os.pipe(), os.pipe()]
-        fd = theirs.fileno()
-        keep = os.dup(fd) if fd == 3 else fd
+        self.process = self.begin(argv, env, cwd, theirs)
+        theirs.close()
+        for _, end in self.pipes:
+            os.close(end)
+        self.raw = [b"", b""]
 
-        def at_three():
-            os.dup2(keep, 3)
-            os.set_inheritable(3, True)
+    def descriptors(self):
+        """Number -> descriptor of what the process gets beside the channel."""
+        return {}
 
-        self.process = subprocess.Popen(
+    def begin(self, argv, env, cwd, channel):
+        wanted = {3: channel.fileno(), **self.descriptors()}
+        high = {number: fcntl.fcntl(fd, fcntl.F_DUPFD, 100) for number, fd in wanted.items()}
+
+        def at_their_places():
+            for number, fd in high.items():
+                os.dup2(fd, number)
+
+        process = subprocess.Popen(
             argv,
             env=env,
             cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=self.pipes[0][1],
             stderr=self.pipes[1][1],
-            preexec_fn=at_three,
-            pass_fds=(3,),
+            preexec_fn=at_their_places,
+            pass_fds=tuple(wanted),
         )
-        theirs.close()
-        for _, end in self.pipes:
-            os.close(end)
-        self.raw = [b"", b""]
+        for fd in high.values():
+            os.close(fd)
+        return process
 
     def __enter__(self):
         return self

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from conftest import EVENT, each, only
+from conftest import EVENT, JAVA, NET, PHP, PL, RB, each, only
 
 MIXED = {
     "text": "größe € 😀 \u2028",
@@ -21,7 +21,9 @@ MIXED = {
     [MIXED, None, [], {}, "", "text", 0, -1.5, 1e300, True, 2**53 - 1, {"": {"": ""}}],
     ids=lambda value: json.dumps(value)[:12],
 )
-def test_json_goes_in_and_comes_out(runtime, value):
+def test_json_goes_in_and_comes_out(flavour, runtime, value):
+    if value == {} and flavour.language is PHP:
+        value = []  # PHP's arrays do not tell an empty object from an empty list
     assert runtime.event({"op": "echo", "value": value}).result() == value
 
 
@@ -30,7 +32,7 @@ def test_the_ready_frame_tells_what_was_found(flavour, runtime):
     ready = runtime.ready
     assert ready["model"] == "event"
     assert ready["handler"] == flavour.handler
-    assert ready["runtime"].startswith({"python": "Python 3.", "node": "Node.js "}[flavour.language.name])
+    assert ready["runtime"].startswith(flavour.language.called)
     assert ready["concurrency"] == flavour.concurrency
     assert ready["notes"] == []
 
@@ -67,10 +69,10 @@ def test_context_without_a_client_and_after_the_deadline(runtime):
 def test_an_error_has_type_message_and_the_users_frames(flavour, runtime):
     call = runtime.event({"op": "raise", "text": "boom größe"})
     assert set(call.error) == {"errorType", "errorMessage", flavour.language.trace}
-    assert call.error["errorType"] in ("ValueError", "RangeError")
+    assert call.error["errorType"] in ("ValueError", "RangeError", "Function<RangeError>", "RangeException", "Error", "java.lang.IllegalArgumentException", "ArgumentOutOfRangeException")
     assert call.error["errorMessage"] == "boom größe"
     trace = "\n".join(call.error[flavour.language.trace])
-    assert "fail" in trace and "event" in trace
+    assert "fail" in trace.lower() and "event" in trace.lower()
     assert "runtimes/%s/" % flavour.language.name not in trace
     assert "boom größe" in call.log(2)  # the log shows it too
     assert runtime.event({"op": "echo", "value": 1}).result() == 1
@@ -175,6 +177,21 @@ def test_a_streamed_answer_with_a_head(runtime):
 
 
 @each(EVENT)
+def test_bytes_come_out_as_they_are(runtime):
+    call = runtime.event({"op": "binary"})
+    assert call.head["status"] == 200
+    assert call.header("content-type") == "application/octet-stream"
+    assert call.body == bytes(range(256)) * 3
+
+
+@each(EVENT)
+def test_the_deadline_comes_nearer(runtime):
+    first, second = runtime.event({"op": "remaining"}, {"deadline_ms": int(time.time() * 1000) + 60000}).result()
+    assert 50000 < first <= 60000
+    assert second <= first - 40
+
+
+@each(EVENT)
 def test_a_generator_streams_with_credit(runtime):
     call = runtime.event({"op": "blocks", "count": 200, "size": 40000})
     assert call.header("content-type") == "application/x-blocks"
@@ -187,7 +204,7 @@ def test_a_stream_that_fails_in_the_middle(runtime):
     assert call.head["status"] == 200
     assert call.header("content-type") == "text/plain; charset=utf-8"
     assert call.body == b"before\n"
-    assert call.error["errorType"] in ("RuntimeError", "Error")
+    assert call.error["errorType"] in ("RuntimeError", "Error", "Function<RuntimeError>", "RuntimeException", "java.lang.IllegalStateException", "InvalidOperationException")
     assert call.error["errorMessage"] == "in the middle"
 
 
@@ -201,8 +218,8 @@ def test_cancel_ends_a_stream_without_end(flavour):
         runtime.finish(call)
         assert call.error["errorType"] == "Runtime.Cancelled"
         assert runtime.event({"op": "echo", "value": "next"}).result() == "next"
-        if flavour.is_async:
-            assert call.log() == "closed the stream\n"
+        if flavour.is_async or flavour.language in (JAVA, NET, PHP, PL, RB):
+            assert call.log(1) == "closed the stream\n"
 
 
 @each(only(EVENT, "python-async", "python-async-8"))
@@ -215,6 +232,18 @@ def test_cancel_reaches_an_async_handler(flavour):
         runtime.finish(call)
         assert call.error["errorType"] == "Runtime.Cancelled"
         assert call.log() == "sleeping long\nwas cancelled\n"
+
+
+@each({name: flavour for name, flavour in EVENT.items() if name.split("-")[0] != "node" and not flavour.is_async})
+def test_a_handler_can_ask_whether_it_is_cancelled(flavour):
+    with flavour.start() as runtime:
+        runtime.wait_ready()
+        call = runtime.start_event({"op": "wait_for_cancel"})
+        runtime.wait(lambda: call.logs, "the first line")
+        runtime.cancel(call)
+        runtime.finish(call)
+        assert call.log(1) == "waiting\nnoticed\n"
+        assert runtime.event({"op": "echo", "value": 1}).result() == 1
 
 
 @each(EVENT)
@@ -232,7 +261,7 @@ def driver_invoke(call, body, end):
     return driver.invoke_frame(call.stream, body, end=end)
 
 
-CONCURRENT = only(EVENT, "python-threads", "python-async-8", "node-module-8")
+CONCURRENT = only(EVENT, "python-threads", "python-async-8", "node-module-8", "ruby-threads", "java-threads", "dotnet-threads")
 
 
 @each(CONCURRENT)

@@ -13,7 +13,7 @@ import threading
 import pytest
 
 import driver
-from conftest import JS, PY, has_python_module
+from conftest import JAVA, JS, NET, PHP, PL, PY, RB, has_python_module
 
 EXAMPLES = os.path.join(driver.ROOT, "examples")
 
@@ -26,9 +26,18 @@ def http_event(**query):
     return {"version": "2.0", "queryStringParameters": query}
 
 
-@pytest.mark.parametrize("language, name", [(PY, "python-hello"), (JS, "node-hello")])
-def test_hello(language, name):
-    with start(language, name) as runtime:
+HELLO = [(PY, "python-hello"), (JS, "node-hello"), (RB, "ruby-hello"), (PHP, "php-hello"), (PL, "perl-hello")]
+
+
+@pytest.mark.parametrize("language, name", HELLO + [(JAVA, "java-hello"), (NET, "dotnet-hello")])
+def test_hello(language, name, tmp_path):
+    if language in (JAVA, NET):  # by deploy, where there is a server
+        folder = os.path.join(EXAMPLES, name)
+        sources = [os.path.join(folder, file) for file in os.listdir(folder) if not file.endswith(".md")]
+        running = language.start(language.compiled(sources, tmp_path / "out"))
+    else:
+        running = start(language, name)
+    with running as runtime:
         assert runtime.wait_ready()["model"] == "event"
         call = runtime.event({"name": "Grace"}, {"id": "the-id"})
         assert call.result() == {"message": "Hello Grace", "request": "the-id"}

@@ -97,12 +97,27 @@ def act(event, context):
         return endless()
     if op == "stream_fails":
         return failing_stream()
+    if op == "binary":
+        return iter([bytes(range(256))] * 3)
+    if op == "remaining":
+        first = context.get_remaining_time_in_millis()
+        time.sleep(0.05)
+        return [first, context.get_remaining_time_in_millis()]
+    if op == "wait_for_cancel":
+        return wait_for_cancel(context)
     if op == "special":
         return {"decimal": Decimal("1.5"), "text": "a\u2028b\x00\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16")}
     if op == "exit":
         print("leaving")
         sys.exit(3)
     return {"unknown": op}
+
+
+def wait_for_cancel(context):
+    print("waiting")
+    while not context.cancelled:
+        time.sleep(0.005)
+    print("noticed")
 
 
 def circle():

@@ -24,6 +24,10 @@ async function* endless() {
   }
 }
 
+async function* binary() {
+  for (let count = 0; count < 3; count++) yield Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
+}
+
 async function* failingStream() {
   yield 'before\n';
   throw new Error('in the middle');
@@ -89,6 +93,8 @@ function act(event, context) {
       return blocks(event.count, event.size);
     case 'endless':
       return endless();
+    case 'binary':
+      return binary();
     case 'stream_fails':
       return failingStream();
     case 'exit':
@@ -107,6 +113,11 @@ async function handle(event, context) {
     await new Promise((resolve) => setTimeout(resolve, event.seconds * 1000));
     console.log('slept', event.name);
     return event.name;
+  }
+  if (event.op === 'remaining') {
+    const first = context.getRemainingTimeInMillis();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    return [first, context.getRemainingTimeInMillis()];
   }
   await null;
   return act(event, context);

@@ -1,0 +1,170 @@
+"""Two clones never share random numbers, UUIDs, keys or temporary names."""
+
+import os
+
+import pytest
+
+import clones
+import driver
+from conftest import JS, PY
+
+# Clones have the same pid as their template, each in its own namespace: what looks at the pid to
+# notice a fork (OpenSSL, tempfile) does not notice this one.
+SAME_PID = ["unshare", "--pid", "--fork", "--mount-proc"]
+
+NODE = r"""
+const crypto = require('crypto'), vm = require('vm'), fs = require('fs');
+const { randomUUID, randomBytes } = crypto;
+const random = Math.random;
+const context = vm.createContext({});
+const hex = (view) => Buffer.from(view.buffer, view.byteOffset, view.byteLength).toString('hex');
+const pool = crypto.randomFillSync(new Uint8Array(256));
+const secret = crypto.randomBytes(32);
+const web = crypto.webcrypto.getRandomValues(new Uint32Array(16));
+const words = crypto.randomFillSync(new Uint32Array(64), 8, 16);
+const uuid = crypto.randomBytes(16); uuid[6] = 0x4f; uuid[8] = 0x8f;
+const reused = crypto.randomBytes(4096); reused.fill(7);
+let late; crypto.randomBytes(24, (error, bytes) => { late = bytes; });
+randomUUID(); crypto.webcrypto.randomUUID(); crypto.randomInt(1000);
+URL.createObjectURL(new Blob(['x']));
+for (let i = 0; i < 1000; i++) random();
+vm.runInContext('Math.random()', context);
+exports.handler = async () => {
+  if (!reused.every((byte) => byte === 7) || uuid[6] !== 0x4f || uuid[8] !== 0x8f) throw new Error('spoilt');
+  if (words.subarray(0, 8).some((word) => word !== 0)) throw new Error('outside');
+  const pair = crypto.generateKeyPairSync('ed25519');
+  return {
+    pid: process.pid, real: Number(fs.readFileSync('/proc/thread-self/status', 'utf8').match(/NSpid:.*?(\d+)$/m)?.[1] ?? 0),
+    random: Array.from({ length: 600 }, random),
+    context: vm.runInContext('Array.from({ length: 5 }, () => Math.random())', context),
+    newContext: vm.runInNewContext('[Math.random(), Math.random()]'),
+    bytes: [hex(pool), hex(secret), hex(web), hex(words.subarray(8, 24)), hex(late), hex(uuid.subarray(0, 6)),
+      hex(uuid.subarray(9)), randomBytes(16).toString('hex'), crypto.randomFillSync(Buffer.alloc(16)).toString('hex')],
+    uuids: [...Array.from({ length: 200 }, () => randomUUID()), crypto.webcrypto.randomUUID(), URL.createObjectURL(new Blob(['y']))],
+    ints: [Array.from({ length: 8 }, () => crypto.randomInt(2 ** 40)).join()],
+    keys: [pair.publicKey.export({ type: 'spki', format: 'pem' }), crypto.createECDH('prime256v1').generateKeys('hex')],
+    names: [fs.mkdtempSync('/tmp/mayfly-unique-')],
+  };
+};
+"""
+
+PYTHON = r"""
+import asyncio, multiprocessing, os, random, secrets, ssl, tempfile, uuid
+own = random.Random()
+seeded = random.Random(7)
+module_random = random.random
+[random.random() for _ in range(10)]; own.random(); ssl.RAND_bytes(8); uuid.uuid1(); uuid.uuid4()
+os.rmdir(tempfile.mkdtemp())
+namer = tempfile._get_candidate_names(); next(namer)
+def handler(event, context):
+    made = tempfile.mkdtemp()
+    os.rmdir(made)
+    return {
+        "pid": os.getpid(),
+        "random": [module_random() for _ in range(100)] + [own.random() for _ in range(100)],
+        "seeded": seeded.random(),
+        "bytes": [ssl.RAND_bytes(16).hex(), secrets.token_hex(16), os.urandom(16).hex(), random.SystemRandom().random()],
+        "uuids": [str(uuid.uuid1()), str(uuid.uuid1()), str(uuid.uuid4())],
+        "nodes": [uuid.getnode(), str(uuid.uuid1())[-12:]],
+        "keys": [bytes(multiprocessing.current_process().authkey).hex()],
+        "names": [made],
+    }
+"""
+
+
+def flat(value):
+    for entry in value if isinstance(value, list) else [value]:
+        if isinstance(entry, list):
+            yield from flat(entry)
+        else:
+            yield entry
+
+
+def start(language, name, source, tmp_path, same_pid=False, **options):
+    (tmp_path / name).write_text(source)
+    prefix = SAME_PID if same_pid else ()
+    extra = {"MAYFLY_STANDIN_PIDNS": "1"} if same_pid else {}
+    env = driver.environment(tmp_path, extra=extra)
+    template = clones.Template(language.name, language.argv, env, str(tmp_path), prefix=prefix, **options)
+    template.wait_ready()
+    return template
+
+
+@pytest.fixture
+def form():
+    """These tests make their own templates."""
+
+
+@pytest.mark.parametrize("same_pid", [False, True], ids=["pids", "same-pid"])
+@pytest.mark.parametrize("language, name, source", [(JS, "index.js", NODE), (PY, "app.py", PYTHON)], ids=["node", "python"])
+def test_clones_share_nothing_random(language, name, source, same_pid, tmp_path):
+    if same_pid and os.geteuid() != 0:
+        pytest.skip("making pid namespaces takes root")
+    results = []
+    with start(language, name, source, tmp_path, same_pid) as template:
+        assert template.ready["cloneable"], template.ready
+        for _ in range(4):
+            with template.clone() as clone:
+                results.append(clone.event({}).result())
+    for result in results:
+        for path in result.get("names", ()):
+            if os.path.isdir(path):
+                os.rmdir(path)
+    if same_pid:
+        assert {result["pid"] for result in results} == {1}
+    else:
+        assert len({result["pid"] for result in results}) == len(results)
+    assert len({result.get("seeded") for result in results}) == 1  # a seed that was given stays
+    for member in set(results[0]) - {"pid", "real", "seeded"}:
+        seen = [value for result in results for value in flat(result[member])]
+        if member != "nodes":  # each clone has one
+            assert len(seen) == len(set(seen)), member
+        per_clone = [set(flat(result[member])) for result in results]
+        for number, mine in enumerate(per_clone):
+            for other in per_clone[number + 1 :]:
+                assert not mine & other, member
+
+
+def test_math_random_is_even(tmp_path):
+    source = (
+        "exports.handler = () => { const cells = new Array(100).fill(0); let sum = 0;"
+        " for (let i = 0; i < 1e6; i++) { const x = Math.random(); if (!(x >= 0 && x < 1)) throw x; cells[Math.floor(x * 100)]++; sum += x; }"
+        " return { mean: sum / 1e6, low: Math.min(...cells), high: Math.max(...cells), name: Math.random.name, length: Math.random.length }; };"
+    )
+    with start(JS, "index.js", source, tmp_path) as template, template.clone() as clone:
+        seen = clone.event({}).result()
+    # A cell's deviation is 100: these bounds are over six of them.
+    assert abs(seen["mean"] - 0.5) < 0.002 and seen["low"] > 9300 and seen["high"] < 10700
+    assert (seen["name"], seen["length"]) == ("random", 0)
+
+
+def test_keys_made_before_the_clone_are_named(tmp_path):
+    source = "require('crypto').generateKeyPairSync('ed25519'); exports.handler = () => 1;"
+    with start(JS, "index.js", source, tmp_path) as template:
+        assert any("crypto.generateKeyPairSync" in note for note in template.ready["notes"])
+
+
+def test_numpy(tmp_path):
+    modules = os.environ.get("MAYFLY_TEST_PYTHON_MODULES", "")
+    source = (
+        "import sys\nsys.path.extend(p for p in %r.split(':') if p)\nimport numpy\n"
+        "made = numpy.random.default_rng()\nfixed = numpy.random.default_rng(5)\nnumpy.random.random()\nmade.random()\n"
+        "def handler(event, context):\n"
+        "    return [[float(numpy.random.random()), float(made.random()), float(numpy.random.default_rng().random())], float(fixed.random())]\n"
+    ) % modules
+    (tmp_path / "app.py").write_text(source)
+    libraries = os.environ.get("MAYFLY_TEST_PYTHON_LIBRARIES")
+    env = driver.environment(tmp_path, extra={"LD_LIBRARY_PATH": libraries} if libraries else {})
+    with clones.Template(PY.name, PY.argv, env, str(tmp_path)) as template:
+        template.wait(lambda: template.ready or template.init_error, "ready frame")
+        if template.init_error:
+            assert "numpy" in template.init_error["errorMessage"]
+            pytest.skip("numpy is not installed")
+        assert template.ready["cloneable"], template.ready
+        results = []
+        for _ in range(3):
+            with template.clone() as clone:
+                results.append(clone.event({}).result())
+    drawn = [value for result in results for value in result[0]]
+    assert len(set(drawn)) == len(drawn)
+    assert len({result[1] for result in results}) == 1
