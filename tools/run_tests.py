@@ -322,7 +322,7 @@ STAGES = [
     ("build", stage_build, True),
     ("checks", stage_checks, True),
     ("unit", stage_unit, True),
-    ("runtime", pytest_stage("runtime", 900), True),
+    ("runtime", pytest_stage("runtime", 1500), True),
     ("sandbox", stage_sandbox, True),
     ("scenario", pytest_stage("scenario", 1500), True),
     ("bad_input", pytest_stage("bad_input", 600), True),

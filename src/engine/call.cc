@@ -61,6 +61,8 @@ void Call::assign(std::shared_ptr<Instance> given, bool cold) {
     record.init_us = static_cast<std::uint64_t>(
         overlap_us(arrived, assigned, instance->launched, instance->initialised));
     record.cold = record.start_us + record.init_us > 0;
+    if (record.cold)
+      record.start = instance->cloned() ? telemetry::StartKind::clone : telemetry::StartKind::boot;
   }
   record.queue_us = static_cast<std::uint64_t>(wait) - record.start_us - record.init_us;
   deadline = core->clock.wall_now() + pool->timeout();
@@ -87,10 +89,13 @@ void Call::finish(CallEnd end, Slot slot) {
   if (instance) {
     if (pool->concurrency() == 1) instance->drain_logs();
     record.run_us = run_us_so_far();
+    const bool first = !instance->charged();
     instance->charge(*this, now);
+    if (end.outcome == telemetry::Outcome::ok || end.outcome == telemetry::Outcome::function_error)
+      instance->served = true;
     if (end.outcome == telemetry::Outcome::ok)
       pool->run_took(static_cast<std::int64_t>(record.run_us),
-                     static_cast<std::int64_t>(record.cpu_us));
+                     static_cast<std::int64_t>(record.cpu_us), first);
     instance->remove_call(*this);
     if (slot == Slot::free) {
       instance->free_slot();

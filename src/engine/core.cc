@@ -9,6 +9,7 @@
 
 #include "engine/instance.h"
 #include "engine/pool.h"
+#include "engine/template_keeper.h"
 
 namespace mayfly::engine {
 namespace {
@@ -32,12 +33,17 @@ Core::Core(Dispatcher::Parts parts)
       runtimes(parts.runtimes),
       settings(std::move(parts.settings)),
       cores(std::max(1u, std::thread::hardware_concurrency())),
-      timers(parts.loop.get_executor(), parts.clock) {
+      timers(parts.loop.get_executor(), parts.clock),
+      templates(std::make_unique<TemplateShelf>(settings.templates_bytes_max != 0
+                                                    ? settings.templates_bytes_max
+                                                    : machine_memory() / 10 * 2)) {
   if (settings.memory_bytes_max == 0) settings.memory_bytes_max = machine_memory() / 10 * 8;
   if (settings.starts_parallel_max == 0) settings.starts_parallel_max = 2 * cores;
   node.memory_max = settings.memory_bytes_max;
   node.instances_max = settings.instances_max;
 }
+
+Core::~Core() = default;
 
 std::string Core::key_of(const functions::Version& version) const {
   return fmt::format("{}:{}:{}", version.function, version.number, version.revision);

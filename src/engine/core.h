@@ -15,10 +15,12 @@
 namespace mayfly::engine {
 
 class Pool;
+class TemplateShelf;
 
 class Core : public std::enable_shared_from_this<Core> {
  public:
   explicit Core(Dispatcher::Parts parts);
+  ~Core();
 
   // The pool of a version; made when there is none.
   std::shared_ptr<Pool> pool_for(const functions::VersionPtr& version);
@@ -57,6 +59,7 @@ class Core : public std::enable_shared_from_this<Core> {
 
   TimerQueue timers;
   scaler::NodeView node;
+  const std::unique_ptr<TemplateShelf> templates;  // outlives the pools
   std::unordered_map<std::string, std::shared_ptr<Pool>> pools;
   bool stopping = false;
   std::uint64_t calls_running = 0;

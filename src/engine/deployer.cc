@@ -113,6 +113,7 @@ struct Deployer::State : std::enable_shared_from_this<State> {
           version.model == functions::Model::http || version.model == functions::Model::http_port;
       version.concurrency = serves_http ? 64 : 1;
     }
+    version.uncloneable = std::move(probe.uncloneable);
     for (auto& note : probe.notes) version.notes.push_back(std::move(note));
   }
 

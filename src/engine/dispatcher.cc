@@ -11,6 +11,7 @@
 #include "engine/core.h"
 #include "engine/instance.h"
 #include "engine/pool.h"
+#include "engine/template_keeper.h"
 #include "wire/http_message.h"
 
 namespace mayfly::engine {
@@ -93,8 +94,8 @@ struct Dispatcher::State : std::enable_shared_from_this<State> {
   static io::Task<Answer> settle(std::shared_ptr<Call> call, InstanceProtocol::Called called);
   static io::Task<Answer> collect(std::shared_ptr<Call> call, Answer answer);
   static io::Task<Pool::Watcher*> first_start(std::shared_ptr<Core> core,
-                                              functions::VersionPtr version,
-                                              Pool::Watcher* watcher);
+                                              functions::VersionPtr version, Pool::Watcher* watcher,
+                                              bool as_template);
   void register_gauges();
 
   std::shared_ptr<Core> core;
@@ -114,7 +115,8 @@ Dispatcher::~Dispatcher() {
 
 void Dispatcher::State::register_gauges() {
   struct Gauges {
-    telemetry::Metrics::Gauge &idle, &busy, &starting, &waiting, &memory;
+    telemetry::Metrics::Gauge &idle, &busy, &starting, &waiting, &memory, &templates,
+        &template_bytes, &shells;
   };
   auto& metrics = core->metrics;
   const std::string name = "mayfly_instances", help = "Instances by what they do.";
@@ -124,7 +126,10 @@ void Dispatcher::State::register_gauges() {
              metrics.gauge(name, help, {{"state", "starting"}}),
              metrics.gauge("mayfly_queue_waiting", "Calls that wait for an instance.", {}),
              metrics.gauge("mayfly_memory_committed_bytes",
-                           "Memory limits of all instances together.", {})});
+                           "Memory limits of all instances together.", {}),
+             metrics.gauge("mayfly_template_ready", "Templates that stand ready to be cloned.", {}),
+             metrics.gauge("mayfly_template_memory_bytes", "Memory of all templates.", {}),
+             metrics.gauge("mayfly_template_shells", "Shells kept prepared for clones.", {})});
   metrics.before_exposition([weak = weak_from_this(), gauges] {
     const auto self = weak.lock();
     if (!self) return;
@@ -135,11 +140,15 @@ void Dispatcher::State::register_gauges() {
       sum.busy += stats.busy;
       sum.starting += stats.starting;
       sum.waiting += stats.waiting;
+      sum.shells += stats.shells;
     }
     gauges->idle.set(sum.instances - sum.busy);
     gauges->busy.set(sum.busy);
     gauges->starting.set(sum.starting);
     gauges->waiting.set(sum.waiting);
+    gauges->templates.set(static_cast<double>(self->core->templates->size()));
+    gauges->template_bytes.set(static_cast<double>(self->core->templates->bytes()));
+    gauges->shells.set(sum.shells);
     gauges->memory.set(static_cast<double>(self->core->node.memory_used));
   });
 }
@@ -280,13 +289,13 @@ io::Task<Answer> Dispatcher::State::collect(std::shared_ptr<Call> call, Answer a
 // Starts an instance when there is need to, and waits for how it ends.
 io::Task<Pool::Watcher*> Dispatcher::State::first_start(std::shared_ptr<Core> core,
                                                         functions::VersionPtr version,
-                                                        Pool::Watcher* watcher) {
+                                                        Pool::Watcher* watcher, bool as_template) {
   const auto pool = core->pool_for(version);
   if (core->stopping) {
     watcher->failure = stopping_failure();
     co_return watcher;
   }
-  pool->start_for(*watcher);
+  pool->start_for(*watcher, as_template);
   while (!watcher->done) {
     const bool go_on = co_await watcher->park.wait();
     if (!go_on) break;
@@ -302,7 +311,7 @@ io::Task<Result<Model>> Dispatcher::model_of(functions::VersionPtr version) {
   const auto pool = core->pool_for(version);
   if (pool->model() != Model::unknown) co_return pool->model();
   Pool::Watcher watcher;
-  auto starting = State::first_start(core, version, &watcher);
+  auto starting = State::first_start(core, version, &watcher, false);
   (void)co_await std::move(starting);
   if (watcher.failure) {
     co_return Error{watcher.failure->code, watcher.failure->message,
@@ -314,7 +323,7 @@ io::Task<Result<Model>> Dispatcher::model_of(functions::VersionPtr version) {
 io::Task<Probe> Dispatcher::probe(functions::VersionPtr version) {
   const auto core = state_->core;
   Pool::Watcher watcher;
-  auto starting = State::first_start(core, version, &watcher);
+  auto starting = State::first_start(core, version, &watcher, true);
   (void)co_await std::move(starting);
   Probe probe;
   probe.failure = std::move(watcher.failure);
@@ -323,9 +332,10 @@ io::Task<Probe> Dispatcher::probe(functions::VersionPtr version) {
   probe.runtime = std::move(watcher.ready.runtime);
   probe.concurrency = watcher.ready.concurrency;
   probe.notes = std::move(watcher.ready.notes);
+  const auto pool = core->find_pool(*version);
+  if (pool) probe.uncloneable = pool->keeper().uncloneable();
   // A candidate that fails leaves nothing behind.
-  if (probe.failure)
-    if (const auto pool = core->find_pool(*version)) pool->retire();
+  if (pool && probe.failure) pool->retire();
   co_return probe;
 }
 

@@ -22,7 +22,9 @@ struct EngineSettings {
   std::uint32_t line_max = 10'000;        // waiting invocations of one version, else 429
   std::uint64_t response_bytes_max = 64u << 20;
   std::uint32_t init_timeout_ms = 10'000;
-  std::string runtimes_dir;                                    // host path of runtimes/
+  std::uint64_t templates_bytes_max = 0;  // of all templates; 0: 20 % of the machine's memory
+  std::string runtime_lib;   // host path of the folder runtime-lib; empty: no templates
+  std::string runtimes_dir;  // host path of runtimes/
   std::string region = "us-east-1", account = "000000000000";  // for names such as ARNs
 };
 
@@ -33,6 +35,7 @@ struct Probe {
   std::string runtime;            // "Python 3.11.2"
   std::uint32_t concurrency = 0;  // what the runtime proposes; 0: default of the model
   std::vector<std::string> notes;
+  std::string uncloneable;           // why instances cannot be cloned; empty: they can, or no try
   std::shared_ptr<Failure> failure;  // initialisation failed: error_json has the user's trace
 };
 
@@ -41,7 +44,11 @@ struct PoolStats {
   std::uint64_t version = 0;
   std::string revision;
   std::uint32_t instances = 0, starting = 0, busy = 0, running = 0, waiting = 0;
-  std::uint64_t memory_bytes = 0;  // committed limits
+  std::uint64_t memory_bytes = 0;    // committed limits
+  std::uint32_t templates = 0;       // 1 when clones can be made
+  std::uint64_t template_bytes = 0;  // what the template holds
+  std::uint32_t shells = 0;          // kept prepared for clones
+  std::uint64_t clones = 0;          // made since the server's start
 };
 
 class Dispatcher {

@@ -5,8 +5,6 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/this_coro.hpp>
-#include <boost/json/parse.hpp>
-#include <boost/json/value.hpp>
 #include <cerrno>
 #include <deque>
 
@@ -56,6 +54,7 @@ FrameConnection::FrameConnection(boost::asio::any_io_executor executor, os::Fd c
     if (!ec) socket_.native_non_blocking(true, ec);
   }
   closed_ = !socket_.is_open();
+  ready_seen_ = options_.clone;
 }
 
 FrameConnection::~FrameConnection() = default;
@@ -151,6 +150,10 @@ bool FrameConnection::handle(const wire::Frame& frame) {
 }
 
 bool FrameConnection::handle_ready(const wire::Frame& frame) {
+  if (options_.clone && frame.type == FrameType::init_error && frame.stream == 0) {
+    hooks_failed(frame);
+    return false;
+  }
   if (ready_seen_ || frame.stream != 0) {
     broken("sent a second ready frame");
     return false;
@@ -169,6 +172,14 @@ bool FrameConnection::handle_ready(const wire::Frame& frame) {
   }
   wake(ready_park_);
   return true;
+}
+
+void FrameConnection::hooks_failed(const wire::Frame& frame) {
+  hooks_failure_ = function_failure(Phase::init, std::string(frame.payload));
+  for (auto& stream : streams_)
+    if (stream->open && !stream->failure)
+      stream->failure = std::make_shared<Failure>(*hooks_failure_);
+  broken("");
 }
 
 bool FrameConnection::take_credit(Stream& stream, std::size_t bytes) {
@@ -329,8 +340,9 @@ io::Task<InstanceProtocol::Called> FrameConnection::call(Invocation& invocation,
   const auto self = shared_from_this();
   if (closed_) {
     InstanceProtocol::Called called;
-    called.failure = crash_failure(Phase::run);
-    called.delivered = false;
+    called.delivered = hooks_failure_ != nullptr;
+    called.failure =
+        hooks_failure_ ? std::make_shared<Failure>(*hooks_failure_) : crash_failure(Phase::run);
     co_return called;
   }
   Stream& stream = claim();
@@ -655,33 +667,6 @@ void FrameConnection::shutdown() {
 void FrameConnection::close() {
   events_ = {};
   if (!closed_) fail_all();
-}
-
-Result<Ready> parse_ready(std::string_view json) {
-  boost::system::error_code ec;
-  const auto value = boost::json::parse({json.data(), json.size()}, ec);
-  if (ec || !value.is_object())
-    return Error{Code::corrupt, "sent a ready frame that is no JSON object", "", 0};
-  const auto& object = value.get_object();
-  Ready ready;
-  const auto text = [&](const char* name) {
-    const auto* found = object.if_contains(name);
-    return found != nullptr && found->is_string() ? std::string(found->get_string()) : "";
-  };
-  const auto model = functions::model_from_name(text("model"));
-  if (!model || *model == functions::Model::unknown)
-    return Error{Code::corrupt, "sent a ready frame with no known model", "", 0};
-  ready.model = *model;
-  ready.handler = text("handler");
-  ready.runtime = text("runtime");
-  if (const auto* count = object.if_contains("concurrency");
-      count != nullptr && count->is_int64() && count->get_int64() > 0)
-    ready.concurrency =
-        static_cast<std::uint32_t>(std::min<std::int64_t>(count->get_int64(), 1000));
-  if (const auto* notes = object.if_contains("notes"); notes != nullptr && notes->is_array())
-    for (const auto& note : notes->get_array())
-      if (note.is_string() && ready.notes.size() < 32) ready.notes.emplace_back(note.get_string());
-  return ready;
 }
 
 }  // namespace mayfly::engine

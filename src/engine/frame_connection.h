@@ -22,6 +22,7 @@ class FrameConnection : public std::enable_shared_from_this<FrameConnection> {
  public:
   struct Options {
     std::uint64_t event_bytes_max = 64u << 20;  // of an event's result
+    bool clone = false;                         // no ready frame comes: it is ready
   };
   FrameConnection(boost::asio::any_io_executor executor, os::Fd channel, LogSink log,
                   Options options);
@@ -62,6 +63,7 @@ class FrameConnection : public std::enable_shared_from_this<FrameConnection> {
   std::size_t consume(std::string_view bytes);
   bool handle(const wire::Frame& frame);
   bool handle_ready(const wire::Frame& frame);
+  void hooks_failed(const wire::Frame& frame);
   bool handle_reply(Stream& stream, const wire::Frame& frame);
   bool handle_data(Stream& stream, const wire::Frame& frame);
   void handle_error(Stream& stream, const wire::Frame& frame);
@@ -100,6 +102,7 @@ class FrameConnection : public std::enable_shared_from_this<FrameConnection> {
   bool flush_scheduled_ = false, write_waiting_ = false;
   bool closed_ = false;
   std::string breach_;
+  std::shared_ptr<Failure> hooks_failure_;  // of a clone that could not go on where it was cloned
 
   Park ready_park_;
   bool ready_seen_ = false;

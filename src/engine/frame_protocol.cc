@@ -1,14 +1,24 @@
 #include "engine/frame_protocol.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <map>
+#include <sstream>
+#include <vector>
 
 #include "engine/frame_connection.h"
+#include "functions/languages.h"
+#include "os/files.h"
 #include "wire/http_message.h"
 
 namespace mayfly::engine {
 namespace {
 
 using functions::Model;
+
+constexpr std::string_view kMemory = "{memory_mb}";  // in a runtime's file `arguments`
 
 class FrameProtocol final : public InstanceProtocol {
  public:
@@ -56,9 +66,37 @@ class FrameProtocol final : public InstanceProtocol {
   std::string meta_tail_;
 };
 
+// V8's own threads would not be in a clone; the preloaded library mends what Node and glibc keep of
+// those that remain (docs/internals/cloning-runtimes.md).
+void prepare_node_template(sandbox::LaunchSpec& spec) {
+  spec.argv.insert(spec.argv.begin() + 1, "--single-threaded");
+  std::string preload = "/var/runtime-lib/libmayfly_forksafe.so";
+  constexpr std::string_view kPreload = "LD_PRELOAD=";
+  for (const auto& entry : spec.env)
+    if (entry.starts_with(kPreload)) preload += ":" + entry.substr(kPreload.size());
+  set_env(spec.env, "LD_PRELOAD", preload);
+}
+
 class FrameFactory final : public ProtocolFactory {
  public:
-  explicit FrameFactory(FrameSettings settings) : settings_(std::move(settings)) {}
+  // Looks once which programs are there, and which arguments their interpreters need.
+  explicit FrameFactory(FrameSettings settings) : settings_(std::move(settings)) {
+    for (const auto& language : functions::languages()) {
+      std::error_code error;  // a build folder has links to the source tree
+      const auto folder = std::filesystem::canonical(
+                              fmt::format("{}/{}", settings_.runtimes_dir, language.name), error)
+                              .string();
+      if (error || ::access(fmt::format("{}/{}", folder, language.main).c_str(), R_OK) != 0)
+        continue;
+      folders_[std::string(language.name)] = folder;
+      auto& argv = programs_[std::string(language.name)];
+      if (const auto text = os::read_file(folder + "/arguments"); text.has_value()) {
+        std::istringstream lines(text.value());
+        for (std::string line; std::getline(lines, line);) argv.push_back(line);
+      }
+      argv.push_back(fmt::format("/var/runtime/{}", language.main));
+    }
+  }
 
   bool serves(const functions::Version& version) const override {
     if (version.model == Model::event || version.model == Model::http) return true;
@@ -69,15 +107,23 @@ class FrameFactory final : public ProtocolFactory {
 
   Status prepare(const functions::Version& version, const functions::Runtime& runtime,
                  sandbox::LaunchSpec& spec) const override {
-    const char* extension = runtime.language == "python" ? "py" : "js";
-    if (runtime.language != "python" && runtime.language != "node") {
+    const auto program = programs_.find(runtime.language);
+    if (program == programs_.end())
       return Error{Code::unsupported,
-                   fmt::format("runtime {} has no program that speaks frames", runtime.name),
+                   fmt::format("runtime {} has no program that speaks frames in {}/{}: was "
+                               "Mayfly built on a machine without the language's compiler?",
+                               runtime.name, settings_.runtimes_dir, runtime.language),
                    "start of an instance", 0};
-    }
     spec.channel = true;
-    spec.argv = {runtime.program, fmt::format("/var/runtime/main.{}", extension)};
-    spec.mounts.push_back({settings_.runtimes_dir + "/" + runtime.language, "/var/runtime", false});
+    spec.argv = {runtime.program};
+    for (std::string argument : program->second) {
+      // The heap of a virtual machine: it does not see the limit of its sandbox by itself.
+      if (const auto at = argument.find(kMemory); at != std::string::npos)
+        argument.replace(at, kMemory.size(), std::to_string(version.settings.memory_mb));
+      spec.argv.push_back(std::move(argument));
+    }
+    if (spec.cloneable && runtime.language == "node") prepare_node_template(spec);
+    spec.mounts.push_back({folders_.at(runtime.language), "/var/runtime", false});
     for (const auto& prefix : runtime.prefixes) spec.mounts.push_back({prefix, prefix, false});
     set_env(spec.env, "_HANDLER", version.settings.handler);
     set_env(spec.env, "MAYFLY_ENTRY", version.entry);
@@ -96,8 +142,22 @@ class FrameFactory final : public ProtocolFactory {
                                settings_.event_bytes_max);
   }
 
+  bool clones(const functions::Version&, const functions::Runtime& runtime) const override {
+    return runtime.cloneable;
+  }
+  std::unique_ptr<InstanceProtocol> attach_clone(const functions::Version& version,
+                                                 sandbox::Sandbox& sandbox,
+                                                 boost::asio::any_io_executor executor,
+                                                 LogSink log) const override {
+    return make_frame_protocol(std::move(executor), std::move(sandbox.channel), std::move(log),
+                               function_arn(settings_.region, settings_.account, version),
+                               settings_.event_bytes_max, true);
+  }
+
  private:
   FrameSettings settings_;
+  std::map<std::string, std::string> folders_;                // by language
+  std::map<std::string, std::vector<std::string>> programs_;  // by language: after the interpreter
 };
 
 }  // namespace
@@ -111,8 +171,9 @@ std::string function_arn(const std::string& region, const std::string& account,
 
 std::unique_ptr<InstanceProtocol> make_frame_protocol(boost::asio::any_io_executor executor,
                                                       os::Fd channel, LogSink log, std::string arn,
-                                                      std::uint64_t event_bytes_max) {
+                                                      std::uint64_t event_bytes_max, bool clone) {
   FrameConnection::Options options;
+  options.clone = clone;
   options.event_bytes_max = event_bytes_max;
   return std::make_unique<FrameProtocol>(
       std::make_shared<FrameConnection>(std::move(executor), std::move(channel), std::move(log),

@@ -17,10 +17,12 @@ struct FrameSettings {
 
 std::unique_ptr<ProtocolFactory> make_frame_factory(FrameSettings settings);
 
-// Speaks frames over any connected unix stream socket; for tests and benchmarks.
+// Speaks frames over any connected unix stream socket. clone: the program is ready, and will not
+// say so; an init_error frame fails the calls that it has.
 std::unique_ptr<InstanceProtocol> make_frame_protocol(boost::asio::any_io_executor executor,
                                                       os::Fd channel, LogSink log, std::string arn,
-                                                      std::uint64_t event_bytes_max);
+                                                      std::uint64_t event_bytes_max,
+                                                      bool clone = false);
 
 // "arn:aws:lambda:REGION:ACCOUNT:function:NAME", with ":N" for a published version.
 std::string function_arn(const std::string& region, const std::string& account,

@@ -42,11 +42,14 @@ void wake_park(void* park) {
 }  // namespace
 
 Instance::Instance(std::shared_ptr<Core> core, std::shared_ptr<Pool> pool,
-                   std::uint64_t memory_bytes)
+                   std::uint64_t memory_bytes, Kind kind, std::shared_ptr<Instance> the_template)
     : core_(std::move(core)),
       pool_(std::move(pool)),
-      id_("i-" + random_hex(8)),
+      id_((kind == Kind::source ? "t-" : "i-") + random_hex(8)),
       memory_bytes_(memory_bytes),
+      kind_(kind),
+      template_(std::move(the_template)),
+      room_booked_(kind != Kind::source),
       version_(pool_->effective()),
       factory_(core_->factory_for(*version_)),
       keep_alive_(&Instance::on_keep_alive, this),
@@ -79,29 +82,55 @@ Result<sandbox::LaunchSpec> Instance::make_spec() {
   if (runtime.has_error()) return std::move(runtime).error();
   auto spec = base_launch_spec(*version_, *runtime, core_->settings, id_, core_->clock.wall_now());
   spec.limits.memory_bytes = memory_bytes_;
+  if (kind_ == Kind::source) make_cloneable(spec, core_->settings);
   MAYFLY_TRY(factory_->prepare(*version_, *runtime, spec));
   if (bound != nullptr) MAYFLY_TRY(factory_->prepare_call(*version_, *bound->invocation, spec));
   return spec;
 }
 
-io::Task<void> Instance::live(std::shared_ptr<Instance> self) {
-  auto spec = self->make_spec();
-  Result<std::unique_ptr<sandbox::Sandbox>> made = Error{};
-  if (spec.has_error()) {
-    made = std::move(spec).error();
-  } else {
-    auto launching = self->core_->sandboxes.launch(std::move(*spec));
-    made = co_await std::move(launching);
+io::Task<Instance::Made> Instance::make_sandbox(std::shared_ptr<Instance> self) {
+  if (self->kind_ == Kind::clone) {
+    auto cloning = make_clone(self);
+    Made made = co_await std::move(cloning);
+    if (made.has_value()) co_return made;
+    self->kind_ = Kind::boot;
   }
+  auto spec = self->make_spec();
+  if (spec.has_error()) co_return std::move(spec).error();
+  auto launching = self->core_->sandboxes.launch(std::move(*spec));
+  Made made = co_await std::move(launching);
+  co_return made;
+}
+
+io::Task<Instance::Made> Instance::make_clone(std::shared_ptr<Instance> self) {
+  const auto source = std::move(self->template_);
+  self->template_.reset();
+  if (source->state_ != State::standing)
+    co_return Error{Code::unavailable, "the template has ended", "clone", 0};
+  self->template_ready_ = self->pool_->keeper().ready();
+  auto cloning = source->sandbox_->clone(base_clone_spec(
+      *self->version_, self->id_, self->memory_bytes_, self->core_->clock.wall_now()));
+  Made made = co_await std::move(cloning);
+  if (made.has_error()) self->pool_->keeper().on_clone_failed(*source, made.error());
+  co_return made;
+}
+
+void Instance::not_made(const Error& error) {
+  auto failure = std::make_shared<Failure>();
+  failure->phase = Phase::start;
+  failure->code = error.code;
+  failure->message = error.describe();
+  state_ = State::gone;
+  if (kind_ != Kind::source) core_->launch_over();
+  start_failed(std::move(failure));
+}
+
+io::Task<void> Instance::live(std::shared_ptr<Instance> self) {
+  auto making = make_sandbox(self);
+  Made made = co_await std::move(making);
   self->launched = self->initialised = self->core_->now();
   if (made.has_error()) {
-    auto failure = std::make_shared<Failure>();
-    failure->phase = Phase::start;
-    failure->code = made.error().code;
-    failure->message = made.error().describe();
-    self->state_ = State::gone;
-    self->core_->launch_over();
-    self->start_failed(std::move(failure));
+    self->not_made(made.error());
     co_return;
   }
   self->sandbox_ = std::move(*made);
@@ -111,12 +140,15 @@ io::Task<void> Instance::live(std::shared_ptr<Instance> self) {
   // The program may be gone by now.
   if (self->state_ == State::launching) self->state_ = State::initialising;
   self->core_->timers.arm(self->init_limit_, milliseconds(self->core_->settings.init_timeout_ms));
-  self->core_->launch_over();
+  if (self->kind_ != Kind::source) self->core_->launch_over();
   if (ended_already) self->sandbox_->kill();
 
   InstanceProtocol::Started started = co_await self->protocol_->start();
   self->init_limit_.disarm();
-  self->initialised = self->core_->now();
+  if (self->cloned())
+    started.ready = std::move(self->template_ready_);
+  else
+    self->initialised = self->core_->now();
   // A program that was found to serve one call only has done its duty: it may be gone already.
   const bool found_single = started.failure == nullptr &&
                             self->version_->model == functions::Model::unknown &&
@@ -140,13 +172,35 @@ io::Task<void> Instance::live(std::shared_ptr<Instance> self) {
     self->start_failed(std::move(started.failure));
     co_return;
   }
-  if (!ran_through) self->state_ = State::ready;
-  self->in_service_ = true;
-  if (!self->pool_->per_call()) self->last_error_lines_ = {};
-  self->pool_->on_ready(*self, started.ready);
-  if (!ran_through) co_return;
-  self->leave_service();
-  self->pool_->on_gone(*self);
+  self->initialised_well(std::move(started), ran_through);
+}
+
+void Instance::initialised_well(InstanceProtocol::Started started, bool ran_through) {
+  if (kind_ == Kind::source) {
+    if (started.ready.cloneable.value_or(false)) {
+      state_ = State::standing;
+      stood_ = true;
+      return pool_->on_template(*this, started.ready);
+    }
+    kind_ = Kind::boot;
+    room_booked_ = pool_->on_template_declined(*this, started.ready);
+    if (!room_booked_) return kill("was ended because there is no room for it");
+  }
+  if (!ran_through) state_ = State::ready;
+  in_service_ = true;
+  if (!pool_->per_call()) last_error_lines_ = {};
+  pool_->on_ready(*this, started.ready);
+  if (!ran_through) return;
+  leave_service();
+  pool_->on_gone(*this);
+}
+
+void Instance::keep_shells(unsigned count) {
+  if (sandbox_) sandbox_->keep_shells(count);
+}
+
+std::uint64_t Instance::memory_used() const {
+  return sandbox_ ? sandbox_->usage().memory_peak_bytes : 0;
 }
 
 void Instance::attach() {
@@ -157,7 +211,9 @@ void Instance::attach() {
     if (!self) return;
     split_lines(text, [&](std::string_view line) { self->log(request_id, stream, line); });
   };
-  protocol_ = factory_->attach(*version_, *sandbox_, core_->executor, std::move(sink));
+  protocol_ = cloned()
+                  ? factory_->attach_clone(*version_, *sandbox_, core_->executor, std::move(sink))
+                  : factory_->attach(*version_, *sandbox_, core_->executor, std::move(sink));
   InstanceEvents events;
   events.closed = [weak](const std::string& why) {
     if (const auto self = weak.lock()) self->on_closed(why);
@@ -218,6 +274,7 @@ void Instance::drain_logs() {
 
 void Instance::start_failed(std::shared_ptr<Failure> failure) {
   give_room_back();
+  if (kind_ == Kind::source) return pool_->on_template_failed(*this, std::move(failure));
   pool_->on_start_failed(*this, std::move(failure));
 }
 
@@ -244,6 +301,7 @@ void Instance::on_exit(sandbox::Exit exit) {
   protocol_->ended(*exit_);
   for (Park* park : exit_waiters_) park->wake();
   if (was_ready_) pool_->on_gone(*this);  // else its start fails, and that tells the pool
+  if (stood_) pool_->on_template_gone(*this);
 }
 
 void Instance::leave_service() {
@@ -255,6 +313,7 @@ void Instance::leave_service() {
 void Instance::on_closed(const std::string& why) {
   if (state_ == State::gone) return;
   if (!why.empty()) return kill("broke the protocol: it " + why);
+  if (state_ == State::standing) return kill("was ended because it hung up");
   // It hung up: most likely it is about to be gone, and its exit says more than we could.
   const bool idle_now = calls_.empty();
   start_draining();
@@ -410,6 +469,7 @@ void Instance::drain() {
 void Instance::end_politely() {
   if (state_ != State::ready) return;
   const auto keep = shared_from_this();
+  asked_to_end_ = true;
   state_ = State::ending;
   give_room_back();
   keep_alive_.disarm();
@@ -421,6 +481,7 @@ void Instance::end_politely() {
 
 void Instance::kill(std::string why) {
   if (state_ == State::gone) return;
+  asked_to_end_ = true;
   if (kill_reason_.empty() && !exit_) kill_reason_ = std::move(why);
   const auto keep = shared_from_this();
   state_ = State::ending;

@@ -1,6 +1,7 @@
 #pragma once
 // One running copy of a version: sandbox, protocol, pipes, calls. Its life: launch, start (the
-// user's initialisation), serve, end. Private to the engine; on one loop only.
+// user's initialisation), serve, end; a clone has its start behind it. A template ends its start by
+// standing there to be cloned. Private to the engine; on one loop only.
 
 #include <memory>
 #include <optional>
@@ -16,9 +17,16 @@ namespace mayfly::engine {
 
 class Instance : public std::enable_shared_from_this<Instance> {
  public:
-  enum class State { launching, initialising, ready, ending, gone };
+  enum class State { launching, initialising, ready, standing, ending, gone };
+  enum class Kind {
+    boot,    // starts the program
+    clone,   // of a template; becomes a boot when that fails
+    source,  // is to be the template; becomes a boot when it cannot be cloned
+  };
 
-  Instance(std::shared_ptr<Core> core, std::shared_ptr<Pool> pool, std::uint64_t memory_bytes);
+  // the_template: of a clone. Room for boots and clones has been booked.
+  Instance(std::shared_ptr<Core> core, std::shared_ptr<Pool> pool, std::uint64_t memory_bytes,
+           Kind kind, std::shared_ptr<Instance> the_template = nullptr);
   ~Instance();
 
   // Runs its whole life; waiter: the one call it is started for (per_call models).
@@ -26,6 +34,7 @@ class Instance : public std::enable_shared_from_this<Instance> {
 
   const std::string& id() const { return id_; }
   State state() const { return state_; }
+  bool cloned() const { return kind_ == Kind::clone; }
   InstanceProtocol& protocol() { return *protocol_; }
 
   // Slots.
@@ -42,6 +51,7 @@ class Instance : public std::enable_shared_from_this<Instance> {
   std::size_t calls() const { return calls_.size(); }
   // Charges CPU and peak memory to a call that ends now.
   void charge(Call& call, SteadyTime now);
+  bool charged() const { return usage_read_ != SteadyTime{}; }  // to some call already
   // Output of the pipes up to now belongs to the call that ends.
   void drain_logs();
 
@@ -58,7 +68,12 @@ class Instance : public std::enable_shared_from_this<Instance> {
   void end_politely();
   void kill(std::string why);
 
+  // Of a template.
+  void keep_shells(unsigned count);
+  std::uint64_t memory_used() const;
+
   bool exited() const { return exit_.has_value(); }
+  bool asked_to_end() const { return asked_to_end_; }  // by the engine
   // Resumes when the sandbox is gone, or after at_most.
   io::Task<void> wait_exit(milliseconds at_most);
   // Why a call that was running has no answer; resumes when the reason is known.
@@ -68,6 +83,7 @@ class Instance : public std::enable_shared_from_this<Instance> {
   SteadyTime launch_began, launched, initialised;
   SteadyTime idle_since;
   Pool::Waiter* bound = nullptr;  // per_call: the call that it is started for
+  bool served = false;            // has answered a call
   bool listed = false;            // stands in the pool's list of free instances
   std::uint64_t memory_bytes() const { return memory_bytes_; }
   // The end of what it wrote to stderr (while it started; always with one process for each call).
@@ -76,7 +92,12 @@ class Instance : public std::enable_shared_from_this<Instance> {
   Call* only_call() const { return calls_.size() == 1 ? calls_.front() : nullptr; }
 
  private:
+  using Made = Result<std::unique_ptr<sandbox::Sandbox>>;
   static io::Task<void> live(std::shared_ptr<Instance> self);
+  static io::Task<Made> make_sandbox(std::shared_ptr<Instance> self);
+  static io::Task<Made> make_clone(std::shared_ptr<Instance> self);
+  void not_made(const Error& error);
+  void initialised_well(InstanceProtocol::Started started, bool ran_through);
   static io::Task<void> watch(std::shared_ptr<Instance> self);
   Result<sandbox::LaunchSpec> make_spec();
   void attach();
@@ -102,6 +123,10 @@ class Instance : public std::enable_shared_from_this<Instance> {
   const std::string id_;
   const std::uint64_t memory_bytes_;
   State state_ = State::launching;
+  Kind kind_;
+  std::shared_ptr<Instance> template_;  // until it has been cloned
+  Ready template_ready_;
+  bool room_booked_;
   functions::VersionPtr version_;
   const ProtocolFactory* factory_ = nullptr;
   std::unique_ptr<sandbox::Sandbox> sandbox_;
@@ -116,8 +141,9 @@ class Instance : public std::enable_shared_from_this<Instance> {
   bool in_service_ = false;  // the pool counts it as ready
   bool was_ready_ = false;
   bool used_ = false;
+  bool stood_ = false;  // the pool has it as its template
+  bool asked_to_end_ = false;
   bool init_timed_out_ = false;
-  bool room_booked_ = true;
   std::string kill_reason_;
   std::string
       last_error_lines_;  // the end of stderr, for an initialisation that fails without word

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,10 @@ struct Ready {
   std::string handler, runtime;
   std::uint32_t concurrency = 0;
   std::vector<std::string> notes;
+  // Of a program that was started as a template: it waits for orders to clone it, or it serves as
+  // an ordinary instance, and why. Not set: it knows nothing of templates, and serves.
+  std::optional<bool> cloneable;
+  std::string why;
 };
 
 // Log text of an instance, attributed where the protocol can tell. The engine drains the stdout and
@@ -119,6 +124,17 @@ class ProtocolFactory {
                                                    sandbox::Sandbox& sandbox,
                                                    boost::asio::any_io_executor executor,
                                                    LogSink log) const = 0;
+
+  // True when programs of this kind can be cloned after their initialisation: prepare() of a
+  // template finds spec.cloneable set, and attach_clone() speaks with a clone, which is ready from
+  // the beginning.
+  virtual bool clones(const functions::Version&, const functions::Runtime&) const { return false; }
+  virtual std::unique_ptr<InstanceProtocol> attach_clone(const functions::Version& version,
+                                                         sandbox::Sandbox& sandbox,
+                                                         boost::asio::any_io_executor executor,
+                                                         LogSink log) const {
+    return attach(version, sandbox, std::move(executor), std::move(log));
+  }
 };
 
 // Sets NAME=value in an environment, in place of an earlier value.

@@ -30,6 +30,21 @@ std::string path_with(const functions::Runtime& runtime) {
   return path;
 }
 
+std::string version_text(const functions::Version& version) {
+  return version.number == 0 ? "$LATEST" : std::to_string(version.number);
+}
+
+std::string log_stream_name(const functions::Version& version, const std::string& id,
+                            WallTime now) {
+  return fmt::format("{}[{}]{}", to_rfc3339(now).substr(0, 10), version_text(version), id);
+}
+
+// A core for small functions, more with the memory, as on AWS (1,769 MB for each further one).
+std::uint32_t cpu_millis_of(std::uint64_t memory_bytes) {
+  return std::max<std::uint32_t>(1000,
+                                 static_cast<std::uint32_t>((memory_bytes >> 20) * 1000 / 1769));
+}
+
 }  // namespace
 
 sandbox::LaunchSpec base_launch_spec(const functions::Version& version,
@@ -45,11 +60,9 @@ sandbox::LaunchSpec base_launch_spec(const functions::Version& version,
   const std::uint32_t memory_mb =
       version.settings.memory_mb != 0 ? version.settings.memory_mb : 128;
   spec.limits.memory_bytes = std::uint64_t{memory_mb} << 20;
-  // A core for small functions, more with the memory, as on AWS (1,769 MB for each further one).
-  spec.limits.cpu_millis = std::max<std::uint32_t>(
-      1000, static_cast<std::uint32_t>(std::uint64_t{memory_mb} * 1000 / 1769));
+  spec.limits.cpu_millis = cpu_millis_of(spec.limits.memory_bytes);
 
-  const std::string number = version.number == 0 ? "$LATEST" : std::to_string(version.number);
+  const std::string number = version_text(version);
   auto& env = spec.env;
   set_env(env, "PATH", path_with(runtime));
   set_env(env, "HOME", "/tmp");
@@ -60,8 +73,7 @@ sandbox::LaunchSpec base_launch_spec(const functions::Version& version,
   set_env(env, "AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand");
   set_env(env, "AWS_LAMBDA_LOG_FORMAT", "Text");
   set_env(env, "AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/" + version.function);
-  set_env(env, "AWS_LAMBDA_LOG_STREAM_NAME",
-          fmt::format("{}[{}]{}", to_rfc3339(now).substr(0, 10), number, id));
+  set_env(env, "AWS_LAMBDA_LOG_STREAM_NAME", log_stream_name(version, id, now));
   for (const auto& [name, value] : version.settings.env)
     if (!reserved(name)) set_env(env, name, value);
   set_env(env, "AWS_LAMBDA_FUNCTION_NAME", version.function);
@@ -71,6 +83,23 @@ sandbox::LaunchSpec base_launch_spec(const functions::Version& version,
   set_env(env, "LAMBDA_RUNTIME_DIR", "/var/runtime");
   set_env(env, "_HANDLER", version.settings.handler);
   return spec;
+}
+
+sandbox::CloneSpec base_clone_spec(const functions::Version& version, const std::string& id,
+                                   std::uint64_t memory_bytes, WallTime now) {
+  sandbox::CloneSpec spec;
+  spec.id = id;
+  spec.limits.memory_bytes = memory_bytes;
+  spec.limits.cpu_millis = cpu_millis_of(memory_bytes);
+  set_env(spec.env, "AWS_LAMBDA_LOG_STREAM_NAME", log_stream_name(version, id, now));
+  return spec;
+}
+
+void make_cloneable(sandbox::LaunchSpec& spec, const EngineSettings& settings) {
+  const std::string folder = "/var/runtime-lib";
+  spec.cloneable = true;
+  spec.mounts.push_back({settings.runtime_lib, folder, false});
+  set_env(spec.env, "MAYFLY_CLONE_LIB", folder + "/libmayfly_clone.so");
 }
 
 }  // namespace mayfly::engine

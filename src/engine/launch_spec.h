@@ -10,4 +10,13 @@ sandbox::LaunchSpec base_launch_spec(const functions::Version& version,
                                      const EngineSettings& settings, const std::string& id,
                                      WallTime now);
 
+// What a clone of the version's template has of its own: identity, limits, the environment that
+// differs from instance to instance.
+sandbox::CloneSpec base_clone_spec(const functions::Version& version, const std::string& id,
+                                   std::uint64_t memory_bytes, WallTime now);
+
+// The program may be cloned: it finds the libraries that this takes in /var/runtime-lib. Before
+// ProtocolFactory::prepare(), which adds what its runtime needs.
+void make_cloneable(sandbox::LaunchSpec& spec, const EngineSettings& settings);
+
 }  // namespace mayfly::engine

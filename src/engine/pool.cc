@@ -16,6 +16,8 @@ using telemetry::Party;
 using telemetry::Phase;
 
 constexpr std::size_t kRunningMax = 8;  // running calls that are looked at
+constexpr microseconds kBootUnknown{100'000};
+constexpr microseconds kCloneUnknown{3'000};
 constexpr std::size_t kSpreadMax = 16;  // instances looked at for the least busy one
 
 }  // namespace
@@ -25,8 +27,10 @@ Pool::Pool(std::shared_ptr<Core> core, functions::VersionPtr version, std::strin
       version_(std::move(version)),
       effective_(version_),
       key_(std::move(key)),
-      review_timer_(&Pool::on_review, this) {
+      review_timer_(&Pool::on_review, this),
+      keeper_(*core_, *this) {
   settle(nullptr);
+  keeper_.set_uncloneable(version_->uncloneable);
 }
 
 Pool::~Pool() = default;
@@ -36,6 +40,8 @@ void Pool::set_version(functions::VersionPtr version) {
   version_ = std::move(version);
   // What was learnt stays when the catalogue still does not know.
   if (retired_) retired_ = false;
+  keeper_.reopen();
+  if (!version_->uncloneable.empty()) keeper_.set_uncloneable(version_->uncloneable);
   const Model learnt = effective_->model;
   effective_ = version_;
   if (version_->model == Model::unknown && learnt != Model::unknown) {
@@ -92,10 +98,11 @@ scaler::PoolView Pool::view() const {
   view.instances_max = version_->settings.instances_max;
   view.per_call = per_call_;
   view.cores = core_->cores;
-  view.start_median = start_times_.value();
+  view.start_median =
+      keeper_.standing() ? keeper_.clone_median().value_or(kCloneUnknown) : start_times_.value();
   view.run_median = run_times_.value();
-  view.run_least = run_times_.least();
-  view.cpu_median = cpu_times_.value();
+  view.run_least = run_least_.value();
+  view.cpu_mean = cpu_times_.value();
   view.line_since = line_since_;
   return view;
 }
@@ -114,7 +121,11 @@ std::optional<microseconds> Pool::running_for() const {
 }
 
 microseconds Pool::rebuild_cost() const {
-  return start_times_.value().value_or(microseconds(100'000));
+  return keeper_.standing() ? keeper_.clone_median().value_or(kCloneUnknown) : boot_median();
+}
+
+microseconds Pool::boot_median() const {
+  return start_times_.value().value_or(kBootUnknown);
 }
 
 // ---- slots
@@ -306,14 +317,28 @@ Pool::Launch Pool::launch_next() {
     waiter->patience.disarm();
   }
   if (wanted == 0) --extra_starts_;
+  const auto us = [](const std::optional<microseconds>& time) { return time ? time->count() : -1; };
+  log::debug(
+      "function {} gets an instance: {} wait, {} ready, {} starting, start {} us, run {} us, at "
+      "least {} us, CPU {} us, running for {} us",
+      version_->function, seen.waiting, seen.ready, seen.starting, us(seen.start_median),
+      us(seen.run_median), us(seen.run_least), us(seen.cpu_mean), us(seen.running_for));
   ++starting_;
-  auto instance = std::make_shared<Instance>(core_, shared_from_this(), memory_bytes());
+  auto source = keeper_.source();
+  const auto kind = source ? Instance::Kind::clone : Instance::Kind::boot;
+  auto instance = std::make_shared<Instance>(core_, shared_from_this(), memory_bytes(), kind,
+                                             std::move(source));
   instances_.push_back(instance);
   instance->begin(waiter);
   return wanted > 1 || (per_call_ && !line_.empty()) ? Launch::one_and_more : Launch::one;
 }
 
-void Pool::start_for(Watcher& watcher) {
+void Pool::start_for(Watcher& watcher, bool as_template) {
+  if (as_template && keeper_.standing()) {
+    watcher.ready = keeper_.ready();
+    watcher.done = true;
+    return;
+  }
   watchers_.push_back(&watcher);
   if (starting_ > 0) return;
   if (last_failure_ && core_->now() < backoff_until_) {
@@ -321,6 +346,7 @@ void Pool::start_for(Watcher& watcher) {
     watcher.done = true;
     return;
   }
+  if (as_template && keeper_.build()) return;
   extra_starts_ = 1;
   core_->queue_launch(shared_from_this());
 }
@@ -344,11 +370,16 @@ void Pool::tell_watchers(const Ready* ready, const std::shared_ptr<Failure>& fai
 void Pool::on_ready(Instance& instance, const Ready& ready) {
   --starting_;
   ++ready_;
-  failures_ = 0;
   last_failure_.reset();
   line_since_ = core_->now();  // what this one does for the line is to be seen first
-  start_times_.add(to_us(instance.initialised - instance.launch_began));
   settle(&ready);
+  if (instance.cloned()) {
+    keeper_.on_cloned(microseconds(to_us(instance.launched - instance.launch_began)));
+  } else {
+    failures_ = 0;  // a clone has shown nothing yet
+    start_times_.add(to_us(instance.initialised - instance.launch_began));
+    keeper_.on_boot();
+  }
   tell_watchers(&ready, nullptr);
   if (instance.bound != nullptr) {
     Waiter& waiter = *std::exchange(instance.bound, nullptr);
@@ -398,6 +429,53 @@ void Pool::on_start_failed(Instance& instance, std::shared_ptr<Failure> failure)
   forget_if_empty();
 }
 
+void Pool::on_template(Instance& instance, const Ready& ready) {
+  failures_ = 0;
+  last_failure_.reset();
+  start_times_.add(to_us(instance.initialised - instance.launch_began));
+  settle(&ready);
+  keeper_.on_standing(instance, ready);
+  tell_watchers(&ready, nullptr);
+  review();
+}
+
+bool Pool::on_template_declined(Instance& instance, Ready& ready) {
+  keeper_.on_declined(ready.why);
+  ready.notes.push_back("Each instance runs its initialisation by itself and is not cloned: " +
+                        keeper_.uncloneable());
+  if (retired_ || !core_->reserve(*this, memory_bytes())) {
+    settle(&ready);
+    tell_watchers(&ready, nullptr);
+    forget_if_empty();
+    return false;
+  }
+  ++starting_;
+  instances_.push_back(instance.shared_from_this());
+  return true;
+}
+
+void Pool::on_template_failed(Instance& instance, std::shared_ptr<Failure> failure) {
+  const auto keep = shared_from_this();
+  keeper_.on_failed(instance, *failure);
+  // What the user's code said, or did not say in time, is the answer. Anything else may be because
+  // it was to be a template: an ordinary start has the last word.
+  const bool answer = !failure->error_json.empty() || failure->code == Code::deadline_exceeded;
+  if (watchers_.empty() || answer || retired_ || core_->stopping) {
+    tell_watchers(nullptr, failure);
+  } else {
+    extra_starts_ = 1;
+    core_->queue_launch(shared_from_this());
+  }
+  review();
+  forget_if_empty();
+}
+
+void Pool::on_template_gone(Instance& instance) {
+  const auto keep = shared_from_this();
+  keeper_.on_gone(instance);
+  forget_if_empty();
+}
+
 void Pool::on_leaves_service(Instance& instance) {
   --ready_;
   unlist(instance);
@@ -407,6 +485,9 @@ void Pool::on_leaves_service(Instance& instance) {
 void Pool::on_gone(Instance& instance) {
   unlist(instance);
   const auto keep = shared_from_this();
+  // A clone that dies before it has answered anything is a start that failed.
+  if (instance.cloned() && !instance.served && !instance.asked_to_end())
+    backoff_until_ = core_->now() + scaler::backoff_after(++failures_);
   std::erase_if(instances_, [&](const auto& held) { return held.get() == &instance; });
   review();
   forget_if_empty();
@@ -421,6 +502,7 @@ bool Pool::on_idle_too_long(Instance& instance) {
 void Pool::retire() {
   retired_ = true;
   end_idle();
+  keeper_.close("was ended because its version is not called any more");
   forget_if_empty();
 }
 
@@ -433,6 +515,7 @@ void Pool::end_idle() {
 void Pool::kill_all(const std::string& why) {
   const auto instances = instances_;
   for (const auto& instance : instances) instance->kill(why);
+  keeper_.close(why);
 }
 
 void Pool::forget_if_empty() {
@@ -463,6 +546,10 @@ PoolStats Pool::stats() const {
     if (instance->slots_used() > 0) ++stats.busy;
     stats.running += static_cast<std::uint32_t>(instance->calls());
   }
+  stats.templates = keeper_.standing() ? 1 : 0;
+  stats.template_bytes = keeper_.bytes();
+  stats.shells = keeper_.shells();
+  stats.clones = keeper_.clones();
   stats.memory_bytes = (std::uint64_t{stats.instances} + stats.starting) * memory_bytes();
   return stats;
 }

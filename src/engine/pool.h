@@ -9,6 +9,7 @@
 
 #include "engine/core.h"
 #include "engine/median.h"
+#include "engine/template_keeper.h"
 
 namespace mayfly::engine {
 
@@ -59,8 +60,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
   // The waiter goes away: out of the line, or gives back what it was given.
   void leave(Waiter& waiter);
 
-  // Starts an instance for a watcher if none is on its way or ready.
-  void start_for(Watcher& watcher);
+  // Starts an instance for a watcher if none is on its way or ready; as_template: the template,
+  // when the version can have one.
+  void start_for(Watcher& watcher, bool as_template = false);
   void unwatch(Watcher& watcher);
 
   // Looks at the line and asks for starts.
@@ -74,14 +76,23 @@ class Pool : public std::enable_shared_from_this<Pool> {
   // The first instance showed that every call needs a process of its own.
   void on_found_single_use(Instance& instance, const Ready& ready);
   void on_start_failed(Instance& instance, std::shared_ptr<Failure> failure);
+  // From the instance that is, or was to be, the template. Declined: it can only serve; true: it is
+  // the pool's now, as one that is starting.
+  void on_template(Instance& instance, const Ready& ready);
+  bool on_template_declined(Instance& instance, Ready& ready);
+  void on_template_failed(Instance& instance, std::shared_ptr<Failure> failure);
+  void on_template_gone(Instance& instance);
   void on_leaves_service(Instance& instance);
   void on_gone(Instance& instance);
   void on_slot(Instance& instance);           // a slot is free
   bool on_idle_too_long(Instance& instance);  // true: it may be ended
   milliseconds keep_alive() const;
-  void run_took(std::int64_t run_us, std::int64_t cpu_us) {
+  // first: of its instance; the CPU time of the initialisation is in it.
+  void run_took(std::int64_t run_us, std::int64_t cpu_us, bool first) {
     run_times_.add(run_us);
-    cpu_times_.add(cpu_us);
+    run_least_.add(run_us, core_->now());
+    if (!first) cpu_times_.add(cpu_us);
+    failures_ = 0;
   }
 
   // The version is not to be called any more.
@@ -89,12 +100,17 @@ class Pool : public std::enable_shared_from_this<Pool> {
   bool retired() const { return retired_; }
   void end_idle();
   void kill_all(const std::string& why);
-  bool empty() const { return instances_.empty() && line_.empty() && watchers_.empty(); }
+  bool empty() const {
+    return instances_.empty() && line_.empty() && watchers_.empty() && keeper_.empty();
+  }
 
   PoolStats stats() const;
   scaler::PoolView view() const;
   std::vector<std::shared_ptr<Instance>> idle_instances() const;
   microseconds rebuild_cost() const;
+  microseconds boot_median() const;
+  TemplateKeeper& keeper() { return keeper_; }
+  std::size_t waiting() const { return line_.size(); }
   std::uint32_t ready_count() const { return ready_; }
   std::uint32_t starting_count() const { return starting_; }
 
@@ -135,11 +151,14 @@ class Pool : public std::enable_shared_from_this<Pool> {
   std::vector<Watcher*> watchers_;
   std::uint32_t extra_starts_ = 0;  // for watchers
 
-  RecentMedian run_times_, cpu_times_, start_times_;
+  SlowLeast run_least_;
+  RecentMedian run_times_, start_times_;
+  RecentMean cpu_times_;
   std::uint32_t failures_ = 0;
   SteadyTime backoff_until_{};
   std::shared_ptr<Failure> last_failure_;
   TimerQueue::Entry review_timer_;
+  TemplateKeeper keeper_;
 
   std::array<telemetry::Metrics::Counter*, 9> outcomes_{};
   telemetry::Metrics::Counter* cold_starts_ = nullptr;

@@ -12,6 +12,16 @@ constexpr microseconds kWaitNoticeable{2'000};
 constexpr microseconds kStartUnknown{200'000};
 // Calls that run for longer share the cores rather than wait for each other.
 constexpr microseconds kShortRun{20'000};
+// Runs that take so much longer than they need stand in each other's way ...
+constexpr double kContended = 2.0;
+// ... and the cause is CPU time when the version uses so much of the machine.
+constexpr double kNotable = 0.1;
+
+// The first calls that run get so long to show what calls take: a part of what a start costs.
+microseconds first_look(const PoolView& pool) {
+  return std::clamp(pool.start_median.value_or(kStartUnknown) / 4, microseconds(2'000),
+                    microseconds(50'000));
+}
 
 std::uint32_t room_under_max(const PoolView& pool) {
   const std::uint32_t now = pool.ready + pool.starting;
@@ -44,7 +54,10 @@ std::uint32_t demand(const PoolView& pool, SteadyTime now) {
   // Calls with a process of their own have left the line when their process starts.
   if (pool.per_call) return pool.waiting;
   const double coming = double(pool.starting) * pool.concurrency;
-  if (!pool.run_median) return ceil_div(pool.waiting - coming, pool.concurrency);
+  if (!pool.run_median) {
+    if (pool.ready > 0 && pool.running_for && *pool.running_for < first_look(pool)) return 0;
+    return ceil_div(pool.waiting - coming, pool.concurrency);
+  }
 
   const double start_us =
       std::max<double>(1.0, double(pool.start_median.value_or(kStartUnknown).count()));
@@ -65,11 +78,16 @@ std::uint32_t demand(const PoolView& pool, SteadyTime now) {
 }  // namespace
 
 std::uint32_t useful_instances(const PoolView& pool) {
-  if (pool.per_call || !pool.run_median || !pool.run_least || !pool.cpu_median) return UINT32_MAX;
-  if (*pool.run_median > kShortRun || pool.cpu_median->count() <= 0) return UINT32_MAX;
+  if (pool.per_call || !pool.run_median || !pool.run_least || !pool.cpu_mean) return UINT32_MAX;
+  if (*pool.run_median > kShortRun || pool.cpu_mean->count() <= 0) return UINT32_MAX;
+  const double cpu_us = pool.concurrency * double(pool.cpu_mean->count());
   const double least_us = std::max<double>(1.0, double(pool.run_least->count()));
-  const double share = std::min(1.0, double(pool.cpu_median->count()) / least_us);
-  return std::max(1u, ceil_div(pool.cores, share * pool.concurrency));
+  const double run_us = std::max<double>(1.0, double(pool.run_median->count()));
+  const auto useful = std::max(1u, ceil_div(pool.cores, std::min(1.0, cpu_us / least_us)));
+  // They are in each other's way already, and it is the cores that they want.
+  const bool contended = run_us > kContended * least_us &&
+                         pool.ready * cpu_us / run_us > kNotable * double(pool.cores);
+  return contended ? std::min(useful, std::max(pool.cores, pool.ready)) : useful;
 }
 
 std::uint32_t wanted_starts(const PoolView& pool, SteadyTime now) {
@@ -90,6 +108,7 @@ std::optional<microseconds> expected_wait(const PoolView& pool) {
 }
 
 milliseconds review_after(const PoolView& pool) {
+  if (!pool.run_median) return std::chrono::ceil<milliseconds>(first_look(pool));
   const auto start = pool.start_median.value_or(kStartUnknown);
   const auto after = std::chrono::ceil<milliseconds>(start);
   return std::clamp(after, milliseconds(5), milliseconds(1000));

@@ -28,8 +28,8 @@ struct PoolView {
   std::uint32_t cores = 1;
   std::optional<microseconds> start_median;  // sandbox and initialisation
   std::optional<microseconds> run_median;
-  std::optional<microseconds> run_least;   // of the last runs: without contention
-  std::optional<microseconds> cpu_median;  // CPU time of a run
+  std::optional<microseconds> run_least;  // without contention
+  std::optional<microseconds> cpu_mean;   // CPU time of a run
   // How long the calls that run now have been running (a median of some of them).
   std::optional<microseconds> running_for;
   // Since when the line has not been empty and no instance was added; counts when waiting > 0.
@@ -39,8 +39,8 @@ struct PoolView {
 // How many more instances are worth starting now (the machine's limits are not looked at).
 std::uint32_t wanted_starts(const PoolView& pool, SteadyTime now);
 
-// How many instances keep all cores busy when calls compute for most of their time; more would only
-// take time from each other. UINT32_MAX: not known, or calls are too long to stand in line for.
+// How many instances keep all cores busy, for calls that compute; more would only take time from
+// each other. UINT32_MAX: not known, or calls are too long to stand in line for.
 std::uint32_t useful_instances(const PoolView& pool);
 
 // How long the last call in line would wait if nothing more were started; nullopt: not known.

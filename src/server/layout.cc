@@ -27,7 +27,9 @@ Result<std::string> first_of(const std::vector<fs::path>& candidates, const std:
 
 Result<Layout> find_layout(const Settings& settings, const std::string& program) {
   const fs::path here = fs::path(program).parent_path();
-  std::vector<fs::path> runtimes{here / "../runtimes", here / "../share/mayfly/runtimes"};
+  // In a build the copy beside the program comes first: there Python's runtime is compiled.
+  std::vector<fs::path> runtimes{here / "runtimes-staged", here / "../runtimes",
+                                 here / "../share/mayfly/runtimes"};
   if (!settings.runtimes_dir.empty()) runtimes = {fs::absolute(settings.runtimes_dir)};
   std::vector<fs::path> spawners{here / "mayfly-spawner",
                                  here / "../libexec/mayfly/mayfly-spawner"};
@@ -40,7 +42,10 @@ Result<Layout> find_layout(const Settings& settings, const std::string& program)
   if (::access(spawner->c_str(), X_OK) != 0)
     return Error{Code::invalid_argument,
                  *spawner + " may not be executed (setting server.spawner)"};
-  return Layout{*runtimes_dir, *spawner};
+  // Nothing is cloned without it.
+  const auto library = first_of({here / "runtime-lib", here / "../lib/mayfly/runtime-lib"},
+                                "folder runtime-lib", "");
+  return Layout{*runtimes_dir, *spawner, library.has_error() ? "" : *library};
 }
 
 std::string own_program() {

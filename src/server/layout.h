@@ -1,7 +1,7 @@
 #pragma once
 // Where the parts of an installation are, found from the program's own place: a build folder
-// (build/mayfly, build/mayfly-spawner, runtimes/ beside build/) or a prefix (bin/mayfly,
-// libexec/mayfly/mayfly-spawner, share/mayfly/runtimes).
+// (build/mayfly, build/mayfly-spawner, build/runtimes/, or runtimes/ beside build/) or a prefix
+// (bin/mayfly, libexec/mayfly/mayfly-spawner, share/mayfly/runtimes).
 
 #include <string>
 
@@ -13,6 +13,7 @@ namespace mayfly::server {
 struct Layout {
   std::string runtimes_dir;
   std::string spawner;
+  std::string runtime_lib;  // folder; empty when it is not there: nothing is cloned then
 };
 
 // program: absolute path of the running program. Settings win; an error names what was looked for.

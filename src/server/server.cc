@@ -163,6 +163,7 @@ Status Server::start_engine() {
   for (const auto& missing : sandboxes_->abilities().missing) log::warn("{}", missing);
   engine::EngineSettings engine = settings_.engine;
   engine.runtimes_dir = layout_.runtimes_dir;
+  engine.runtime_lib = layout_.runtime_lib;
   adapters_ = make_adapters(engine, settings_.http.body_bytes_max);
   dispatcher_ = std::make_unique<engine::Dispatcher>(
       engine::Dispatcher::Parts{loop_, *sandboxes_, *telemetry_, *metrics_, clock_,

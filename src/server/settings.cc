@@ -214,6 +214,10 @@ void add_engine(std::vector<SettingSpec>& table) {
   table.push_back(number("engine.starts_parallel_max", "instances",
                          FIELD(engine.starts_parallel_max), 0, 10'000,
                          "Sandboxes being made at once. 0: two for each core."));
+  table.push_back(number("engine.templates_bytes_max", "bytes", FIELD(engine.templates_bytes_max),
+                         0, kAny,
+                         "Memory of all templates (initialised programs that instances are cloned "
+                         "from); the least valuable go first. 0: 20 % of the machine."));
   table.push_back(number("engine.line_max", "invocations", FIELD(engine.line_max), 1, 10'000'000,
                          "Invocations of one version that wait; the next is answered 429."));
   table.push_back(number("engine.response_bytes_max", "bytes", FIELD(engine.response_bytes_max), 1,

@@ -44,6 +44,18 @@ std::string_view phase_name(Phase phase) {
   return "none";
 }
 
+std::string_view start_name(StartKind start) {
+  switch (start) {
+    case StartKind::none:
+      return "none";
+    case StartKind::boot:
+      return "boot";
+    case StartKind::clone:
+      return "clone";
+  }
+  return "none";
+}
+
 std::string_view outcome_name(Outcome outcome) {
   switch (outcome) {
     case Outcome::ok:

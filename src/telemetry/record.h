@@ -24,6 +24,13 @@ enum class Outcome : std::uint8_t {
 std::string_view party_name(Party party);
 std::string_view phase_name(Phase phase);
 std::string_view outcome_name(Outcome outcome);
+// How the instance came to be that a call waited for.
+enum class StartKind : std::uint8_t {
+  none,   // it waited for none
+  boot,   // the program was started, and ran the user's initialisation
+  clone,  // cloned from a template that had
+};
+std::string_view start_name(StartKind start);
 // Not an invocation that the caller pays for.
 inline bool is_unbilled(Outcome outcome) {
   return outcome == Outcome::refused || outcome == Outcome::platform_error;
@@ -48,6 +55,7 @@ struct Record {
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
   bool cold = false;
+  StartKind start = StartKind::none;  // of the start that it waited for
   Outcome outcome = Outcome::ok;
   Party party = Party::none;    // who failed
   Phase phase = Phase::none;    // where it failed

@@ -148,7 +148,8 @@ void append_record(std::string& chunk, const Record& r) {
        {r.queue_us, r.start_us, r.init_us, r.run_us, r.cpu_us, r.memory_peak_bytes,
         std::uint64_t{r.memory_mb}, r.bytes_in, r.bytes_out})
     out.number(value);
-  out.byte(r.cold ? 1 : 0);
+  // 1 was the whole of it before there were clones: 0, or cold as 1 (boot) and 2 (clone).
+  out.byte(!r.cold ? 0 : r.start == StartKind::clone ? 2 : 1);
   out.byte(static_cast<std::uint8_t>(r.outcome));
   out.byte(static_cast<std::uint8_t>(r.party));
   out.byte(static_cast<std::uint8_t>(r.phase));
@@ -207,7 +208,9 @@ bool decode_records(std::string_view chunk, std::string_view function, std::vect
     r.memory_mb = static_cast<std::uint32_t>(in.number());
     r.bytes_in = in.number();
     r.bytes_out = in.number();
-    r.cold = in.byte() != 0;
+    const std::uint8_t start = in.byte();
+    r.cold = start != 0;
+    r.start = start == 0 ? StartKind::none : start == 2 ? StartKind::clone : StartKind::boot;
     r.outcome = static_cast<Outcome>(in.byte());
     r.party = static_cast<Party>(in.byte());
     r.phase = static_cast<Phase>(in.byte());

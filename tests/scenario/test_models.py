@@ -286,6 +286,8 @@ def test_each_example_does_what_its_readme_says(server, example):
     assert any(c.startswith("mayfly deploy") for c in commands) and any("curl" in c for c in commands)
     if any(c.startswith("make") for c in commands):
         needs("make", "go" if example.startswith("go-") else "g++" if example.startswith("cpp-") else "gcc")
+    needs(*{"ruby": ["ruby"], "php": ["php"], "perl": ["perl"], "java": ["java", "javac"],
+            "dotnet": ["mono", "mcs"]}.get(example.split("-")[0], []))
     package = os.path.join(EXAMPLES, example, "package.json")
     if os.path.exists(package) and not os.path.isdir(os.path.join(EXAMPLES, example, "node_modules")):
         with open(package) as f:

@@ -91,7 +91,8 @@ def test_concurrency_is_a_hard_limit(server):
 
 
 def test_simultaneous_first_calls_of_a_fast_function_share_one_start(server):
-    server.deploy(fixture_path("slow_init.py"), "--name", "single-flight", "--keep-alive", "0", "--min", "0")
+    server.deploy(fixture_path("slow_init.py"), "--name", "single-flight", "--keep-alive", "0", "--min", "0",
+                  "--snapshot", "off")
     eventually(lambda: instances(server, "single-flight") == 0, "from zero")
     for _ in range(3):  # the run time is known after the first round
         answers = together(6, lambda i: server.invoke("single-flight", {}))

@@ -61,12 +61,12 @@ def test_logs_follow(server, talker):
 
 
 def test_record_has_phases_that_add_up(server):
-    server.deploy(fixture_path("slow_init.py"), "--name", "phases", "--keep-alive", "0")
+    server.deploy(fixture_path("slow_init.py"), "--name", "phases", "--keep-alive", "0", "--snapshot", "off")
     eventually(lambda: server.stats("phases").get("instances", 0) == 0, "from zero")
     answer = server.call("phases").expect(200)
     record = server.record(answer.request_id)
     assert record["function"] == "phases" and record["outcome"] == "ok" and record["cold"] is True
-    assert record["init_us"] >= 150_000 and record["start_us"] > 0
+    assert record["init_us"] >= 150_000 and record["start_us"] > 0 and record["start"] == "boot"
     assert record["http_status"] == 0  # an event's result is no HTTP answer
     assert record["bytes_out"] > 0 and record["memory_mb"] == 128
     total = sum(record[k] for k in ("queue_us", "start_us", "init_us", "run_us"))

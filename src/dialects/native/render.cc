@@ -51,6 +51,7 @@ json::object render_record(const telemetry::Record& record, const std::string& c
   object["bytes_in"] = record.bytes_in;
   object["bytes_out"] = record.bytes_out;
   object["cold"] = record.cold;
+  object["start"] = telemetry::start_name(record.start);
   object["outcome"] = telemetry::outcome_name(record.outcome);
   object["party"] = telemetry::party_name(record.party);
   object["phase"] = telemetry::phase_name(record.phase);
@@ -136,6 +137,10 @@ json::array render_stats(const std::vector<telemetry::FunctionTotals>& totals,
     sum.running += pool.running;
     sum.waiting += pool.waiting;
     sum.memory_bytes += pool.memory_bytes;
+    sum.templates += pool.templates;
+    sum.template_bytes += pool.template_bytes;
+    sum.shells += pool.shells;
+    sum.clones += pool.clones;
   }
   json::array array;
   for (const auto& [name, each] : by_name) {
@@ -147,6 +152,10 @@ json::array render_stats(const std::vector<telemetry::FunctionTotals>& totals,
     object["running"] = sum.running;
     object["waiting"] = sum.waiting;
     object["memory_bytes"] = sum.memory_bytes;
+    object["templates"] = sum.templates;
+    object["template_bytes"] = sum.template_bytes;
+    object["shells"] = sum.shells;
+    object["clones"] = sum.clones;
     array.push_back(std::move(object));
   }
   return array;

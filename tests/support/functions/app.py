@@ -3,9 +3,8 @@
 import asyncio
 import hashlib
 import json
-import uuid
+import os
 
-INSTANCE = str(uuid.uuid4())
 gates = {}
 running = peak = 0
 
@@ -58,12 +57,12 @@ async def app(scope, receive, send):
             await answer(send, {"opened": path})
         elif path.startswith("/hold/"):  # stays until /release was called
             await gate("hold").wait()
-            await answer(send, {"peak": peak, "instance": INSTANCE})
+            await answer(send, {"peak": peak, "instance": os.environ["AWS_LAMBDA_LOG_STREAM_NAME"]})
         elif path == "/release":
             gate("hold").set()
             await answer(send, {"running": running})
         elif path == "/running":
-            await answer(send, {"running": running, "instance": INSTANCE})
+            await answer(send, {"running": running, "instance": os.environ["AWS_LAMBDA_LOG_STREAM_NAME"]})
         elif path == "/upload":
             count, digest = await read_body(receive)
             await answer(send, {"bytes": count, "sha256": digest})
@@ -98,7 +97,7 @@ async def app(scope, receive, send):
                 "raw_path": scope.get("raw_path", b"").decode("latin-1"),
                 "query": scope["query_string"].decode("latin-1"),
                 "headers": [[k.decode("latin-1"), v.decode("latin-1")] for k, v in scope["headers"]],
-                "instance": INSTANCE,
+                "instance": os.environ["AWS_LAMBDA_LOG_STREAM_NAME"],
             })
     finally:
         running -= 1

@@ -1,5 +1,4 @@
 // CommonJS, a callback handler.
-const instance = require('crypto').randomUUID()
 let calls = 0
 exports.handler = (event, context, callback) => {
   calls++
@@ -8,7 +7,7 @@ exports.handler = (event, context, callback) => {
     request_id: context.awsRequestId,
     function: context.functionName,
     remaining_ms: context.getRemainingTimeInMillis(),
-    instance,
+    instance: process.env.AWS_LAMBDA_LOG_STREAM_NAME,
     calls
   })
 }

@@ -2,9 +2,7 @@
 
 import json
 import os
-import uuid
 
-INSTANCE = str(uuid.uuid4())
 calls = 0
 
 
@@ -17,7 +15,7 @@ def handler(event, context):
         "function": context.function_name,
         "remaining_ms": context.get_remaining_time_in_millis(),
         "memory": context.memory_limit_in_mb,
-        "instance": INSTANCE,
+        "instance": os.environ["AWS_LAMBDA_LOG_STREAM_NAME"],
         "calls": calls,
         "env": dict(os.environ),
         "files": sorted(os.listdir("/var/task")),

@@ -5,9 +5,6 @@ import os
 import signal
 import sys
 import time
-import uuid
-
-INSTANCE = str(uuid.uuid4())
 
 
 def fork_daemon(seconds):
@@ -59,7 +56,7 @@ def handler(event, context):
                 time.sleep(3600)
                 os._exit(0)
             made += 1
-        return {"made": made, "refused": refused, "instance": INSTANCE}
+        return {"made": made, "refused": refused, "instance": os.environ["AWS_LAMBDA_LOG_STREAM_NAME"]}
     if what == "disk":
         written = 0
         try:
@@ -67,7 +64,7 @@ def handler(event, context):
                 while True:
                     written += f.write(b"x" * (1 << 20))
         except OSError as e:
-            return {"written": written, "refused": e.strerror, "instance": INSTANCE}
+            return {"written": written, "refused": e.strerror, "instance": os.environ["AWS_LAMBDA_LOG_STREAM_NAME"]}
     if what == "output":
         line = "y" * 1023
         for _ in range(event.get("kb", 4096)):
@@ -82,4 +79,4 @@ def handler(event, context):
     if what == "print":
         print("to stdout", event.get("word", ""))
         print("to stderr", event.get("word", ""), file=sys.stderr)
-    return {"did": what, "instance": INSTANCE}
+    return {"did": what, "instance": os.environ["AWS_LAMBDA_LOG_STREAM_NAME"]}

@@ -426,6 +426,10 @@ class FakeSandbox final : public sandbox::Sandbox {
   const std::string& id() const override { return name_; }
   sandbox::Usage usage() const override { return {}; }
   io::Connector connector(std::uint16_t) override { return connect; }
+  io::Task<Result<std::unique_ptr<sandbox::Sandbox>>> clone(sandbox::CloneSpec) override {
+    co_return Error{Code::unavailable, "no template", "clone sandbox", 0};
+  }
+  void keep_shells(unsigned) override {}
   void terminate() override {}
   void kill() override {}
   io::Task<sandbox::Exit> wait() override { co_return sandbox::Exit{}; }

@@ -3,102 +3,17 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 
-#include "engine/fakes.h"
+#include "engine/dispatcher_fixture.h"
 
 namespace mayfly::engine {
 namespace {
 
 using namespace testing;
+using DispatcherTest = testing::DispatcherFixture;
 using functions::Model;
 using telemetry::Outcome;
 using telemetry::Party;
 using telemetry::Phase;
-
-struct DispatcherTest : ::testing::Test {
-  DispatcherTest() : sandboxes(loop) {
-    settings.memory_bytes_max = 100ull << 30;
-    settings.starts_parallel_max = 4;
-    sandboxes.on_launch = [this](FakeSandbox& sandbox) {
-      launched.push_back(sandbox.id());
-      sandbox.program->on_invoke = [this, &sandbox](Program& p, const Program::Invoke& invoke) {
-        ++invoked;
-        handle(sandbox, p, invoke);
-      };
-      start(sandbox);
-    };
-    start = [](FakeSandbox& sandbox) { sandbox.program->ready(); };
-    handle = [](FakeSandbox&, Program& p, const Program::Invoke& invoke) {
-      p.reply(invoke.stream, invoke.body);
-    };
-    version = make_version("hello");
-  }
-  ~DispatcherTest() override {
-    if (made) stop(milliseconds(100));
-    made.reset();
-    EXPECT_TRUE(run_until(loop, [&] { return sandboxes.live.empty(); }));
-    loop.restart();
-    loop.poll();
-  }
-  Dispatcher& dispatcher() {
-    if (!made)
-      made = std::make_unique<Dispatcher>(Dispatcher::Parts{
-          loop, sandboxes, telemetry, metrics, clock, {&factory}, runtimes, settings});
-    return *made;
-  }
-  static std::shared_ptr<functions::Version> make_version(std::string name) {
-    auto made = std::make_shared<functions::Version>();
-    made->function = std::move(name);
-    made->revision = "r1";
-    made->code_dir = "/nowhere";
-    made->model = Model::event;
-    made->settings.timeout_ms = 5'000;
-    return made;
-  }
-  Invocation invocation(functions::VersionPtr of, std::string body = "{}") {
-    Invocation made;
-    made.version = std::move(of);
-    made.body = std::move(body);
-    return made;
-  }
-  Spawned<Answer> call(std::string body = "{}") { return call(version, std::move(body)); }
-  Spawned<Answer> call(functions::VersionPtr of, std::string body = "{}") {
-    return spawn(loop, dispatcher().invoke(invocation(std::move(of), std::move(body))));
-  }
-  Answer wait(Spawned<Answer>& answer) {
-    EXPECT_TRUE(run_until(loop, [&] { return answer.done(); }));
-    return std::move(*answer);
-  }
-  Answer call_now(std::string body = "{}") {
-    auto answer = call(std::move(body));
-    return wait(answer);
-  }
-  void pass(milliseconds time) {
-    run_until(
-        loop, [] { return false; }, time);
-  }
-  void stop(milliseconds grace) {
-    bool stopped = false;
-    boost::asio::co_spawn(loop, made->stop(grace), [&](std::exception_ptr) { stopped = true; });
-    EXPECT_TRUE(run_until(loop, [&] { return stopped; }));
-  }
-  PoolStats stats() { return dispatcher().pools().at(0); }
-  const telemetry::Record& record() { return telemetry.all.back(); }
-
-  io_context loop;
-  SystemClock clock;
-  FakeSandboxes sandboxes;
-  FakeTelemetry telemetry;
-  FakeMetrics metrics;
-  FakeFactory factory;
-  functions::RuntimeTable runtimes;
-  EngineSettings settings;
-  std::shared_ptr<functions::Version> version;
-  std::function<void(FakeSandbox&)> start;
-  std::function<void(FakeSandbox&, Program&, const Program::Invoke&)> handle;
-  std::vector<std::string> launched;
-  int invoked = 0;
-  std::unique_ptr<Dispatcher> made;
-};
 
 TEST_F(DispatcherTest, ColdThenWarm) {
   sandboxes.launch_takes = milliseconds(10);
@@ -146,91 +61,6 @@ TEST_F(DispatcherTest, PhasesAddUpToTheTotal) {
   EXPECT_GE(r.run_us, 15'000u);
   EXPECT_LE(sum, total);
   EXPECT_GE(sum, total - 20'000);
-}
-
-TEST_F(DispatcherTest, HundredSleepersFromZero) {
-  sandboxes.launch_takes = milliseconds(2);
-  handle = [](FakeSandbox&, Program& p, const Program::Invoke& invoke) {
-    p.after(milliseconds(1'000), [stream = invoke.stream](Program& q) { q.reply(stream, "1"); });
-  };
-  const auto from = clock.steady_now();
-  std::vector<Spawned<Answer>> calls;
-  for (int i = 0; i < 100; ++i) calls.push_back(call());
-  for (auto& answer : calls) EXPECT_EQ(wait(answer).failure, nullptr);
-  EXPECT_LT(to_us(clock.steady_now() - from), 2'000'000);
-  EXPECT_EQ(sandboxes.launches, 100);
-  EXPECT_LE(sandboxes.launching_most, 4);
-  EXPECT_GT(sandboxes.launching_most, 1);
-}
-
-TEST_F(DispatcherTest, SingleFlightWhereTheRunTimeIsKnownToBeShort) {
-  sandboxes.launch_takes = milliseconds(400);  // long beside a call also on a busy machine
-  version->settings.keep_alive_ms = 10;
-  for (int i = 0; i < 3; ++i) call_now();
-  EXPECT_TRUE(run_until(loop, [&] { return sandboxes.live.empty(); }));
-  const int before = sandboxes.launches;
-  std::vector<Spawned<Answer>> calls;
-  for (int i = 0; i < 20; ++i) calls.push_back(call());
-  for (auto& answer : calls) EXPECT_EQ(wait(answer).failure, nullptr);
-  EXPECT_EQ(sandboxes.launches - before, 1);
-}
-
-TEST_F(DispatcherTest, CallsThatBecomeSlowAreNoticed) {
-  sandboxes.launch_takes = milliseconds(10);
-  for (int i = 0; i < 3; ++i) call_now();
-  handle = [](FakeSandbox&, Program& p, const Program::Invoke& invoke) {
-    p.after(milliseconds(500), [stream = invoke.stream](Program& q) { q.reply(stream, "1"); });
-  };
-  const auto from = clock.steady_now();
-  std::vector<Spawned<Answer>> calls;
-  for (int i = 0; i < 30; ++i) calls.push_back(call());
-  for (auto& answer : calls) EXPECT_EQ(wait(answer).failure, nullptr);
-  EXPECT_LT(to_us(clock.steady_now() - from), 2'500'000);
-}
-
-TEST_F(DispatcherTest, ProbeOnAFullMachineIsRefused) {
-  settings.instances_max = 1;
-  handle = [](FakeSandbox&, Program& p, const Program::Invoke& invoke) {
-    p.after(milliseconds(100), [stream = invoke.stream](Program& q) { q.reply(stream, "1"); });
-  };
-  auto busy = call();
-  pass(milliseconds(20));
-  const auto same = run_task(loop, dispatcher().probe(version));
-  ASSERT_NE(same.failure, nullptr);
-  EXPECT_EQ(same.failure->outcome, Outcome::refused);
-  EXPECT_EQ(wait(busy).failure, nullptr);
-}
-
-TEST_F(DispatcherTest, KeptInstanceWithoutKeepAliveCostsNoTime) {
-  version->settings.instances_min = 1;
-  version->settings.keep_alive_ms = 0;
-  dispatcher().keep(version);
-  EXPECT_TRUE(run_until(loop, [&] { return sandboxes.live.size() == 1; }));
-  pass(milliseconds(30));
-  std::size_t turns = 0;
-  const auto until = clock.steady_now() + milliseconds(50);
-  loop.restart();
-  while (clock.steady_now() < until) turns += loop.run_one_until(until);
-  EXPECT_LT(turns, 20u);
-  EXPECT_EQ(sandboxes.live.size(), 1u);
-}
-
-TEST_F(DispatcherTest, ConcurrencyIsAHardLimit) {
-  version->concurrency = 3;
-  version->settings.instances_max = 1;
-  int running = 0, most = 0;
-  handle = [&](FakeSandbox&, Program& p, const Program::Invoke& invoke) {
-    most = std::max(most, ++running);
-    p.after(milliseconds(5), [&, stream = invoke.stream](Program& q) {
-      --running;
-      q.reply(stream, "1");
-    });
-  };
-  std::vector<Spawned<Answer>> calls;
-  for (int i = 0; i < 20; ++i) calls.push_back(call());
-  for (auto& answer : calls) EXPECT_EQ(wait(answer).failure, nullptr);
-  EXPECT_EQ(most, 3);
-  EXPECT_EQ(sandboxes.launches, 1);
 }
 
 TEST_F(DispatcherTest, BackToZeroAfterKeepAlive) {

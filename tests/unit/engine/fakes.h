@@ -79,6 +79,11 @@ class Program : public std::enable_shared_from_this<Program> {
     boost::system::error_code ec;
     socket_.close(ec);
   }
+  // Bytes that the engine has sent and this end has not read yet.
+  std::size_t unread() {
+    boost::system::error_code ec;
+    return socket_.available(ec);
+  }
   io_context& loop() { return loop_; }
   // Runs action later, unless the program is gone.
   void after(milliseconds delay, std::function<void(Program&)> action) {
@@ -151,6 +156,8 @@ class FakeSandbox final : public sandbox::Sandbox {
   const std::string& id() const override { return spec_.id; }
   sandbox::Usage usage() const override { return usage_now; }
   io::Connector connector(std::uint16_t) override { return {}; }
+  io::Task<Result<std::unique_ptr<sandbox::Sandbox>>> clone(sandbox::CloneSpec spec) override;
+  void keep_shells(unsigned count) override { shells = count; }
   void terminate() override {
     if (on_terminate)
       on_terminate();
@@ -177,6 +184,9 @@ class FakeSandbox final : public sandbox::Sandbox {
   os::Fd stdout_write, stderr_write;
   std::function<void()> on_terminate;
   sandbox::Usage usage_now;
+  unsigned shells = 0;
+  std::string cloned_from;  // id of its template
+  std::vector<std::string> clone_env;
 
  private:
   FakeSandboxes& owner_;
@@ -198,8 +208,30 @@ class FakeSandboxes final : public sandbox::Sandboxes {
     }
     --launching;
     if (launch_error) co_return *launch_error;
+    if (spec.cloneable && template_error) co_return *template_error;
     auto made = std::make_unique<FakeSandbox>(*this, std::move(spec));
     if (on_launch) on_launch(*made);
+    made->program->open();
+    std::unique_ptr<sandbox::Sandbox> result = std::move(made);
+    co_return result;
+  }
+  // Holds nothing of the template: it may be gone when this goes on.
+  io::Task<Result<std::unique_ptr<sandbox::Sandbox>>> make_clone(sandbox::LaunchSpec of,
+                                                                 sandbox::CloneSpec spec) {
+    ++clones;
+    const std::string from = of.id;
+    of.id = spec.id;
+    of.limits = spec.limits;
+    of.cloneable = false;
+    if (clone_takes.count() > 0) {
+      boost::asio::steady_timer timer(loop_, clone_takes);
+      co_await timer.async_wait(boost::asio::use_awaitable);
+    }
+    if (clone_error) co_return *clone_error;
+    auto made = std::make_unique<FakeSandbox>(*this, std::move(of));
+    made->cloned_from = from;
+    made->clone_env = spec.env;
+    if (on_clone) on_clone(*made);
     made->program->open();
     std::unique_ptr<sandbox::Sandbox> result = std::move(made);
     co_return result;
@@ -207,8 +239,17 @@ class FakeSandboxes final : public sandbox::Sandboxes {
   const sandbox::Abilities& abilities() const override { return abilities_; }
   std::size_t running() const override { return live.size(); }
   io_context& loop() { return loop_; }
+  // The sandbox of the template that stands; null when there is none.
+  FakeSandbox* template_sandbox() {
+    for (auto* sandbox : live)
+      if (sandbox->spec().cloneable) return sandbox;
+    return nullptr;
+  }
 
-  std::function<void(FakeSandbox&)> on_launch;
+  std::function<void(FakeSandbox&)> on_launch, on_clone;
+  std::optional<Error> clone_error, template_error;
+  milliseconds clone_takes{0};
+  int clones = 0;
   std::optional<Error> launch_error;
   milliseconds launch_takes{0};
   int launches = 0, launching = 0, launching_most = 0;
@@ -232,6 +273,10 @@ inline FakeSandbox::FakeSandbox(FakeSandboxes& owner, sandbox::LaunchSpec spec)
   stderr_fd = os::Fd(pipes[0]);
   stderr_write = os::Fd(pipes[1]);
   owner_.live.push_back(this);
+}
+inline io::Task<Result<std::unique_ptr<sandbox::Sandbox>>> FakeSandbox::clone(
+    sandbox::CloneSpec spec) {
+  return owner_.make_clone(spec_, std::move(spec));
 }
 inline FakeSandbox::~FakeSandbox() {
   program->close();
@@ -319,6 +364,17 @@ class FakeFactory final : public ProtocolFactory {
     return make_frame_protocol(std::move(executor), std::move(sandbox.channel), std::move(log),
                                "arn:test", 64u << 20);
   }
+  bool clones(const functions::Version&, const functions::Runtime&) const override {
+    return cloneable;
+  }
+  std::unique_ptr<InstanceProtocol> attach_clone(const functions::Version&,
+                                                 sandbox::Sandbox& sandbox,
+                                                 boost::asio::any_io_executor executor,
+                                                 LogSink log) const override {
+    return make_frame_protocol(std::move(executor), std::move(sandbox.channel), std::move(log),
+                               "arn:test", 64u << 20, true);
+  }
+  bool cloneable = false;
 };
 
 // A body that test code pushes into.

@@ -79,6 +79,65 @@ TEST_F(FrameProtocolTest, InitErrorCarriesTheUsersTrace) {
   EXPECT_NE(started.failure->error_json.find("stackTrace"), std::string::npos);
 }
 
+TEST_F(FrameProtocolTest, ReadySaysWhetherItCanBeCloned) {
+  EXPECT_EQ(parse_ready(R"({"model":"event"})")->cloneable, std::nullopt);
+  EXPECT_EQ(parse_ready(R"({"model":"event","cloneable":"yes"})")->cloneable, std::nullopt);
+  EXPECT_EQ(parse_ready(R"({"model":"event","cloneable":true})")->cloneable, true);
+  const auto no = parse_ready(R"({"model":"event","cloneable":false,"why":"threads"})");
+  EXPECT_EQ(no->cloneable, false);
+  EXPECT_EQ(no->why, "threads");
+  const auto chatty =
+      parse_ready(R"({"model":"event","cloneable":false,"why":")" + std::string(9999, 'x') + "\"}");
+  EXPECT_LE(chatty->why.size(), 500u);
+}
+
+struct CloneProtocolTest : FrameProtocolTest {
+  CloneProtocolTest() {
+    auto [mine, theirs] = socket_pair();
+    program = std::make_shared<Program>(loop, std::move(theirs));
+    program->open();
+    protocol = make_frame_protocol(
+        loop.get_executor(), std::move(mine),
+        [](const std::string&, telemetry::LogLine::Stream, std::string_view) {}, "arn:x", 4u << 20,
+        true);
+    InstanceEvents events;
+    events.closed = [this](const std::string& why) { closed = why; };
+    protocol->listen(std::move(events));
+  }
+};
+
+TEST_F(CloneProtocolTest, IsReadyAtOnce) {
+  program->on_invoke = [](Program& p, const Program::Invoke& invoke) {
+    p.reply(invoke.stream, invoke.body);
+  };
+  EXPECT_EQ(run_task(loop, protocol->start()).failure, nullptr);
+  auto called = call(invocation("a", "7"));
+  ASSERT_TRUE(run(called));
+  EXPECT_EQ(called->reply.body, "7");
+}
+
+TEST_F(CloneProtocolTest, SayingThatItIsReadyIsABreach) {
+  program->ready();
+  EXPECT_TRUE(run_until(loop, [&] { return closed.has_value(); }));
+  EXPECT_NE(closed->find("second ready"), std::string::npos);
+}
+
+TEST_F(CloneProtocolTest, HooksThatFailFailItsCalls) {
+  program->on_invoke = [](Program& p, const Program::Invoke&) {
+    p.send(0, FrameType::init_error, 0, R"({"errorType":"E","errorMessage":"no"})");
+  };
+  auto called = call(invocation("a"));
+  ASSERT_TRUE(run(called));
+  ASSERT_NE(called->failure, nullptr);
+  EXPECT_EQ(called->failure->outcome, Outcome::init_failed);
+  EXPECT_EQ(called->failure->message, "E: no");
+  EXPECT_TRUE(run_until(loop, [&] { return closed.has_value(); }));
+  EXPECT_EQ(*closed, "");
+  auto next = call(invocation("b"));
+  ASSERT_TRUE(run(next));
+  EXPECT_EQ(next->failure->outcome, Outcome::init_failed);
+}
+
 TEST_F(FrameProtocolTest, ReadyThatIsNoneBreaksTheConnection) {
   program->ready("[]");
   const auto started = run_task(loop, protocol->start());

@@ -115,6 +115,7 @@ TEST_F(TelemetryTest, RecordComesBackAsItWas) {
   r.memory_peak_bytes = 1ull << 40;
   r.bytes_in = 66;
   r.cold = true;
+  r.start = StartKind::clone;
   r.party = Party::function;
   r.phase = Phase::run;
   r.http_status = 502;
@@ -139,6 +140,7 @@ TEST_F(TelemetryTest, RecordComesBackAsItWas) {
   EXPECT_EQ(f.bytes_in, 66u);
   EXPECT_EQ(f.bytes_out, 10u);
   EXPECT_TRUE(f.cold);
+  EXPECT_EQ(f.start, StartKind::clone);
   EXPECT_EQ(f.outcome, Outcome::out_of_memory);
   EXPECT_EQ(f.party, Party::function);
   EXPECT_EQ(f.phase, Phase::run);
@@ -146,6 +148,24 @@ TEST_F(TelemetryTest, RecordComesBackAsItWas) {
   EXPECT_EQ(f.error, r.error);
   EXPECT_EQ(f.price_nano, prices_.price_nano(r));
   EXPECT_GT(f.price_nano, 0);
+}
+
+TEST_F(TelemetryTest, RecordKnowsHowItsInstanceStarted) {
+  Record warm = make_record("starts", 1, Outcome::ok), boot = make_record("starts", 2, Outcome::ok);
+  boot.cold = true;
+  boot.start = StartKind::boot;
+  telemetry_->add(warm);
+  telemetry_->add(boot);
+  telemetry_->flush();
+  const auto found = telemetry_->records({"starts"});
+  ASSERT_TRUE(found.has_value());
+  ASSERT_EQ(found->size(), 2u);
+  int boots = 0;
+  for (const auto& record : *found) {
+    EXPECT_EQ(record.start, record.cold ? StartKind::boot : StartKind::none);
+    boots += record.cold;
+  }
+  EXPECT_EQ(boots, 1);
 }
 
 TEST_F(TelemetryTest, QueriesAreNewestFirstAndFiltered) {
