@@ -25,6 +25,9 @@ def arguments_of(name):
         return []
 
 
+CLONEABLE = ("python", "node")
+
+
 class Language:
     """A runtime. called: how its ready frame begins; package: what brings it on Debian."""
 
@@ -48,7 +51,7 @@ class Language:
         self.need()
         grant = options.pop("grant", True)
         env = driver.environment(root, **options)
-        if Language.form == "cloned":
+        if Language.form == "cloned" and self.name in CLONEABLE:
             return clones.start(self.name, self.argv, env, str(root), grant=grant)
         return driver.Runtime(self.argv, env, str(root), grant=grant)
 
@@ -170,9 +173,6 @@ def only(table, *names):
 def each(table):
     """Parametrizes a test over a table of flavours."""
     return pytest.mark.parametrize("flavour", list(table.values()), ids=list(table))
-
-
-CLONEABLE = ("python", "node")
 
 
 def pytest_collection_modifyitems(items):
