@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""run_tests.py [--fast] [--stage NAME]... [-k EXPR] [--list]: builds and runs the tests of Mayfly.
+"""run_tests.py [--fast | --full] [--stage NAME]... [-k EXPR] [--list]: builds and runs the tests of Mayfly.
 
 Called by ./test, which installs what is missing first. Each stage prints one line with its counts
 and its time; what a failure printed is shown. The last line is 'N passed, N failed[, N skipped]',
@@ -271,6 +271,10 @@ SANITIZERS = {
 }
 
 
+# The rooms that meet foreign bytes first; --full: all, which is a build as long as the first one.
+SANITIZED = ("unit_os", "unit_wire", "unit_io", "unit_spawner")
+
+
 def stage_asan(run, tally):
     folder = f"{ROOT}/build-asan"
     env = dict(SANITIZERS)
@@ -278,11 +282,26 @@ def stage_asan(run, tally):
     if os.path.exists(suppressions):
         env["LSAN_OPTIONS"] = f"suppressions={suppressions}:print_suppressions=0"
     if not build(run, tally, folder, ["-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g1",
-                                      "-DMAYFLY_TESTS=ON", "-DMAYFLY_SANITIZE=ON"]):
+                                      "-DMAYFLY_TESTS=ON", "-DMAYFLY_SANITIZE=ON"],
+                 () if run.options.full else SANITIZED):
+        return
+    if not run.options.full:
+        run_unit(run, tally, folder, 900, env, lambda name: name in SANITIZED)
         return
     run_unit(run, tally, folder, 900, env, is_unit)
     pytest(run, tally, f"{ROOT}/tests/scenario", 900, {**env, "MAYFLY_BUILD_DIR": folder},
            ["-m", "smoke"])
+
+
+def fuzz_targets(full):
+    """Those of the lower rooms; --full: all, which compiles nearly everything with clang."""
+    names = []
+    for path in sorted(glob.glob(f"{ROOT}/tests/fuzz/*_fuzz.cc")):
+        with open(path) as f:
+            rooms = f.readline().removeprefix("// link:").split()
+        if full or set(rooms) <= {"mayfly_wire", "mayfly_io"}:
+            names.append(os.path.basename(path).removesuffix(".cc"))
+    return names
 
 
 def stage_fuzz(run, tally):
@@ -291,17 +310,13 @@ def stage_fuzz(run, tally):
     if not shutil.which("clang++"):
         tally.skip("clang++ is not installed")
         return
-    folder = f"{ROOT}/build-fuzz"
+    folder, names = f"{ROOT}/build-fuzz", fuzz_targets(run.options.full)
     if not build(run, tally, folder, ["-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g1",
                                       "-DCMAKE_CXX_COMPILER=clang++", "-DCMAKE_C_COMPILER=clang",
-                                      "-DMAYFLY_TESTS=OFF", "-DMAYFLY_FUZZ=ON"], ["fuzzers"]):
+                                      "-DMAYFLY_TESTS=OFF", "-DMAYFLY_FUZZ=ON"], names):
         return
-    programs = sorted(p for p in glob.glob(f"{folder}/*fuzz*")
-                      if os.path.isfile(p) and os.access(p, os.X_OK))
-    if not programs:
-        tally.fail("fuzz", "tests/fuzz built no fuzz target")
-    for program in programs:
-        name = os.path.basename(program)
+    for name in names:
+        program = f"{folder}/{name}"
         if run.options.k and run.options.k not in name:
             continue
         corpus = tempfile.mkdtemp(dir=run.scratch)  # new finds go here, never into the repository
@@ -350,6 +365,8 @@ def main():
     parser = argparse.ArgumentParser(prog="./test", description="Builds and runs every test of Mayfly.")
     parser.add_argument("--fast", action="store_true",
                         help="short crash and leak runs; no sanitizer build, no fuzz targets")
+    parser.add_argument("--full", action="store_true",
+                        help="all rooms under the sanitizers and all fuzz targets: two long builds more")
     parser.add_argument("--stage", action="append", choices=[s[0] for s in STAGES], help="only this stage (repeatable)")
     parser.add_argument("-k", metavar="EXPR", help="only tests whose name matches (as in pytest)")
     parser.add_argument("--list", action="store_true", help="print the stages")
