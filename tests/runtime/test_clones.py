@@ -296,6 +296,7 @@ class Peer:
         self.listener.listen()
         self.port = self.listener.getsockname()[1] if family != socket.AF_UNIX else 0
         self.received = []
+        self.ended = threading.Semaphore(0)  # once for each connection that has been read to its end
         threading.Thread(target=self.accept, daemon=True).start()
 
     def accept(self):
@@ -304,14 +305,19 @@ class Peer:
                 connection, _ = self.listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self.read, args=(connection, len(self.received)), daemon=True).start()
             self.received.append(b"")
+            threading.Thread(target=self.read, args=(connection, len(self.received) - 1), daemon=True).start()
 
     def read(self, connection, number):
         with connection:
             connection.sendall(b"hello\n")
             while data := connection.recv(4096):
                 self.received[number] += data
+        self.ended.release()
+
+    def wait_ended(self, count):
+        for _ in range(count):
+            assert self.ended.acquire(timeout=10), self.received
 
 
 NODE_CONNECTION = """
@@ -363,6 +369,7 @@ def test_a_connection_of_the_template_is_named_and_not_shared(language, tmp_path
             with template.clone() as clone:
                 assert clone.event({}).result() == "closed"
                 pids.append(clone.pid)
+    peer.wait_ended(3)  # the template's, and one of each clone
     peer.listener.close()
     assert peer.received[0] == b""  # nothing of a clone has come over the template's
     assert sorted(peer.received[1:]) == sorted(b"own %d" % pid for pid in pids)
