@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""run_tests.py [--fast | --full] [--stage NAME]... [-k EXPR] [--list]: builds and runs the tests of Mayfly.
+"""run_tests.py [--fast] [--stage NAME]... [-k EXPR] [--list]: builds and runs the tests of Mayfly.
 
 Called by ./test, which installs what is missing first. Each stage prints one line with its counts
 and its time; what a failure printed is shown. The last line is 'N passed, N failed[, N skipped]',
@@ -271,52 +271,30 @@ SANITIZERS = {
 }
 
 
-# The rooms that meet foreign bytes first; --full: all, which is a build as long as the first one.
-SANITIZED = ("unit_os", "unit_wire", "unit_io", "unit_spawner")
+def build_sanitized(run, tally):
+    """One build for both stages: the second finds it made. Returns its folder, or None."""
+    if not shutil.which("clang++"):
+        tally.skip("clang++ is not installed")
+        return None
+    folder = f"{ROOT}/build-sanitize"
+    made = build(run, tally, folder, ["-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g1",
+                                      "-DCMAKE_CXX_COMPILER=clang++", "-DCMAKE_C_COMPILER=clang",
+                                      "-DMAYFLY_TESTS=ON", "-DMAYFLY_SANITIZE=ON"])
+    return folder if made else None
 
 
 def stage_asan(run, tally):
-    folder = f"{ROOT}/build-asan"
-    env = dict(SANITIZERS)
-    suppressions = f"{ROOT}/tests/support/lsan.supp"
-    if os.path.exists(suppressions):
-        env["LSAN_OPTIONS"] = f"suppressions={suppressions}:print_suppressions=0"
-    if not build(run, tally, folder, ["-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g1",
-                                      "-DMAYFLY_TESTS=ON", "-DMAYFLY_SANITIZE=ON"],
-                 () if run.options.full else SANITIZED):
-        return
-    if not run.options.full:
-        run_unit(run, tally, folder, 900, env, lambda name: name in SANITIZED)
-        return
-    run_unit(run, tally, folder, 900, env, is_unit)
-    pytest(run, tally, f"{ROOT}/tests/scenario", 900, {**env, "MAYFLY_BUILD_DIR": folder},
-           ["-m", "smoke"])
-
-
-def fuzz_targets(full):
-    """Those of the lower rooms; --full: all, which compiles nearly everything with clang."""
-    names = []
-    for path in sorted(glob.glob(f"{ROOT}/tests/fuzz/*_fuzz.cc")):
-        with open(path) as f:
-            rooms = f.readline().removeprefix("// link:").split()
-        if full or set(rooms) <= {"mayfly_wire", "mayfly_io"}:
-            names.append(os.path.basename(path).removesuffix(".cc"))
-    return names
+    folder = build_sanitized(run, tally)
+    if folder:
+        run_unit(run, tally, folder, 900, SANITIZERS, is_unit)
+        pytest(run, tally, f"{ROOT}/tests/scenario", 900, {**SANITIZERS, "MAYFLY_BUILD_DIR": folder},
+               ["-m", "smoke"])
 
 
 def stage_fuzz(run, tally):
-    if not os.path.exists(f"{ROOT}/tests/fuzz/CMakeLists.txt"):
-        return
-    if not shutil.which("clang++"):
-        tally.skip("clang++ is not installed")
-        return
-    folder, names = f"{ROOT}/build-fuzz", fuzz_targets(run.options.full)
-    if not build(run, tally, folder, ["-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g1",
-                                      "-DCMAKE_CXX_COMPILER=clang++", "-DCMAKE_C_COMPILER=clang",
-                                      "-DMAYFLY_TESTS=OFF", "-DMAYFLY_FUZZ=ON"], names):
-        return
-    for name in names:
-        program = f"{folder}/{name}"
+    folder = build_sanitized(run, tally)
+    for path in sorted(glob.glob(f"{ROOT}/tests/fuzz/*_fuzz.cc")) if folder else ():
+        name = os.path.basename(path).removesuffix(".cc")
         if run.options.k and run.options.k not in name:
             continue
         corpus = tempfile.mkdtemp(dir=run.scratch)  # new finds go here, never into the repository
@@ -324,8 +302,8 @@ def stage_fuzz(run, tally):
                              (name, name.removesuffix("_fuzz"), name.removeprefix("fuzz_")))
                  if os.path.isdir(d)][:1]
         code, text = run.command(
-            [program, "-max_total_time=5", "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1",
-             f"-artifact_prefix={corpus}/", corpus, *seeds], 120)
+            [f"{folder}/{name}", "-max_total_time=5", "-timeout=10", "-rss_limit_mb=2048",
+             "-print_final_stats=1", f"-artifact_prefix={corpus}/", corpus, *seeds], 120)
         if code == 0:
             tally.passed += 1
         else:
@@ -365,8 +343,6 @@ def main():
     parser = argparse.ArgumentParser(prog="./test", description="Builds and runs every test of Mayfly.")
     parser.add_argument("--fast", action="store_true",
                         help="short crash and leak runs; no sanitizer build, no fuzz targets")
-    parser.add_argument("--full", action="store_true",
-                        help="all rooms under the sanitizers and all fuzz targets: two long builds more")
     parser.add_argument("--stage", action="append", choices=[s[0] for s in STAGES], help="only this stage (repeatable)")
     parser.add_argument("-k", metavar="EXPR", help="only tests whose name matches (as in pytest)")
     parser.add_argument("--list", action="store_true", help="print the stages")
