@@ -66,10 +66,11 @@ class FrameProtocol final : public InstanceProtocol {
   std::string meta_tail_;
 };
 
-// V8's own threads would not be in a clone; the preloaded library mends what Node and glibc keep of
-// those that remain (docs/internals/cloning-runtimes.md).
+// V8's own threads would not be in a clone, and the collection that its memory reducer wants some
+// seconds after initialisation would be done by each clone; the preloaded library mends what Node
+// and glibc keep of the threads that remain (docs/internals/cloning-runtimes.md).
 void prepare_node_template(sandbox::LaunchSpec& spec) {
-  spec.argv.insert(spec.argv.begin() + 1, "--single-threaded");
+  spec.argv.insert(spec.argv.begin() + 1, {"--single-threaded", "--no-memory-reducer"});
   std::string preload = "/var/runtime-lib/libmayfly_forksafe.so";
   constexpr std::string_view kPreload = "LD_PRELOAD=";
   for (const auto& entry : spec.env)

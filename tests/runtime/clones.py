@@ -19,7 +19,7 @@ BUILD = os.environ.get("MAYFLY_BUILD_DIR") or os.path.join(driver.ROOT, "build")
 RUNTIME_LIB = os.path.join(BUILD, "runtime-lib")
 PRELOAD = os.path.join(RUNTIME_LIB, "libmayfly_forksafe.so")
 ADDON = os.path.join(RUNTIME_LIB, "mayfly_node.node")
-NODE_OPTIONS = ["--single-threaded"]
+NODE_OPTIONS = ["--single-threaded", "--no-memory-reducer"]
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _ANSWER = struct.Struct("<QQ")

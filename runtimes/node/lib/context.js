@@ -6,7 +6,6 @@ const FUNCTION_NAME = env.AWS_LAMBDA_FUNCTION_NAME || '';
 const FUNCTION_VERSION = env.AWS_LAMBDA_FUNCTION_VERSION || '$LATEST';
 const MEMORY_LIMIT = env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE || '';
 const LOG_GROUP = env.AWS_LAMBDA_LOG_GROUP_NAME || '';
-const LOG_STREAM = env.AWS_LAMBDA_LOG_STREAM_NAME || '';
 
 function clientContextOf(text) {
   if (!text || typeof text !== 'string') return text || undefined;
@@ -26,7 +25,7 @@ class Context {
     this.functionName = FUNCTION_NAME;
     this.memoryLimitInMB = MEMORY_LIMIT;
     this.logGroupName = LOG_GROUP;
-    this.logStreamName = LOG_STREAM;
+    this.logStreamName = env.AWS_LAMBDA_LOG_STREAM_NAME || ''; // a clone has its own
     const client = clientContextOf(meta.client_context);
     if (client !== undefined) this.clientContext = client;
     this.identity = undefined;

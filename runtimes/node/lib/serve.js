@@ -24,14 +24,20 @@ function readyOf(app) {
   };
 }
 
-// ready: see main.js
-function serve(app, fd, ready) {
+// The server of app, on its channel.
+function open(app, fd) {
   const server = new (serverOf(app))(app);
   const channel = new Channel(fd, server);
   logs.openChannel(channel);
   server.start(channel);
   process.on('exit', () => channel.flushSync());
   dieOfUncaught(server);
+  return server;
+}
+
+// ready: see main.js
+function serve(app, fd, ready) {
+  const { channel } = open(app, fd);
   if (ready !== null) channel.json(0, READY, { ...readyOf(app), ...ready });
 }
 
@@ -136,4 +142,4 @@ function reportInitError(thrown, fd) {
   process.exit(1);
 }
 
-module.exports = { serve, announce, serverOf, reportInitError, guardInitialisation };
+module.exports = { serve, open, announce, serverOf, reportInitError, guardInitialisation };

@@ -6,6 +6,8 @@ const fs = require('fs');
 const path = require('path');
 const census = require('./census');
 const unique = require('./unique');
+const { rehearse } = require('./rehearsal');
+const { open } = require('./serve');
 
 const WORK_MS = 2000; // for what initialisation has begun in the background
 const THREAD_MS = 1000; // for threads that are about to end
@@ -18,6 +20,11 @@ function take(name) {
   delete process.env[name];
   return value;
 }
+
+// engine/frame_protocol.cc says why.
+const OPTIONS = ['--single-threaded', '--no-memory-reducer'];
+
+const { uptime } = process;
 
 // Operations that run in libuv's threads, by the names of Node's resources.
 const THREADED = /^(FS|GetAddrInfo|GetNameInfo|RandomBytes|PBKDF2|Scrypt|Sign|Hash|Key|Zlib|Work)/;
@@ -46,16 +53,18 @@ class Template {
       this.why = 'libmayfly_forksafe.so is not preloaded, or does not know this C library';
       return;
     }
-    if (!process.execArgv.includes('--single-threaded')) {
-      this.why = 'Node was started without --single-threaded';
+    for (const word of OPTIONS) {
+      if (process.execArgv.includes(word)) continue;
+      this.why = `Node was started without ${word}`;
       return;
     }
     if (!this.addon.hideWorkers()) {
       this.why = `this build of Node ${process.version} does not show its platform`;
       return;
     }
-    process.execArgv = process.execArgv.filter((word) => word !== '--single-threaded');
+    process.execArgv = process.execArgv.filter((word) => !OPTIONS.includes(word));
     unique.install(this.addon);
+    this.become([]); // as in a clone, so that V8 need not compile it there
     // libuv starts its threads at the first use, all at once: so that they are not the user's.
     await fs.promises.stat('/');
     await turn();
@@ -74,6 +83,7 @@ class Template {
   async settle(app) {
     if (this.why === null) {
       this.collect();
+      await rehearse(app, this.addon.pair(), open);
       this.why = await this.wait();
     }
     if (this.why !== null) return { cloneable: false, why: this.why };
@@ -148,27 +158,27 @@ class Template {
   run() {
     const environment = this.addon.clone(this.control, this.connections);
     if (environment === null) this.addon.exit(0);
+    unique.keep();
+    this.become(environment);
+  }
+
+  become(environment) {
     const { addon } = this;
     unique.reseed(addon);
     for (const line of environment) {
       const at = line.indexOf('=');
       if (at > 0) process.env[line.slice(0, at)] = line.slice(at + 1);
     }
-    ownProcess(addon);
+    Object.defineProperty(process, 'pid', {
+      value: addon.pid(),
+      writable: false,
+      enumerable: true,
+      configurable: true,
+    });
+    process.reallyExit = (code) => addon.exit(code === undefined ? 0 : Number(code) & 0xff);
+    const before = uptime.call(process);
+    process.uptime = () => uptime.call(process) - before;
   }
-}
-
-function ownProcess(addon) {
-  Object.defineProperty(process, 'pid', {
-    value: addon.pid(),
-    writable: false,
-    enumerable: true,
-    configurable: true,
-  });
-  process.reallyExit = (code) => addon.exit(code === undefined ? 0 : Number(code) & 0xff);
-  const { uptime } = process;
-  const before = uptime.call(process);
-  process.uptime = () => uptime.call(process) - before;
 }
 
 // The template that the process is to be.

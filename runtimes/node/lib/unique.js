@@ -2,7 +2,7 @@
 // Randomness in a template: what was drawn before the clone must not be the same in every clone.
 // docs/internals/cloning-runtimes.md says what is reset and why.
 //
-// install() comes before the user's code is loaded, reseed() first thing in a clone.
+// install() comes before the user's code is loaded, keep() and reseed() first thing in a clone.
 
 const crypto = require('crypto');
 const { syncBuiltinESMExports } = require('module');
@@ -251,9 +251,13 @@ function install(addon) {
   syncBuiltinESMExports();
 }
 
+// In a clone: what is drawn from now on is its own, and may stay.
+function keep() {
+  cloned = true;
+}
+
 // In a clone, before anything of the user's runs.
 function reseed(addon) {
-  cloned = true;
   addon.reseed();
   at = CACHED;
   refill();
@@ -278,4 +282,4 @@ function notes() {
   return found;
 }
 
-module.exports = { install, reseed, notes };
+module.exports = { install, keep, reseed, notes };

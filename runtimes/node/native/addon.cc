@@ -258,6 +258,21 @@ napi_value clone(napi_env env, napi_callback_info info) {
   return nothing;
 }
 
+// pair(): two connected sockets, [descriptor, descriptor].
+napi_value pair(napi_env env, napi_callback_info) {
+  int sockets[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sockets) != 0)
+    return fail(env, std::string("socketpair: ") + std::strerror(errno));
+  napi_value list = nullptr;
+  napi_create_array(env, &list);
+  for (uint32_t i = 0; i < 2; ++i) {
+    napi_value item = nullptr;
+    napi_create_int32(env, sockets[i], &item);
+    napi_set_element(env, list, i, item);
+  }
+  return list;
+}
+
 // pid(): of now. process.pid is from when Node has started.
 napi_value pid(napi_env env, napi_callback_info) {
   napi_value value = nullptr;
@@ -290,6 +305,7 @@ extern "C" __attribute__((visibility("default"))) napi_value napi_register_modul
       {"load", load},     {"clone", clone}, {"threads", threads},
       {"reseed", reseed}, {"fill", fill},   {"activeRequests", active_requests},
       {"exit", leave},    {"pid", pid},     {"hideWorkers", hide_workers},
+      {"pair", pair},
   };
   for (const auto& each : all) {
     napi_value function = nullptr;

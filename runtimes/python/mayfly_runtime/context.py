@@ -52,7 +52,6 @@ class LambdaContext:
     function_version = os.environ.get("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
     memory_limit_in_mb = os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")
     log_group_name = os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME", "")
-    log_stream_name = os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME", "")
     tenant_id = None
     _partial = None  # unfinished lines of stdout and stderr
     _cancelled = False
@@ -73,6 +72,10 @@ class LambdaContext:
         self._epoch_deadline_time_in_ms = meta.get("deadline_ms", 0)
         self._trace = meta.get("trace") or ""
         return getattr(self, name)
+
+    @property
+    def log_stream_name(self):  # a clone has its own
+        return os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME", "")
 
     @property
     def cancelled(self):

@@ -95,14 +95,20 @@ def check_length(length):
         raise ProtocolError("a frame of %d bytes is over the limit of %d" % (length, MAX_FRAME))
 
 
+_buffer = bytearray(RECV_BYTES)  # recv() would map and unmap as much for every call
+
+
 class Channel:
-    """The channel's socket, blocking. send() and log() may be called by any thread."""
+    """The channel's socket, blocking. send() and log() may be called by any thread.
+
+    A process has one at a time: they share a buffer, which a clone inherits ready to use.
+    """
 
     def __init__(self, fd):
         self.socket = _socket.socket(fileno=fd)
         self.socket.setblocking(True)
-        buffer = bytearray(RECV_BYTES)  # recv() would map and unmap as much for every call
-        view, recv_into = memoryview(buffer), self.socket.recv_into
+        buffer, recv_into = _buffer, self.socket.recv_into
+        view = memoryview(buffer)
 
         def recv(flags=0):
             """Up to RECV_BYTES; empty at the end. One thread only."""
@@ -111,7 +117,6 @@ class Channel:
         self.recv = recv
         self.out = []  # frames not sent yet; append() is atomic
         self.lock = allocate_lock()
-        os.register_at_fork(after_in_child=self.leave)
         self.usable = True
 
     def leave(self):

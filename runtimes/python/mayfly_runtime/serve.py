@@ -28,6 +28,7 @@ def server_of(app):
 def serve(app, fd, ready):
     app.announcement = ready
     channel = frames.Channel(fd)
+    os.register_at_fork(after_in_child=channel.leave)
     logs.open_channel(channel)
     Server, code = server_of(app), 0
     try:

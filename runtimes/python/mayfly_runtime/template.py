@@ -38,7 +38,10 @@ class Template:
             self.why = census.why_threads()
         if self.why is not None:
             return {"cloneable": False, "why": self.why}
+        from .rehearsal import rehearse  # imports what runs the functions
+
         self.reseeder = unique.Reseeder()
+        rehearse(app)
         gc.collect()
         self.loops = list(_open_loops())
         own = set()
