@@ -60,4 +60,8 @@ if(EXISTS ${CMAKE_SOURCE_DIR}/src/server/main.cc)
   add_executable(mayfly ${CMAKE_SOURCE_DIR}/src/server/main.cc)
   target_link_libraries(mayfly PRIVATE mayfly_server mayfly_cli)
   target_compile_definitions(mayfly PRIVATE MAYFLY_VERSION="${PROJECT_VERSION}")
+  if(NOT MAYFLY_SANITIZE)  # which brings its own allocator
+    find_library(TCMALLOC_LIBRARY NAMES tcmalloc_minimal libtcmalloc_minimal.so.4 REQUIRED)
+    target_link_libraries(mayfly PRIVATE ${TCMALLOC_LIBRARY})
+  endif()
 endif()
