@@ -11,7 +11,7 @@ import pytest
 
 import clones
 import driver
-from conftest import JS, PY
+from conftest import JS, PHP, PL, PY, RB
 from test_unique import start
 
 
@@ -20,15 +20,32 @@ def form():
     """These tests make their own templates."""
 
 
-LANGUAGES = pytest.mark.parametrize("language", [JS, PY], ids=["node", "python"])
+def has_perl_module(name):
+    return subprocess.run([PL.program, "-M" + name, "-e1"], capture_output=True).returncode == 0
+
+
+ALL = [JS, PY, RB, PHP, PL]
+LANGUAGES = pytest.mark.parametrize("language", ALL, ids=[language.name for language in ALL])
+MAIN_FILES = {"node": "index.js", "python": "app.py", "ruby": "app.rb", "php": "app.php", "perl": "app.pl"}
 
 
 def main_file(language):
-    return "index.js" if language is JS else "app.py"
+    language.need()
+    return MAIN_FILES[language.name]
 
 
-def source_of(language, node, python):
-    return node if language is JS else python
+def source_of(language, *sources):
+    """The one for the language, of sources in the order of ALL."""
+    return sources[ALL.index(language)]
+
+
+ONE = (
+    "exports.handler = () => 1;",
+    "def handler(e, c): return 1\n",
+    "def handler(event:, context:) = 1\n",
+    "<?php function handler($event) { return 1; }",
+    "sub handler { return 1 } 1;",
+)
 
 
 # ---- hooks
@@ -54,12 +71,39 @@ register_after_restore(log.append, 'after two')
 def handler(event, context):
     return log
 """
+RUBY_HOOKS = """
+LOG = []
+Mayfly.before_snapshot('one') { |name| LOG << "before #{name}" }
+Mayfly.before_snapshot { LOG << 'before two' }
+Mayfly.after_restore('one') { |name| LOG << "after #{name}" }
+Mayfly.after_restore { LOG << 'after two' }
+def handler(event:, context:)
+  LOG
+end
+"""
+PHP_HOOKS = """<?php
+$log = [];
+Mayfly\\before_snapshot(function ($name) use (&$log) { $log[] = "before $name"; }, 'one');
+Mayfly\\before_snapshot(function () use (&$log) { $log[] = 'before two'; });
+Mayfly\\after_restore(function ($name) use (&$log) { $log[] = "after $name"; }, 'one');
+Mayfly\\after_restore(function () use (&$log) { $log[] = 'after two'; });
+return function () use (&$log) { return $log; };
+"""
+PERL_HOOKS = """
+my @log;
+Mayfly::before_snapshot(sub { push @log, "before $_[0]" }, 'one');
+Mayfly::before_snapshot(sub { push @log, 'before two' });
+Mayfly::after_restore(sub { push @log, "after $_[0]" }, 'one');
+Mayfly::after_restore(sub { push @log, 'after two' });
+sub handler { return \\@log }
+"""
+HOOKS = (NODE_HOOKS, PYTHON_HOOKS, RUBY_HOOKS, PHP_HOOKS, PERL_HOOKS)
 
 
 @LANGUAGES
 def test_hooks_run_in_the_order_of_aws(language, tmp_path):
     expected = ["before two", "before one", "after one", "after two"]
-    source = source_of(language, NODE_HOOKS, PYTHON_HOOKS)
+    source = source_of(language, *HOOKS)
     with start(language, main_file(language), source, tmp_path) as template:
         for _ in range(2):
             with template.clone() as clone:
@@ -85,11 +129,14 @@ def test_a_package_may_bring_its_own_hook_module(tmp_path):
 @pytest.mark.parametrize("which", ["before", "after"])
 def test_a_hook_that_fails_fails_the_start(language, which, tmp_path):
     node = {"before": "beforeSnapshot", "after": "afterRestore"}[which]
-    python = {"before": "register_before_snapshot", "after": "register_after_restore"}[which]
+    other = {"before": "before_snapshot", "after": "after_restore"}[which]
     source = source_of(
         language,
         "mayfly.%s(() => { throw new RangeError('no way'); }); exports.handler = () => 1;" % node,
-        "import snapshot_restore_py as s\n@s.%s\ndef hook(): raise ValueError('no way')\ndef handler(e, c): return 1\n" % python,
+        "import snapshot_restore_py as s\n@s.register_%s\ndef hook(): raise ValueError('no way')\ndef handler(e, c): return 1\n" % other,
+        "Mayfly.%s { raise RangeError, 'no way' }\ndef handler(event:, context:) = 1\n" % other,
+        "<?php Mayfly\\%s(function () { throw new RangeException('no way'); }); function handler() { return 1; }" % other,
+        "Mayfly::%s(sub { die bless [], 'RangeError' }); package RangeError; use overload q(\"\") => sub { 'no way' }; package main; sub handler { return 1 } 1;" % other,
     )
     (tmp_path / main_file(language)).write_text(source)
     env = driver.environment(tmp_path)
@@ -100,7 +147,8 @@ def test_a_hook_that_fails_fails_the_start(language, which, tmp_path):
             failed = template.clone()
             failed.wait(lambda: failed.init_error, "init error frame")
         assert failed.init_error["errorMessage"] == "no way"
-        assert failed.init_error["errorType"] in ("RangeError", "ValueError")
+        expected = source_of(language, "RangeError", "ValueError", "Init<RangeError>", "RangeException", "RangeError")
+        assert failed.init_error["errorType"] == expected
         assert failed.process.wait(10) == 1
         if which == "after":
             failed.__exit__()
@@ -119,6 +167,14 @@ def test_the_environment_of_the_order_and_the_clones_own_pid(language, tmp_path)
         "import os, subprocess, time\nos.environ['KEPT'] = 'yes'\nat = os.getpid()\n"
         "def handler(event, context): return {'env': dict(os.environ), 'pid': os.getpid(), 'other': os.getpid() != at,"
         " 'zone': time.localtime(0).tm_hour, 'sub': subprocess.check_output('echo $ADDED-$LD_PRELOAD', shell=True, text=True).strip()}\n",
+        "ENV['KEPT'] = 'yes'\nAT = Process.pid\ndef handler(event:, context:)\n"
+        "  { env: ENV.to_h, pid: Process.pid, other: Process.pid != AT, zone: Time.at(0).hour, sub: `echo $ADDED-$LD_PRELOAD`.strip }\nend\n",
+        "<?php putenv('KEPT=yes'); $at = getmypid(); return fn () => ['env' => getenv(), 'pid' => getmypid(), 'other' => getmypid() !== $at,"
+        " 'zone' => (int) shell_exec('date -d @0 +%H'), 'sub' => trim(shell_exec('echo $ADDED-$LD_PRELOAD')),"
+        " 'same' => isset($_SERVER['ADDED']) ? $_SERVER['ADDED'] === getenv('ADDED') && $_ENV['ADDED'] === getenv('ADDED') : 0];",
+        "$ENV{KEPT} = 'yes'; my $at = $$; sub handler { chomp(my $sub = `echo \\$ADDED-\\$LD_PRELOAD`); utf8::decode($sub);"
+        " my %env = %ENV; utf8::decode($_) for values %env;"
+        " return { env => \\%env, pid => $$ + 0, other => $$ != $at ? \\1 : \\0, zone => (localtime 0)[2], sub => $sub } } 1;",
     )
     with start(language, main_file(language), source, tmp_path) as template:
         order = {"ADDED": "a=b ü", "MAYFLY_CONCURRENCY": "3", "TZ": "Etc/GMT-5"}
@@ -130,14 +186,22 @@ def test_the_environment_of_the_order_and_the_clones_own_pid(language, tmp_path)
     env = seen["env"]
     assert {name: env[name] for name in order} == order
     assert env["KEPT"] == "yes" and env["AWS_REGION"] == "eu-local-1"
-    assert not {"MAYFLY_TEMPLATE_FD", "MAYFLY_CLONE_LIB", "MAYFLY_NODE_ADDON", "LD_PRELOAD"} & set(env)
+    gone = {"MAYFLY_TEMPLATE_FD", "MAYFLY_CLONE_LIB", "MAYFLY_NODE_ADDON", "LD_PRELOAD", "MAYFLY_TEMPLATE_LIB", "MAYFLY_TEMPLATE_PID"}
+    assert not gone & set(env) and seen.get("same", True)
     assert seen["zone"] == 5 and seen["sub"] == "a=b ü-"
 
 
 @LANGUAGES
 def test_a_clone_answers_what_was_sent_before_it_was_there(language, tmp_path):
     """The engine may write to the channel before the clone reads; there is no second ready."""
-    source = source_of(language, "exports.handler = (e) => e.a;", "def handler(e, c): return e['a']\n")
+    source = source_of(
+        language,
+        "exports.handler = (e) => e.a;",
+        "def handler(e, c): return e['a']\n",
+        "def handler(event:, context:) = event['a']\n",
+        "<?php return fn ($event) => $event['a'];",
+        "sub handler { return $_[0]{a} } 1;",
+    )
     with start(language, main_file(language), source, tmp_path) as template, template.clone() as clone:
         clone.ready = None
         calls = [clone.start_event({"a": number}) for number in range(20)]
@@ -190,7 +254,7 @@ def test_a_clone_of_node_ends_when_it_is_told_to(code, status, tmp_path):
 
 @LANGUAGES
 def test_sigterm_ends_a_clone_and_not_its_template(language, tmp_path):
-    source = source_of(language, "exports.handler = () => 1;", "def handler(e, c): return 1\n")
+    source = source_of(language, *ONE)
     with start(language, main_file(language), source, tmp_path) as template:
         for _ in range(3):
             with template.clone() as clone:
@@ -202,7 +266,7 @@ def test_sigterm_ends_a_clone_and_not_its_template(language, tmp_path):
 
 @LANGUAGES
 def test_a_template_ends_with_its_control_socket_and_leaves_its_clones(language, tmp_path):
-    source = source_of(language, "exports.handler = () => 1;", "def handler(e, c): return 1\n")
+    source = source_of(language, *ONE)
     template = start(language, main_file(language), source, tmp_path)
     clone = template.clone()
     template.control.close()
@@ -221,6 +285,30 @@ def test_a_template_ends_with_its_control_socket_and_leaves_its_clones(language,
 # ---- what keeps a process from being cloned
 
 
+# A library's thread: one that waits for ever.
+RUBY_NATIVE_THREAD = """
+require 'fiddle'
+libc = Fiddle.dlopen(nil)
+create = Fiddle::Function.new(libc['pthread_create'], [Fiddle::TYPE_VOIDP] * 4, Fiddle::TYPE_INT)
+create.call(Fiddle::Pointer.malloc(8), nil, libc['pause'], nil).zero? or raise 'no thread'
+def handler(event:, context:) = 1
+"""
+RUBY_THREAD_THAT_ENDS = """
+queue = Queue.new
+thread = Thread.new { queue.pop }
+Mayfly.before_snapshot do
+  queue << :end
+  thread.join
+end
+def handler(event:, context:) = Thread.list.size
+"""
+PHP_NATIVE_THREAD = """<?php
+$libc = FFI::cdef('typedef void *(*work)(void *); int pause(void); int pthread_create(unsigned long *, void *, work, void *);');
+$id = $libc->new('unsigned long', false);
+$libc->pthread_create(FFI::addr($id), null, $libc->cast('work', $libc->pause), null) === 0 or throw new Exception('no thread');
+return fn () => 1;
+"""
+
 @pytest.mark.parametrize(
     "language, source, words",
     [
@@ -228,11 +316,17 @@ def test_a_template_ends_with_its_control_socket_and_leaves_its_clones(language,
         (PY, "from concurrent.futures import ThreadPoolExecutor as T\npool = T(2, 'mine')\npool.submit(int)\ndef handler(e, c): return 1\n", ["'mine_0'"]),
         (JS, "const { Worker } = require('worker_threads'); new Worker('setInterval(() => {}, 1000)', { eval: true }).unref(); exports.handler = () => 1;", ["1 thread of worker_threads"]),
         (JS, "require('child_process').execSync('mkfifo f', { cwd: '/tmp/' + process.env.FOLDER }); require('fs').readFile('/tmp/' + process.env.FOLDER + '/f', () => {}); exports.handler = () => 1;", ["has not ended", "FSReq"]),
+        (RB, "Thread.new { sleep }.name = 'poller'\ndef handler(event:, context:) = 1\n", ["'poller'", "Mayfly.before_snapshot"]),
+        (RB, RUBY_NATIVE_THREAD, ["'ruby'"]),
+        (PHP, PHP_NATIVE_THREAD, ["'php'"]),
+        (PL, "use threads; threads->create(sub { sleep 60 })->detach; sub handler { return 1 } 1;", ["'perl'", "before the snapshot"]),
     ],
-    ids=["python-thread", "python-pool", "node-worker", "node-file"],
+    ids=["python-thread", "python-pool", "node-worker", "node-file", "ruby-thread", "ruby-native", "php-native", "perl-thread"],
 )
 def test_threads_keep_a_process_from_being_cloned(language, source, words, tmp_path):
     (tmp_path / main_file(language)).write_text(source)
+    if language is PL and not has_perl_module("threads"):
+        pytest.skip("this Perl is built without threads")
     env = driver.environment(tmp_path, extra={"FOLDER": os.path.relpath(tmp_path, "/tmp")})
     with clones.Template(language.name, language.argv, env, str(tmp_path)) as template:
         template.wait_ready()
@@ -244,14 +338,15 @@ def test_threads_keep_a_process_from_being_cloned(language, source, words, tmp_p
             template.process.send_signal(signal.SIGKILL)
 
 
-def test_threads_may_be_ended_before_the_snapshot(tmp_path):
-    source = (
+@pytest.mark.parametrize("language", [PY, RB], ids=["python", "ruby"])
+def test_threads_may_be_ended_before_the_snapshot(language, tmp_path):
+    source = RUBY_THREAD_THAT_ENDS if language is RB else (
         "import threading, snapshot_restore_py as s\nstop = threading.Event()\n"
         "thread = threading.Thread(target=stop.wait)\nthread.start()\n"
         "@s.register_before_snapshot\ndef end():\n    stop.set()\n    thread.join()\n"
         "def handler(e, c): return threading.active_count()\n"
     )
-    with start(PY, "app.py", source, tmp_path) as template:
+    with start(language, main_file(language), source, tmp_path) as template:
         assert template.ready["cloneable"], template.ready
         with template.clone() as clone:
             assert clone.event({}).result() == 1
@@ -353,12 +448,68 @@ def handler(event, context):
     own.close()
     return state
 """
+RUBY_CONNECTION = """
+require 'socket'
+def connect
+  made = TCPSocket.new('127.0.0.1', ENV['PEER'].to_i)
+  made.recv(100)
+  made
+end
+SHARED = connect
+def handler(event:, context:)
+  begin
+    SHARED.write('shared')
+    state = SHARED.recv(1).to_s.empty? ? 'closed' : 'open'
+  rescue SystemCallError
+    state = 'closed'
+  end
+  own = connect
+  own.write("own #{Process.pid}")
+  own.close
+  state
+end
+"""
+PHP_CONNECTION = """<?php
+function connect() {
+    $made = stream_socket_client('tcp://127.0.0.1:' . getenv('PEER'));
+    fread($made, 100);
+    return $made;
+}
+$GLOBALS['shared'] = connect();
+function handler() {
+    global $shared;
+    $state = @fwrite($shared, 'shared') && fread($shared, 1) !== '' ? 'open' : 'closed';
+    $own = connect();
+    fwrite($own, 'own ' . getmypid());
+    fclose($own);
+    return $state;
+}
+"""
+PERL_CONNECTION = """
+use IO::Socket::INET;
+sub connect_it {
+    my $made = IO::Socket::INET->new("127.0.0.1:$ENV{PEER}") or die "$@";
+    sysread $made, my $hello, 100;
+    return $made;
+}
+my $shared = connect_it();
+sub handler {
+    local $SIG{PIPE} = 'IGNORE';
+    my $state = syswrite($shared, 'shared') && sysread($shared, my $got, 1) ? 'open' : 'closed';
+    my $own = connect_it();
+    syswrite $own, "own $$";
+    close $own;
+    return $state;
+}
+1;
+"""
+CONNECTIONS = (NODE_CONNECTION, PYTHON_CONNECTION, RUBY_CONNECTION, PHP_CONNECTION, PERL_CONNECTION)
 
 
 @LANGUAGES
 def test_a_connection_of_the_template_is_named_and_not_shared(language, tmp_path):
     peer = Peer()
-    (tmp_path / main_file(language)).write_text(source_of(language, NODE_CONNECTION, PYTHON_CONNECTION))
+    (tmp_path / main_file(language)).write_text(source_of(language, *CONNECTIONS))
     env = driver.environment(tmp_path, extra={"PEER": str(peer.port)})
     with clones.Template(language.name, language.argv, env, str(tmp_path)) as template:
         template.wait_ready()
@@ -375,17 +526,32 @@ def test_a_connection_of_the_template_is_named_and_not_shared(language, tmp_path
     assert sorted(peer.received[1:]) == sorted(b"own %d" % pid for pid in pids)
 
 
-def test_files_and_other_sockets_are_named(tmp_path):
-    source = (
-        "import socket\nkept = open('/tmp/%s/out.log', 'w')\n"
-        "unix = socket.socket(socket.AF_UNIX); unix.bind('/tmp/%s/s'); unix.listen()\n"
-        "udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); udp.connect(('127.0.0.1', 8125))\n"
-        "six = socket.socket(socket.AF_INET6); six.bind(('::1', 0)); six.listen()\n"
-        "def handler(e, c): return 1\n"
-    ) % ((os.path.relpath(tmp_path, "/tmp"),) * 2)
-    with start(PY, "app.py", source, tmp_path) as template:
+PYTHON_OPEN = """
+import os, socket
+kept = open(os.environ['FOLDER'] + '/out.log', 'w')
+unix = socket.socket(socket.AF_UNIX); unix.bind(os.environ['FOLDER'] + '/s'); unix.listen()
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); udp.connect(('127.0.0.1', 8125))
+six = socket.socket(socket.AF_INET6); six.bind(('::1', 0)); six.listen()
+def handler(e, c): return 1
+"""
+RUBY_OPEN = """
+require 'socket'
+KEPT = [File.open(ENV['FOLDER'] + '/out.log', 'w'), UNIXServer.new(ENV['FOLDER'] + '/s'), UDPSocket.new, TCPServer.new('::1', 0), File.open('/dev/null', 'w')]
+KEPT[2].connect('127.0.0.1', 8125)
+def handler(event:, context:) = 1
+"""
+
+
+@pytest.mark.parametrize("language, source", [(PY, PYTHON_OPEN), (RB, RUBY_OPEN)], ids=["python", "ruby"])
+def test_files_and_other_sockets_are_named(language, source, tmp_path):
+    (tmp_path / main_file(language)).write_text(source)
+    env = driver.environment(tmp_path, extra={"FOLDER": str(tmp_path)})
+    with clones.Template(language.name, language.argv, env, str(tmp_path)) as template:
+        template.wait_ready()
+        assert template.ready["cloneable"], template.ready
+        assert len(template.ready["notes"]) == 4
         notes = "\n".join(template.ready["notes"])
-    for word in ("out.log open for writing", "unix socket /tmp", "127.0.0.1:8125 (UDP)", "on [::1]:"):
+    for word in ("out.log open for writing", "/s", "unix socket", "127.0.0.1:8125 (UDP)", "on [::1]:"):
         assert word in notes, notes
 
 
@@ -415,6 +581,18 @@ def test_a_loop_made_before_the_clone_is_each_clones_own(tmp_path):
 
 
 # ---- the preloaded library by itself
+
+
+@pytest.mark.parametrize("language", [RB, PHP, PL], ids=["ruby", "php", "perl"])
+def test_without_its_library_a_language_is_not_cloned(language, tmp_path):
+    (tmp_path / main_file(language)).write_text(source_of(language, *ONE))
+    argv, extra = clones.arguments(language.name, language.argv)
+    for name, word in (("MAYFLY_TEMPLATE_LIB", "template library"), ("MAYFLY_CLONE_LIB", "clone library")):
+        env = {**driver.environment(tmp_path), **extra, name: "/nonexistent.so", "MAYFLY_TEMPLATE_FD": "0"}
+        with driver.Runtime(argv, env, str(tmp_path)) as runtime:
+            runtime.wait_ready()
+            assert runtime.ready["cloneable"] is False and word in runtime.ready["why"]
+            assert runtime.event({}).result() == 1
 
 
 def test_condition_variables_survive_a_fork(tmp_path):
