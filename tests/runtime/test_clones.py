@@ -282,6 +282,33 @@ def test_a_template_ends_with_its_control_socket_and_leaves_its_clones(language,
     template.socket.close()
 
 
+@pytest.mark.parametrize("language", ALL[1:], ids=[language.name for language in ALL[1:]])  # Node is told to end, and does
+def test_what_is_registered_for_the_exit_runs_in_each_clone_and_not_in_the_template(language, tmp_path):
+    source = source_of(
+        language,
+        "",
+        "import atexit\natexit.register(lambda: print('bye', end=''))\ndef handler(e, c): return 1\n",
+        "at_exit { print 'bye' }\ndef handler(event:, context:) = 1\n",
+        "<?php register_shutdown_function(function () { echo 'bye'; }); return fn () => 1;",
+        "END { print 'bye' } sub handler { return 1 } 1;",
+    )
+    with start(language, main_file(language), source, tmp_path) as template:
+        for _ in range(2):
+            with template.clone() as clone:
+                assert clone.event({}).result() == 1
+                assert clone.shutdown() == 0
+            assert (clone.loose, clone.raw) == ([(1, "bye\n")], [b"", b""])
+    assert (template.loose, template.raw) == ([], [b"", b""])
+
+
+def test_a_fatal_error_in_a_clone_of_php_is_told(tmp_path):
+    source = "<?php return function () { echo 'unfinished'; ini_set('memory_limit', '20M'); str_repeat('a', 10 ** 8); };"
+    with start(PHP, main_file(PHP), source, tmp_path) as template, template.clone() as clone:
+        call = clone.event({})
+        assert call.error["errorType"] == "FatalError" and "memory size" in call.error["errorMessage"]
+        assert "unfinished" in call.log(1)
+
+
 # ---- what keeps a process from being cloned
 
 
