@@ -8,7 +8,7 @@ module Mayfly
   # docs/internals/cloning-runtimes.md. Made before anything of the user's is loaded.
   class Template
     THREAD_SECONDS = 1.0 # for threads that are about to end
-    FULL_COLLECTIONS = 4 # an object is old after three: then no collection writes to it in a clone
+    FULL_COLLECTIONS = 3 # an object is old after three: then no small collection writes to it in a clone
 
     # Every way to fork goes through this, and what packages put in front of it later runs outside of
     # it: in the sandbox, and as unique as the clone.
@@ -63,6 +63,8 @@ module Mayfly
         begin
           pid = Process.fork
         rescue SystemCallError => e
+          raise unless Template.cloning # in the clone, of a package that does something after a fork
+
           pid = -e.errno
         end
         return if pid.nil?
@@ -133,12 +135,16 @@ module Mayfly
         'cloned; start them in the handler, or end them in a hook registered with Mayfly.before_snapshot'
     end
 
-    # Clones share with the template what neither of them writes to.
+    # Clones share with the template the pages that neither of them writes to. Compaction leaves the
+    # free places together: otherwise new objects would spread over all pages.
     def tidy
       ObjectSpace.each_object(IO) { |io| flush(io) }
       return Process.warmup if Process.respond_to?(:warmup)
 
       FULL_COLLECTIONS.times { GC.start }
+      GC.compact if GC.respond_to?(:compact)
+    rescue NotImplementedError
+      nil # not on every machine
     end
 
     # Otherwise each clone would write it.
