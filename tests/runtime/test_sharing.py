@@ -116,6 +116,22 @@ def test_node_without_its_preloaded_library_is_not_cloned(tmp_path):
             assert runtime.event({}).result() == 1
 
 
+def test_the_thread_of_rubys_gem_timeout_is_no_hindrance(tmp_path):
+    """Its newer versions keep one, which they start again where it is not alive."""
+    source = (
+        "def watcher\n  return $watcher if $watcher&.alive?\n  $watcher = Thread.new { sleep }\n"
+        "  $watcher.name = 'Timeout stdlib thread'\n  $watcher\nend\n"
+        "FIRST = watcher\ndef handler(event:, context:) = [FIRST.alive?, watcher.alive?]\n"
+    )
+    (tmp_path / main_file(RB)).write_text(source)
+    env = driver.environment(tmp_path, handler="app.handler")
+    with clones.Template(RB.name, RB.argv, env, str(tmp_path)) as template:
+        template.wait_ready()
+        assert template.ready["cloneable"], template.ready
+        with template.clone() as clone:
+            assert clone.event({}).result() == [False, True]
+
+
 # ---- connections
 
 
