@@ -131,6 +131,10 @@ const char* mayfly_template_open(void) {
 
 /* ---- threads */
 
+void mayfly_template_known(int thread) {
+  if (state.thread_count < THREADS_MAX) state.threads[state.thread_count++] = thread;
+}
+
 /* Threads that were not there before the user's code. */
 static int new_threads(pid_t* found) {
   pid_t now[THREADS_MAX];

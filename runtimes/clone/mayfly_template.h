@@ -21,6 +21,10 @@ extern MAYFLY_TEMPLATE_API const char* mayfly_template_text;
    Text: empty, or why the process cannot be a template. */
 MAYFLY_TEMPLATE_API const char* mayfly_template_open(void);
 
+/* A thread that does not count, by its number in the kernel: one that has ended for the language,
+   which keeps it for the next. */
+MAYFLY_TEMPLATE_API void mayfly_template_known(int thread);
+
 /* After initialisation. Waits 4 seconds at most for threads to end. Text: strings that begin with
    '!', why the process cannot be cloned, or with '-', a note for who deploys. */
 MAYFLY_TEMPLATE_API const char* mayfly_template_look(void);

@@ -97,6 +97,7 @@ module Mayfly
       open, @look, @enter = %w[open look enter].map { |name| import.call(name, [], Fiddle::TYPE_VOIDP) }
       @next = import.call('next', [], Fiddle::TYPE_INT)
       @forked = import.call('forked', [Fiddle::TYPE_INT], Fiddle::TYPE_VOID)
+      @known = import.call('known', [Fiddle::TYPE_INT], Fiddle::TYPE_VOID)
       @exit = import.call('exit', [], Fiddle::TYPE_VOID)
       @why = lines(open.call).first
     rescue Fiddle::DLError => e
@@ -115,7 +116,15 @@ module Mayfly
 
     # The gem timeout keeps a thread from its first use on, and starts another where that one is dead.
     def end_watchers
-      Thread.list.each { |thread| thread.kill.join if thread.name == 'Timeout stdlib thread' }
+      Thread.list.each { |thread| ended(thread, &:kill) if thread.name == 'Timeout stdlib thread' }
+    end
+
+    # Waits for a thread. Ruby keeps the native one for seconds: it is not the function's any more.
+    def ended(thread, seconds = nil)
+      sleep(0.01) unless thread.native_thread_id # it has not begun yet
+      native = thread.native_thread_id
+      yield thread if block_given?
+      @known.call(native) if thread.join(seconds) && native
     end
 
     # Native threads are looked for by the library.
@@ -126,7 +135,7 @@ module Mayfly
         left = finish - Process.clock_gettime(Process::CLOCK_MONOTONIC)
         return threads_that_run(others) if left <= 0
 
-        others.first.join(left)
+        ended(others.first, left)
       end
       nil
     rescue Exception => e # rubocop:disable Lint/RescueException -- what the thread has raised is its own affair
