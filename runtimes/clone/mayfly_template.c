@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <link.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -51,6 +52,8 @@ static struct {
   int connection_count;
   openssl_poll polls[OPENSSL_MAX];
   int poll_count;
+  struct sigaction child_signals; /* as the clones are to have it */
+  int child_signals_taken;
   char text[65536];
   size_t text_size;
 } state; /* zero at first: it takes no room in the file */
@@ -325,7 +328,16 @@ const char* mayfly_template_look(void) {
 
 /* ---- cloning */
 
+/* Clones that end are no affair of the language or of the user's handlers: Ruby, told by a signal
+   while it waits here, sets a timer that goes off ten times a second until it is back. */
+static void take_child_signals(void) {
+  static const struct sigaction plain = {.sa_handler = SIG_DFL};
+  if (state.child_signals_taken) return;
+  state.child_signals_taken = sigaction(SIGCHLD, &plain, &state.child_signals) == 0;
+}
+
 int mayfly_template_next(void) {
+  take_child_signals();
   return mayfly_template_result = state.next(state.control);
 }
 
@@ -352,6 +364,7 @@ static void cut_connections(void) {
 
 const char* mayfly_template_enter(void) {
   if (state.enter() != 0) _exit(1);
+  if (state.child_signals_taken) (void)sigaction(SIGCHLD, &state.child_signals, NULL);
   (void)fcntl(3, F_SETFD, FD_CLOEXEC);
   cut_connections();
   for (int i = 0; i < state.poll_count; ++i) state.polls[i]();

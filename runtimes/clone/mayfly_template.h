@@ -29,7 +29,8 @@ MAYFLY_TEMPLATE_API void mayfly_template_known(int thread);
    '!', why the process cannot be cloned, or with '-', a note for who deploys. */
 MAYFLY_TEMPLATE_API const char* mayfly_template_look(void);
 
-/* mayfly_clone_next on the control socket: 1: fork now; 0: exit. */
+/* mayfly_clone_next on the control socket. From the first call on SIGCHLD does nothing in the
+   template; the clones have what was set before. 1: fork now; 0: exit. */
 MAYFLY_TEMPLATE_API int mayfly_template_next(void);
 
 /* In the parent after the fork: the clone's pid, or -errno. */

@@ -302,6 +302,37 @@ def test_a_fork_that_fails_is_reported_and_the_next_one_works(language, tmp_path
             assert clone.event({}).result() == 1
 
 
+PERL_CHILDREN = """
+my $ended = 0;
+$SIG{CHLD} = sub { $ended++ };
+sub handler { my $pid = fork; exit 0 if !$pid; 1 until waitpid($pid, 0) == $pid; return $ended } 1;
+"""
+RUBY_CHILDREN = """
+$ended = 0
+trap('CLD') { $ended += 1 }
+def handler(event:, context:)
+  Process.wait(fork { exit!(0) })
+  sleep 0.001 until $ended == 1
+  $ended
+end
+"""
+
+
+@pytest.mark.parametrize("language, source", [(RB, RUBY_CHILDREN), (PL, PERL_CHILDREN)], ids=["ruby", "perl"])
+def test_the_end_of_clones_wakes_nothing_in_a_waiting_template(language, source, tmp_path):
+    """Ruby's handler would set a timer that fires for as long as the template waits."""
+    def catches_child_signals(pid):
+        with open("/proc/%d/status" % pid, encoding="utf-8") as status:
+            mask = next(line for line in status if line.startswith("SigCgt:"))
+        return bool(int(mask.split()[1], 16) >> (signal.SIGCHLD - 1) & 1)
+
+    with start(language, main_file(language), source, tmp_path) as template:
+        for _ in range(2):
+            with template.clone() as clone:
+                assert clone.event({}).result() == 1
+                assert catches_child_signals(clone.pid) and not catches_child_signals(template.process.pid)
+
+
 def test_what_rubys_packages_do_after_a_fork_happens_in_the_clone(tmp_path):
     source = (
         "module After\n  def _fork\n    pid = super\n    $seen = [ENV['ADDED'], Process.pid, rand] if pid.zero?\n    pid\n  end\nend\n"
