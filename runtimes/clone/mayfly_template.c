@@ -329,7 +329,7 @@ const char* mayfly_template_look(void) {
 /* ---- cloning */
 
 /* Clones that end are no affair of the language or of the user's handlers: Ruby, told by a signal
-   while it waits here, sets a timer that goes off ten times a second until it is back. */
+   while it waits here, sets a timer that goes off twenty times a second until it is back. */
 static void take_child_signals(void) {
   static const struct sigaction plain = {.sa_handler = SIG_DFL};
   if (state.child_signals_taken) return;
