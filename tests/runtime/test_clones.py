@@ -273,11 +273,16 @@ def test_what_is_registered_for_the_exit_runs_in_each_clone_and_not_in_the_templ
     assert (template.loose, template.raw) == ([], [b"", b""])
 
 
-def test_a_fatal_error_in_a_clone_of_php_is_told(tmp_path):
-    source = "<?php return function () { echo 'unfinished'; ini_set('memory_limit', '20M'); str_repeat('a', 10 ** 8); };"
+@pytest.mark.parametrize(
+    "code, message",
+    [("ini_set('memory_limit', '20M'); str_repeat('a', 10 ** 8);", "memory size"), ("trigger_error('too bad', E_USER_ERROR);", "too bad")],
+    ids=["memory", "triggered"],
+)
+def test_a_fatal_error_in_a_clone_of_php_is_told(code, message, tmp_path):
+    source = "<?php return function () { echo 'unfinished'; %s };" % code
     with start(PHP, main_file(PHP), source, tmp_path) as template, template.clone() as clone:
         call = clone.event({})
-        assert call.error["errorType"] == "FatalError" and "memory size" in call.error["errorMessage"]
+        assert call.error["errorType"] == "FatalError" and message in call.error["errorMessage"]
         assert "unfinished" in call.log(1)
 
 
