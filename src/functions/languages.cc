@@ -48,7 +48,8 @@ std::vector<Language> scripts() {
        R"(rb|ruby(\d+(\.\d+|\.x)*)?)",
        true,
        {".rb"},
-       {"Gemfile", "config.ru"}},
+       {"Gemfile", "config.ru"},
+       true},
       {"php",
        "PHP",
        "main.php",
@@ -61,7 +62,8 @@ std::vector<Language> scripts() {
        R"(php(-?\d+(\.\d+|\.x)*)?)",
        true,
        {".php"},
-       {"composer.json"}},
+       {"composer.json"},
+       true},
       {"perl",
        "Perl",
        "main.pl",
@@ -74,7 +76,8 @@ std::vector<Language> scripts() {
        R"(perl(\d+(\.\d+|\.x)*)?)",
        true,
        {".pl"},
-       {"cpanfile", "Makefile.PL"}},
+       {"cpanfile", "Makefile.PL"},
+       true},
   };
 }
 

@@ -19,6 +19,7 @@ BUILD = os.environ.get("MAYFLY_BUILD_DIR") or os.path.join(driver.ROOT, "build")
 RUNTIME_LIB = os.path.join(BUILD, "runtime-lib")
 PRELOAD = os.path.join(RUNTIME_LIB, "libmayfly_forksafe.so")
 ADDON = os.path.join(RUNTIME_LIB, "mayfly_node.node")
+SHARED = os.path.join(RUNTIME_LIB, "libmayfly_template.so")
 NODE_OPTIONS = ["--single-threaded", "--no-memory-reducer"]
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
@@ -35,8 +36,8 @@ def standin():
 
 
 def needs_build():
-    """Why Node cannot be cloned here, or None."""
-    missing = [path for path in (PRELOAD, ADDON) if not os.path.exists(path)]
+    """Why some languages cannot be cloned here, or None."""
+    missing = [path for path in (PRELOAD, ADDON, SHARED) if not os.path.exists(path)]
     return "not built: " + ", ".join(missing) if missing else None
 
 
@@ -46,6 +47,8 @@ def arguments(language, argv):
     if language == "node":
         extra.update(MAYFLY_NODE_ADDON=ADDON, LD_PRELOAD=PRELOAD)
         argv = argv[:1] + NODE_OPTIONS + argv[1:]
+    elif language != "python":
+        extra.update(MAYFLY_TEMPLATE_LIB=SHARED)
     return argv, extra
 
 

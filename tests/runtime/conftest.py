@@ -25,7 +25,7 @@ def arguments_of(name):
         return []
 
 
-CLONEABLE = ("python", "node")
+CLONEABLE = ("python", "node", "ruby", "php", "perl")
 
 
 class Language:

@@ -1,34 +1,23 @@
 """What cloning must keep and what it must notice: hooks, exits, threads, connections, environment."""
 
 import os
+import shutil
 import signal
-import socket
 import subprocess
-import threading
 import time
 
 import pytest
 
 import clones
 import driver
-from conftest import JS, PY
+from conftest import JS, PHP, PL, PY, RB
+from sources import ALL, LANGUAGES, ONE, main_file, source_of
 from test_unique import start
 
 
 @pytest.fixture
 def form():
     """These tests make their own templates."""
-
-
-LANGUAGES = pytest.mark.parametrize("language", [JS, PY], ids=["node", "python"])
-
-
-def main_file(language):
-    return "index.js" if language is JS else "app.py"
-
-
-def source_of(language, node, python):
-    return node if language is JS else python
 
 
 # ---- hooks
@@ -54,12 +43,39 @@ register_after_restore(log.append, 'after two')
 def handler(event, context):
     return log
 """
+RUBY_HOOKS = """
+LOG = []
+Mayfly.before_snapshot('one') { |name| LOG << "before #{name}" }
+Mayfly.before_snapshot { LOG << 'before two' }
+Mayfly.after_restore('one') { |name| LOG << "after #{name}" }
+Mayfly.after_restore { LOG << 'after two' }
+def handler(event:, context:)
+  LOG
+end
+"""
+PHP_HOOKS = """<?php
+$log = [];
+Mayfly\\before_snapshot(function ($name) use (&$log) { $log[] = "before $name"; }, 'one');
+Mayfly\\before_snapshot(function () use (&$log) { $log[] = 'before two'; });
+Mayfly\\after_restore(function ($name) use (&$log) { $log[] = "after $name"; }, 'one');
+Mayfly\\after_restore(function () use (&$log) { $log[] = 'after two'; });
+return function () use (&$log) { return $log; };
+"""
+PERL_HOOKS = """
+my @log;
+Mayfly::before_snapshot(sub { push @log, "before $_[0]" }, 'one');
+Mayfly::before_snapshot(sub { push @log, 'before two' });
+Mayfly::after_restore(sub { push @log, "after $_[0]" }, 'one');
+Mayfly::after_restore(sub { push @log, 'after two' });
+sub handler { return \\@log }
+"""
+HOOKS = (NODE_HOOKS, PYTHON_HOOKS, RUBY_HOOKS, PHP_HOOKS, PERL_HOOKS)
 
 
 @LANGUAGES
 def test_hooks_run_in_the_order_of_aws(language, tmp_path):
     expected = ["before two", "before one", "after one", "after two"]
-    source = source_of(language, NODE_HOOKS, PYTHON_HOOKS)
+    source = source_of(language, *HOOKS)
     with start(language, main_file(language), source, tmp_path) as template:
         for _ in range(2):
             with template.clone() as clone:
@@ -85,11 +101,14 @@ def test_a_package_may_bring_its_own_hook_module(tmp_path):
 @pytest.mark.parametrize("which", ["before", "after"])
 def test_a_hook_that_fails_fails_the_start(language, which, tmp_path):
     node = {"before": "beforeSnapshot", "after": "afterRestore"}[which]
-    python = {"before": "register_before_snapshot", "after": "register_after_restore"}[which]
+    other = {"before": "before_snapshot", "after": "after_restore"}[which]
     source = source_of(
         language,
         "mayfly.%s(() => { throw new RangeError('no way'); }); exports.handler = () => 1;" % node,
-        "import snapshot_restore_py as s\n@s.%s\ndef hook(): raise ValueError('no way')\ndef handler(e, c): return 1\n" % python,
+        "import snapshot_restore_py as s\n@s.register_%s\ndef hook(): raise ValueError('no way')\ndef handler(e, c): return 1\n" % other,
+        "Mayfly.%s { raise RangeError, 'no way' }\ndef handler(event:, context:) = 1\n" % other,
+        "<?php Mayfly\\%s(function () { throw new RangeException('no way'); }); function handler() { return 1; }" % other,
+        "Mayfly::%s(sub { die bless [], 'RangeError' }); package RangeError; use overload q(\"\") => sub { 'no way' }; package main; sub handler { return 1 } 1;" % other,
     )
     (tmp_path / main_file(language)).write_text(source)
     env = driver.environment(tmp_path)
@@ -100,7 +119,8 @@ def test_a_hook_that_fails_fails_the_start(language, which, tmp_path):
             failed = template.clone()
             failed.wait(lambda: failed.init_error, "init error frame")
         assert failed.init_error["errorMessage"] == "no way"
-        assert failed.init_error["errorType"] in ("RangeError", "ValueError")
+        expected = source_of(language, "RangeError", "ValueError", "Init<RangeError>", "RangeException", "RangeError")
+        assert failed.init_error["errorType"] == expected
         assert failed.process.wait(10) == 1
         if which == "after":
             failed.__exit__()
@@ -119,6 +139,14 @@ def test_the_environment_of_the_order_and_the_clones_own_pid(language, tmp_path)
         "import os, subprocess, time\nos.environ['KEPT'] = 'yes'\nat = os.getpid()\n"
         "def handler(event, context): return {'env': dict(os.environ), 'pid': os.getpid(), 'other': os.getpid() != at,"
         " 'zone': time.localtime(0).tm_hour, 'sub': subprocess.check_output('echo $ADDED-$LD_PRELOAD', shell=True, text=True).strip()}\n",
+        "ENV['KEPT'] = 'yes'\nAT = Process.pid\ndef handler(event:, context:)\n"
+        "  { env: ENV.to_h, pid: Process.pid, other: Process.pid != AT, zone: Time.at(0).hour, sub: `echo $ADDED-$LD_PRELOAD`.strip }\nend\n",
+        "<?php putenv('KEPT=yes'); $at = getmypid(); return fn () => ['env' => getenv(), 'pid' => getmypid(), 'other' => getmypid() !== $at,"
+        " 'zone' => (int) shell_exec('date -d @0 +%H'), 'sub' => trim(shell_exec('echo $ADDED-$LD_PRELOAD')),"
+        " 'same' => isset($_SERVER['ADDED']) ? $_SERVER['ADDED'] === getenv('ADDED') && $_ENV['ADDED'] === getenv('ADDED') : 0];",
+        "$ENV{KEPT} = 'yes'; my $at = $$; sub handler { chomp(my $sub = `echo \\$ADDED-\\$LD_PRELOAD`); utf8::decode($sub);"
+        " my %env = %ENV; utf8::decode($_) for values %env;"
+        " return { env => \\%env, pid => $$ + 0, other => $$ != $at ? \\1 : \\0, zone => (localtime 0)[2], sub => $sub } } 1;",
     )
     with start(language, main_file(language), source, tmp_path) as template:
         order = {"ADDED": "a=b ü", "MAYFLY_CONCURRENCY": "3", "TZ": "Etc/GMT-5"}
@@ -130,14 +158,22 @@ def test_the_environment_of_the_order_and_the_clones_own_pid(language, tmp_path)
     env = seen["env"]
     assert {name: env[name] for name in order} == order
     assert env["KEPT"] == "yes" and env["AWS_REGION"] == "eu-local-1"
-    assert not {"MAYFLY_TEMPLATE_FD", "MAYFLY_CLONE_LIB", "MAYFLY_NODE_ADDON", "LD_PRELOAD"} & set(env)
+    gone = {"MAYFLY_TEMPLATE_FD", "MAYFLY_CLONE_LIB", "MAYFLY_NODE_ADDON", "LD_PRELOAD", "MAYFLY_TEMPLATE_LIB", "MAYFLY_TEMPLATE_PID"}
+    assert not gone & set(env) and seen.get("same", True)
     assert seen["zone"] == 5 and seen["sub"] == "a=b ü-"
 
 
 @LANGUAGES
 def test_a_clone_answers_what_was_sent_before_it_was_there(language, tmp_path):
     """The engine may write to the channel before the clone reads; there is no second ready."""
-    source = source_of(language, "exports.handler = (e) => e.a;", "def handler(e, c): return e['a']\n")
+    source = source_of(
+        language,
+        "exports.handler = (e) => e.a;",
+        "def handler(e, c): return e['a']\n",
+        "def handler(event:, context:) = event['a']\n",
+        "<?php return fn ($event) => $event['a'];",
+        "sub handler { return $_[0]{a} } 1;",
+    )
     with start(language, main_file(language), source, tmp_path) as template, template.clone() as clone:
         clone.ready = None
         calls = [clone.start_event({"a": number}) for number in range(20)]
@@ -190,7 +226,7 @@ def test_a_clone_of_node_ends_when_it_is_told_to(code, status, tmp_path):
 
 @LANGUAGES
 def test_sigterm_ends_a_clone_and_not_its_template(language, tmp_path):
-    source = source_of(language, "exports.handler = () => 1;", "def handler(e, c): return 1\n")
+    source = source_of(language, *ONE)
     with start(language, main_file(language), source, tmp_path) as template:
         for _ in range(3):
             with template.clone() as clone:
@@ -202,7 +238,7 @@ def test_sigterm_ends_a_clone_and_not_its_template(language, tmp_path):
 
 @LANGUAGES
 def test_a_template_ends_with_its_control_socket_and_leaves_its_clones(language, tmp_path):
-    source = source_of(language, "exports.handler = () => 1;", "def handler(e, c): return 1\n")
+    source = source_of(language, *ONE)
     template = start(language, main_file(language), source, tmp_path)
     clone = template.clone()
     template.control.close()
@@ -218,175 +254,103 @@ def test_a_template_ends_with_its_control_socket_and_leaves_its_clones(language,
     template.socket.close()
 
 
-# ---- what keeps a process from being cloned
+@pytest.mark.parametrize("language", ALL[1:], ids=[language.name for language in ALL[1:]])  # Node is told to end, and does
+def test_what_is_registered_for_the_exit_runs_in_each_clone_and_not_in_the_template(language, tmp_path):
+    source = source_of(
+        language,
+        "",
+        "import atexit\natexit.register(lambda: print('bye', end=''))\ndef handler(e, c): return 1\n",
+        "at_exit { print 'bye' }\ndef handler(event:, context:) = 1\n",
+        "<?php register_shutdown_function(function () { echo 'bye'; }); return fn () => 1;",
+        "END { print 'bye' } sub handler { return 1 } 1;",
+    )
+    with start(language, main_file(language), source, tmp_path) as template:
+        for _ in range(2):
+            with template.clone() as clone:
+                assert clone.event({}).result() == 1
+                assert clone.shutdown() == 0
+            assert (clone.loose, clone.raw) == ([(1, "bye\n")], [b"", b""])
+    assert (template.loose, template.raw) == ([], [b"", b""])
 
 
 @pytest.mark.parametrize(
-    "language, source, words",
-    [
-        (PY, "import threading, time\nthreading.Thread(target=time.sleep, args=(60,), name='poller', daemon=True).start()\ndef handler(e, c): return 1\n", ["'poller'"]),
-        (PY, "from concurrent.futures import ThreadPoolExecutor as T\npool = T(2, 'mine')\npool.submit(int)\ndef handler(e, c): return 1\n", ["'mine_0'"]),
-        (JS, "const { Worker } = require('worker_threads'); new Worker('setInterval(() => {}, 1000)', { eval: true }).unref(); exports.handler = () => 1;", ["1 thread of worker_threads"]),
-        (JS, "require('child_process').execSync('mkfifo f', { cwd: '/tmp/' + process.env.FOLDER }); require('fs').readFile('/tmp/' + process.env.FOLDER + '/f', () => {}); exports.handler = () => 1;", ["has not ended", "FSReq"]),
-    ],
-    ids=["python-thread", "python-pool", "node-worker", "node-file"],
+    "code, message",
+    [("ini_set('memory_limit', '20M'); str_repeat('a', 10 ** 8);", "memory size"), ("trigger_error('too bad', E_USER_ERROR);", "too bad")],
+    ids=["memory", "triggered"],
 )
-def test_threads_keep_a_process_from_being_cloned(language, source, words, tmp_path):
-    (tmp_path / main_file(language)).write_text(source)
-    env = driver.environment(tmp_path, extra={"FOLDER": os.path.relpath(tmp_path, "/tmp")})
-    with clones.Template(language.name, language.argv, env, str(tmp_path)) as template:
+def test_a_fatal_error_in_a_clone_of_php_is_told(code, message, tmp_path):
+    source = "<?php return function () { echo 'unfinished'; %s };" % code
+    with start(PHP, main_file(PHP), source, tmp_path) as template, template.clone() as clone:
+        call = clone.event({})
+        assert call.error["errorType"] == "FatalError" and message in call.error["errorMessage"]
+        assert "unfinished" in call.log(1)
+
+
+@pytest.mark.parametrize("language", [JS, PY, PHP, PL], ids=["node", "python", "php", "perl"])  # Ruby tries until it can
+def test_a_fork_that_fails_is_reported_and_the_next_one_works(language, tmp_path):
+    if os.geteuid() != 0 or not shutil.which("setpriv") or not shutil.which("prlimit"):
+        pytest.skip("a user of its own takes root and setpriv")
+    (tmp_path / main_file(language)).write_text(source_of(language, *ONE))
+    user = ["setpriv", "--reuid=61234"]
+    reading = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+    env = driver.environment(tmp_path)
+    with clones.Template(language.name, language.argv, env, str(tmp_path), prefix=user + reading) as template:
         template.wait_ready()
-        assert template.ready["cloneable"] is False
-        for word in words:
-            assert word in template.ready["why"]
-        assert template.event({}).result() == 1  # it serves like any other
-        if "node-file" in str(tmp_path) or "mkfifo" in source:
-            template.process.send_signal(signal.SIGKILL)
-
-
-def test_threads_may_be_ended_before_the_snapshot(tmp_path):
-    source = (
-        "import threading, snapshot_restore_py as s\nstop = threading.Event()\n"
-        "thread = threading.Thread(target=stop.wait)\nthread.start()\n"
-        "@s.register_before_snapshot\ndef end():\n    stop.set()\n    thread.join()\n"
-        "def handler(e, c): return threading.active_count()\n"
-    )
-    with start(PY, "app.py", source, tmp_path) as template:
         assert template.ready["cloneable"], template.ready
+        limit = [*user, "prlimit", "--pid", str(template.process.pid)]
+        subprocess.run([*limit, "--nproc=1:"], check=True)
+        for _ in range(2):
+            with pytest.raises(driver.Broken, match="fork: Resource temporarily unavailable"):
+                template.clone()
+        subprocess.run([*limit, "--nproc=1000:"], check=True)
         with template.clone() as clone:
             assert clone.event({}).result() == 1
 
 
-def test_a_worker_that_has_ended_is_no_hindrance(tmp_path):
-    source = (
-        "const { Worker } = require('worker_threads');"
-        "new Worker('1 + 1', { eval: true }); require('fs').readFile('/etc/passwd', () => {}); require('zlib').gzip(Buffer.alloc(1e6), () => {});"
-        "exports.handler = () => 1;"
-    )
-    with start(JS, "index.js", source, tmp_path) as template:
-        assert template.ready["cloneable"], template.ready
-
-
-def test_node_without_its_preloaded_library_is_not_cloned(tmp_path):
-    (tmp_path / "index.js").write_text("exports.handler = () => 1;")
-    env = driver.environment(tmp_path)
-    argv, extra = clones.arguments("node", JS.argv)
-    cases = [
-        (["env", "-u", "LD_PRELOAD", *argv], {}, "preloaded"),
-        ([argv[0], argv[-1]], {}, "--single-threaded"),
-        (argv, {"MAYFLY_NODE_ADDON": "/nonexistent.node"}, "native library"),
-        (argv, {"MAYFLY_CLONE_LIB": "/nonexistent.so"}, "native library"),
-    ]
-    for command, change, word in cases:
-        with driver.Runtime(command, {**env, **extra, **change}, str(tmp_path)) as runtime:
-            runtime.wait_ready()
-            assert runtime.ready["cloneable"] is False and word in runtime.ready["why"]
-            assert runtime.event({}).result() == 1
-
-
-# ---- connections
-
-
-class Peer:
-    """A listening socket that remembers what each connection has sent."""
-
-    def __init__(self, family=socket.AF_INET, address=("127.0.0.1", 0)):
-        self.listener = socket.socket(family)
-        self.listener.bind(address)
-        self.listener.listen()
-        self.port = self.listener.getsockname()[1] if family != socket.AF_UNIX else 0
-        self.received = []
-        self.ended = threading.Semaphore(0)  # once for each connection that has been read to its end
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            self.received.append(b"")
-            threading.Thread(target=self.read, args=(connection, len(self.received) - 1), daemon=True).start()
-
-    def read(self, connection, number):
-        with connection:
-            connection.sendall(b"hello\n")
-            while data := connection.recv(4096):
-                self.received[number] += data
-        self.ended.release()
-
-    def wait_ended(self, count):
-        for _ in range(count):
-            assert self.ended.acquire(timeout=10), self.received
-
-
-NODE_CONNECTION = """
-const net = require('net');
-let state = 'none';
-const socket = net.connect(Number(process.env.PEER), '127.0.0.1');
-socket.on('close', () => { state = 'closed'; }); socket.on('error', () => {});
-const here = new Promise((resolve) => socket.once('data', resolve));
-module.exports.handler = async (event) => {
-  socket.write('shared'); await new Promise((r) => setTimeout(r, 50));
-  const own = net.connect(Number(process.env.PEER), '127.0.0.1');
-  own.write(`own ${process.pid}`); await new Promise((r) => own.once('data', r)); own.end();
-  return state;
-};
-mayfly.beforeSnapshot(() => here);
+PERL_CHILDREN = """
+my $ended = 0;
+$SIG{CHLD} = sub { $ended++ };
+sub handler { my $pid = fork; exit 0 if !$pid; 1 until waitpid($pid, 0) == $pid; return $ended } 1;
 """
-PYTHON_CONNECTION = """
-import os, socket
-def connect():
-    made = socket.create_connection(('127.0.0.1', int(os.environ['PEER'])))
-    made.recv(100)
-    return made
-shared = connect()
-def handler(event, context):
-    state = 'open'
-    try:
-        shared.sendall(b'shared')
-        shared.recv(1)
-    except OSError:
-        state = 'closed'
-    own = connect()
-    own.sendall(b'own %d' % os.getpid())
-    own.close()
-    return state
+RUBY_CHILDREN = """
+$ended = 0
+trap('CLD') { $ended += 1 }
+def handler(event:, context:)
+  Process.wait(fork { exit!(0) })
+  sleep 0.001 until $ended == 1
+  $ended
+end
 """
 
 
-@LANGUAGES
-def test_a_connection_of_the_template_is_named_and_not_shared(language, tmp_path):
-    peer = Peer()
-    (tmp_path / main_file(language)).write_text(source_of(language, NODE_CONNECTION, PYTHON_CONNECTION))
-    env = driver.environment(tmp_path, extra={"PEER": str(peer.port)})
-    with clones.Template(language.name, language.argv, env, str(tmp_path)) as template:
-        template.wait_ready()
-        assert template.ready["cloneable"], template.ready
-        assert any("127.0.0.1:%d (TCP)" % peer.port in note for note in template.ready["notes"])
-        pids = []
+@pytest.mark.parametrize("language, source", [(RB, RUBY_CHILDREN), (PL, PERL_CHILDREN)], ids=["ruby", "perl"])
+def test_the_end_of_clones_wakes_nothing_in_a_waiting_template(language, source, tmp_path):
+    """Ruby's handler would set a timer that fires for as long as the template waits."""
+    def catches_child_signals(pid):
+        with open("/proc/%d/status" % pid, encoding="utf-8") as status:
+            mask = next(line for line in status if line.startswith("SigCgt:"))
+        return bool(int(mask.split()[1], 16) >> (signal.SIGCHLD - 1) & 1)
+
+    with start(language, main_file(language), source, tmp_path) as template:
         for _ in range(2):
             with template.clone() as clone:
-                assert clone.event({}).result() == "closed"
-                pids.append(clone.pid)
-    peer.wait_ended(3)  # the template's, and one of each clone
-    peer.listener.close()
-    assert peer.received[0] == b""  # nothing of a clone has come over the template's
-    assert sorted(peer.received[1:]) == sorted(b"own %d" % pid for pid in pids)
+                assert clone.event({}).result() == 1
+                assert catches_child_signals(clone.pid) and not catches_child_signals(template.process.pid)
 
 
-def test_files_and_other_sockets_are_named(tmp_path):
+def test_what_rubys_packages_do_after_a_fork_happens_in_the_clone(tmp_path):
     source = (
-        "import socket\nkept = open('/tmp/%s/out.log', 'w')\n"
-        "unix = socket.socket(socket.AF_UNIX); unix.bind('/tmp/%s/s'); unix.listen()\n"
-        "udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); udp.connect(('127.0.0.1', 8125))\n"
-        "six = socket.socket(socket.AF_INET6); six.bind(('::1', 0)); six.listen()\n"
-        "def handler(e, c): return 1\n"
-    ) % ((os.path.relpath(tmp_path, "/tmp"),) * 2)
-    with start(PY, "app.py", source, tmp_path) as template:
-        notes = "\n".join(template.ready["notes"])
-    for word in ("out.log open for writing", "unix socket /tmp", "127.0.0.1:8125 (UDP)", "on [::1]:"):
-        assert word in notes, notes
+        "module After\n  def _fork\n    pid = super\n    $seen = [ENV['ADDED'], Process.pid, rand] if pid.zero?\n    pid\n  end\nend\n"
+        "rand\nProcess.singleton_class.prepend(After)\ndef handler(event:, context:)\n"
+        "  mine = $seen\n  [*mine, (Process.wait(fork { exit!(0) }); $?.exitstatus)]\nend\n"
+    )
+    with start(RB, main_file(RB), source, tmp_path) as template:
+        seen = []
+        for number in range(3):
+            with template.clone({"ADDED": str(number)}) as clone:
+                seen.append(clone.event({}).result())
+                assert seen[-1][:2] == [str(number), clone.pid] and seen[-1][3] == 0
+        assert len({entry[2] for entry in seen}) == 3
 
 
 # ---- Python's event loops
@@ -415,6 +379,18 @@ def test_a_loop_made_before_the_clone_is_each_clones_own(tmp_path):
 
 
 # ---- the preloaded library by itself
+
+
+@pytest.mark.parametrize("language", [RB, PHP, PL], ids=["ruby", "php", "perl"])
+def test_without_its_library_a_language_is_not_cloned(language, tmp_path):
+    (tmp_path / main_file(language)).write_text(source_of(language, *ONE))
+    argv, extra = clones.arguments(language.name, language.argv)
+    for name, word in (("MAYFLY_TEMPLATE_LIB", "template library"), ("MAYFLY_CLONE_LIB", "clone library")):
+        env = {**driver.environment(tmp_path), **extra, name: "/nonexistent.so", "MAYFLY_TEMPLATE_FD": "0"}
+        with driver.Runtime(argv, env, str(tmp_path)) as runtime:
+            runtime.wait_ready()
+            assert runtime.ready["cloneable"] is False and word in runtime.ready["why"]
+            assert runtime.event({}).result() == 1
 
 
 def test_condition_variables_survive_a_fork(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 
 import clones
 import driver
-from conftest import JS, PY
+from conftest import JS, PHP, PL, PY, RB
 
 # Clones have the same pid as their template, each in its own namespace: what looks at the pid to
 # notice a fork (OpenSSL, tempfile) does not notice this one.
@@ -71,6 +71,75 @@ def handler(event, context):
     }
 """
 
+RUBY = r"""
+require 'openssl'
+require 'securerandom'
+require 'tmpdir'
+OWN = Random.new
+SEEDED = Random.new(7)
+AGAIN = Random.new(8)
+rand; Random.rand; OWN.rand; [1, 2].shuffle; SecureRandom.uuid; Random.uuid; OpenSSL::Random.random_bytes(8); SEEDED.rand
+Dir.rmdir(Dir.mktmpdir)
+def handler(event:, context:)
+  made = Dir.mktmpdir
+  Dir.rmdir(made)
+  {
+    pid: Process.pid,
+    random: Array.new(100) { rand } + Array.new(100) { OWN.rand } + [Random.rand, Random.new.rand],
+    seeded: [SEEDED.rand, AGAIN.rand].inspect,
+    bytes: [OpenSSL::Random.random_bytes(16), Random.bytes(16), OWN.bytes(16), SecureRandom.bytes(16)].map { |b| b.unpack1('H*') },
+    uuids: [SecureRandom.uuid, Random.uuid],
+    ints: [rand(2**64), OWN.rand(2**64)],
+    orders: [(1..40).to_a.shuffle.join(' '), Array.new(12) { ('a'..'z').to_a.sample }.join],
+    keys: [OpenSSL::PKey::EC.generate('prime256v1').to_pem],
+    names: [made],
+  }
+end
+"""
+
+PHP_SOURCE = r"""<?php
+mt_rand(); rand(); lcg_value(); uniqid('', true); random_int(1, 9); openssl_random_pseudo_bytes(8); session_create_id();
+$seeded = class_exists('Random\Randomizer') ? new Random\Randomizer(new Random\Engine\Mt19937(7)) : null;
+return function () use ($seeded) {
+    $made = tempnam('/tmp', 'mayfly-unique-');
+    unlink($made);
+    $key = openssl_pkey_new(['private_key_type' => OPENSSL_KEYTYPE_EC, 'curve_name' => 'prime256v1']);
+    openssl_pkey_export($key, $pem);
+    $letters = implode('', range('a', 'z'));
+    $entropy = array_map(fn () => substr(uniqid('', true), 13), range(1, 3));
+    return [
+        'pid' => getmypid(),
+        'random' => array_map(fn () => (mt_rand() << 31) + rand(), range(1, 100)),
+        'seeded' => $seeded?->getInt(0, 1 << 30),
+        'lcg' => array_map(fn () => lcg_value(), range(1, 20)),
+        'bytes' => [bin2hex(openssl_random_pseudo_bytes(16)), bin2hex(random_bytes(16)), session_create_id()],
+        'ids' => [uniqid('', true), uniqid('', true), uniqid()],
+        'entropy' => $entropy,
+        'ints' => [random_int(0, PHP_INT_MAX)],
+        'orders' => [str_shuffle($letters), implode('', array_rand(array_flip(range(100, 999)), 20))],
+        'keys' => [$pem],
+        'names' => [$made],
+    ];
+};
+"""
+
+PERL = r"""
+use File::Temp qw(tempdir);
+use List::Util qw(shuffle);
+rand; rmdir tempdir();
+sub handler {
+    my $made = tempdir(TMPDIR => 1);
+    rmdir $made;
+    return {
+        pid => $$ + 0,
+        random => [map { rand } 1 .. 100],
+        orders => [join(' ', shuffle 1 .. 40)],
+        names => [$made],
+    };
+}
+1;
+"""
+
 
 def flat(value):
     for entry in value if isinstance(value, list) else [value]:
@@ -95,11 +164,21 @@ def form():
     """These tests make their own templates."""
 
 
+SOURCES = [
+    (JS, "index.js", NODE),
+    (PY, "app.py", PYTHON),
+    (RB, "app.rb", RUBY),
+    (PHP, "app.php", PHP_SOURCE),
+    (PL, "app.pl", PERL),
+]
+
+
 @pytest.mark.parametrize("same_pid", [False, True], ids=["pids", "same-pid"])
-@pytest.mark.parametrize("language, name, source", [(JS, "index.js", NODE), (PY, "app.py", PYTHON)], ids=["node", "python"])
+@pytest.mark.parametrize("language, name, source", SOURCES, ids=[case[0].name for case in SOURCES])
 def test_clones_share_nothing_random(language, name, source, same_pid, tmp_path):
     if same_pid and os.geteuid() != 0:
         pytest.skip("making pid namespaces takes root")
+    language.need()
     results = []
     with start(language, name, source, tmp_path, same_pid) as template:
         assert template.ready["cloneable"], template.ready

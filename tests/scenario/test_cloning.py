@@ -10,7 +10,19 @@ import pytest
 
 from harness import descendants, eventually, fixture_path
 
-SOURCES = {"python": fixture_path("cloned.py"), "node": fixture_path("cloned.js")}
+SOURCES = {
+    "python": fixture_path("cloned.py"),
+    "node": fixture_path("cloned.js"),
+    "ruby": fixture_path("cloned.rb"),
+    "php": fixture_path("cloned.php"),
+    "perl": fixture_path("cloned.pl"),
+}
+
+
+@pytest.fixture
+def installed(language):
+    if language in ("ruby", "php", "perl") and shutil.which(language) is None:
+        pytest.skip(f"{language} is not installed")
 
 
 def stands(server, name):
@@ -39,6 +51,7 @@ def starts(server, answers):
 
 
 @pytest.mark.parametrize("language", sorted(SOURCES))
+@pytest.mark.usefixtures("installed")
 def test_instances_are_clones_of_one_initialisation(server, language):
     name = f"clones-{language}"
     server.deploy(SOURCES[language], "--name", name, "--keep-alive", "30")
@@ -51,6 +64,7 @@ def test_instances_are_clones_of_one_initialisation(server, language):
     told = [a.json for a in answers]
     assert len({t["started"] for t in told}) == 1, "initialised once"
     assert len({t["stream"] for t in told}) == clones, "each knows its own name"
+    assert len({t["own"] for t in told}) == clones, "no two draw the same random number"
     records = [server.record(a.request_id) for a in answers]
     assert all(r["init_us"] == 0 for r in records)
     assert {t["stream"].rpartition("]")[2] for t in told} == {r["instance"] for r in records}
@@ -59,6 +73,7 @@ def test_instances_are_clones_of_one_initialisation(server, language):
 
 
 @pytest.mark.parametrize("language", sorted(SOURCES))
+@pytest.mark.usefixtures("installed")
 def test_a_killed_template_is_built_again(server, language):
     name = f"killed-{language}"
     before = set(descendants(server.pid))
@@ -95,13 +110,16 @@ def test_a_manifest_may_say_so(server, tmp_path):
     assert server.stats("by-manifest")["templates"] == 0
 
 
-def test_threads_are_noted_and_served(server):
-    server.deploy(fixture_path("threads.py"), "--name", "threads")
-    function = server.api("GET", "/v1/functions/threads").expect(200).json
+@pytest.mark.parametrize("language", ["python", "ruby"])
+@pytest.mark.usefixtures("installed")
+def test_threads_are_noted_and_served(server, language):
+    name = f"threads-{language}"
+    server.deploy(fixture_path({"python": "threads.py", "ruby": "threads.rb"}[language]), "--name", name)
+    function = server.api("GET", f"/v1/functions/{name}").expect(200).json
     assert any("not cloned" in n and "thread" in n for n in function["notes"]), function["notes"]
-    answer = server.invoke("threads", {}).expect(200)
+    answer = server.invoke(name, {}).expect(200)
     assert answer.json["threads"] >= 2
-    assert server.stats("threads")["templates"] == 0
+    assert server.stats(name)["templates"] == 0
 
 
 def test_a_failing_initialisation_refuses_the_deploy(server):

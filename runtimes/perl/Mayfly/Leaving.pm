@@ -8,9 +8,15 @@ use warnings;
 our $loading = 1;
 my $owner = $$;
 
+# The process is the instance: not a child of the user's.
+sub own {
+    $owner = $$;
+    return;
+}
+
 sub status_of {
-    my ($server) = @_;
-    return 0 if eval { $server->run; 1 };
+    my ($server, $ready) = @_;
+    return 0 if eval { $server->run($ready); 1 };
     my $error = $@;
     return 0 if ref $error eq 'Mayfly::ChannelClosed';
     if (ref $error eq 'Mayfly::ProtocolError') {

@@ -36,7 +36,7 @@ sub ready {
         handler => $app->{handler},
         runtime => sprintf('Perl %vd', $^V),
         concurrency => $concurrency > 1 ? 1 : $concurrency,
-        notes => $concurrency > 1 ? ['Perl serves one invocation at a time'] : [],
+        notes => [($concurrency > 1 ? 'Perl serves one invocation at a time' : ()), @{ $app->{notes} }],
     };
 }
 
@@ -160,7 +160,7 @@ sub could_not {
 
 sub app {
     my ($settings, $target, $handler) = @_;
-    return { settings => $settings, target => $target, handler => $handler };
+    return { settings => $settings, target => $target, handler => $handler, notes => [] };
 }
 
 # Here, because a file is compiled in the package of the statement that says `do`.

@@ -25,11 +25,19 @@ sub new {
     }, $class;
 }
 
+sub ready_frame {
+    my ($app, $ready) = @_;
+    my $json = Mayfly::Json::encode({ %{ Mayfly::Load::ready($app) }, %$ready });
+    return Mayfly::Frames::frame(0, Mayfly::Frames::READY, 0, $json);
+}
+
+# ready: members that its first frame has beside the usual ones; undef: a clone, which sends none.
 sub run {
-    my ($self) = @_;
-    my $ready = Mayfly::Json::encode(Mayfly::Load::ready($self->{app}));
-    $self->{channel}->put(Mayfly::Frames::frame(0, Mayfly::Frames::READY, 0, $ready));
-    $self->{channel}->flush;
+    my ($self, $ready) = @_;
+    if ($ready) {
+        $self->{channel}->put(ready_frame($self->{app}, $ready));
+        $self->{channel}->flush;
+    }
     while (!$self->{closing} || @{ $self->{backlog} } || %{ $self->{calls} } || %{ $self->{incoming} }) {
         $self->pump;
         $self->work;

@@ -207,11 +207,15 @@ final class Channel
         if (!$this->isOurs()) {
             return;
         }
+        $last = error_get_last(); // to be left alone: PHP writes here in the middle of a fatal error
         while ($out !== '') {
-            error_clear_last();
             $count = (int) @fwrite($this->socket, $out);
-            if ($count === 0 && error_get_last() !== null) { // without an error a signal has interrupted it
-                throw new ChannelClosed('the channel is closed');
+            if ($count === 0) {
+                if (error_get_last() !== $last) { // without an error a signal has interrupted it
+                    throw new ChannelClosed('the channel is closed');
+                }
+                error_clear_last();
+                $last = null;
             }
             $out = $count === strlen($out) ? '' : substr($out, $count);
         }

@@ -33,7 +33,7 @@ final class App
         public readonly \Closure $target,
         public readonly string $handler,
         public readonly Settings $settings,
-        public readonly array $notes,
+        public array $notes,
     ) {
     }
 

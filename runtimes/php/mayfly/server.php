@@ -42,10 +42,18 @@ final class Server
         $this->decoder = new Decoder();
     }
 
-    public function run(): void
+    public static function readyFrame(App $app, array $ready): string
     {
-        $this->channel->put(frame(0, READY, 0, json_encode($this->app->ready(), Streaming::JSON)));
-        $this->channel->flush();
+        return frame(0, READY, 0, json_encode($app->ready() + $ready, Streaming::JSON));
+    }
+
+    /** ready: members that its first frame has beside the usual ones; null: a clone, which sends none. */
+    public function run(?array $ready): void
+    {
+        if ($ready !== null) {
+            $this->channel->put(self::readyFrame($this->app, $ready));
+            $this->channel->flush();
+        }
         while (!$this->closing || $this->backlog || $this->calls || $this->incoming) {
             $this->pump();
             $this->work();
@@ -315,23 +323,31 @@ final class Leaving
     public static ?Call $call = null; // the one that runs
     public static ?\Closure $active = null; // fails it
 
+    private static int $owner = 0;
+
+    /** The process is the instance: not a child of the user's. */
+    public static function own(): void
+    {
+        self::$owner = getmypid();
+    }
+
     public static function install(): void
     {
+        self::own();
         // Functions of the user's run before the inner one, which is registered last.
-        $owner = getmypid();
-        register_shutdown_function(static function () use ($owner) {
-            register_shutdown_function(static function () use ($owner) {
-                if (getmypid() === $owner) {
+        register_shutdown_function(static function () {
+            register_shutdown_function(static function () {
+                if (getmypid() === self::$owner) {
                     self::leave();
                 }
             });
         });
     }
 
-    public static function statusOf(Server $server): int
+    public static function statusOf(Server $server, ?array $ready): int
     {
         try {
-            $server->run();
+            $server->run($ready);
         } catch (ProtocolError $error) {
             file_put_contents('php://stderr', "mayfly: {$error->getMessage()}\n");
             return 1;

@@ -24,11 +24,16 @@ module Mayfly
 
   # Serves events one at a time, on the main thread.
   class Server
-    def self.for(app, channel)
-      return new(app, channel) if app.settings.concurrency <= 1
+    # The class for an app. Loads it: part of initialisation.
+    def self.class_for(app)
+      return self if app.settings.concurrency <= 1
 
       require_relative 'threads'
-      ThreadServer.new(app, channel)
+      ThreadServer
+    end
+
+    def self.ready_frame(app, ready)
+      Frames.frame(0, Frames::READY, 0, JSON.generate(app.ready.merge(ready)))
     end
 
     def initialize(app, channel)
@@ -45,8 +50,9 @@ module Mayfly
     end
 
     # Returns the exit status when it was shut down; raises SystemExit when the user's code wants that.
-    def run
-      @channel.put(Frames.frame(0, Frames::READY, 0, JSON.generate(@app.ready)))
+    # ready: members that its first frame has beside the usual ones; nil: a clone, which sends none.
+    def run(ready = {})
+      @channel.put(Server.ready_frame(@app, ready)) if ready
       @channel.flush
       until @closing && @backlog.empty? && @calls.empty? && @incoming.empty?
         pump
@@ -291,12 +297,17 @@ module Mayfly
   module Leaving
     # Registered before the user's code has its turn, and so run after its own.
     def self.install
-      owner = Process.pid
-      at_exit { flush if Process.pid == owner }
+      own
+      at_exit { flush if Process.pid == @owner }
     end
 
-    def self.end_with(server)
-      exit(server.run)
+    # The process is the instance: not a child of the user's.
+    def self.own
+      @owner = Process.pid
+    end
+
+    def self.end_with(server, ready)
+      exit(server.run(ready))
     rescue EOFError, Errno::EPIPE, Errno::ECONNRESET
       exit(0) # the engine is gone
     rescue ProtocolError => e

@@ -1,6 +1,9 @@
-// Says when it was initialised, and which instance it is.
+// Says when it was initialised, which instance it is, and a number that is the instance's own.
 const started = process.hrtime.bigint().toString()
+Math.random()
+let own
 exports.handler = async event => {
+  own = own || Math.random()
   await new Promise(done => setTimeout(done, 1000 * (event.s || 0)))
-  return { started, stream: process.env.AWS_LAMBDA_LOG_STREAM_NAME }
+  return { started, stream: process.env.AWS_LAMBDA_LOG_STREAM_NAME, own }
 }
