@@ -296,7 +296,7 @@ def test_each_example_does_what_its_readme_says(server, example):
         if wanted and not registry_reachable():
             pytest.skip("no npm registry can be reached from this machine")
     env = {**os.environ, "HOME": server.home, "MAYFLY_API": server.api_url, "MAYFLY_KEY": server.key,
-           "PATH": f"{BUILD}:{os.environ['PATH']}", "GOCACHE": os.path.join(server.home, "go-cache")}
+           "PATH": f"{BUILD}:{os.environ['PATH']}", "GOCACHE": os.path.join(BUILD, "go-cache")}
     for command in commands:
         command = command.replace("http://127.0.0.1:8080", server.gateway)
         command = re.sub(r"\bcurl ", "curl -sS --fail-with-body --max-time 60 ", command)
