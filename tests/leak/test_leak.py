@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from harness import descendants, eventually, fixture_path, mayfly_cgroups, network_namespaces, process_table
+from harness import (descendants, eventually, fixture_path, mayfly_cgroups, network_namespaces, process_table,
+                     waits_without_limit)
 
 STARTS = int(os.environ.get("MAYFLY_LEAK_STARTS", "300"))
 WARM_UP = 40
@@ -62,6 +63,7 @@ DESCRIPTORS_EACH = 22
 def at_rest(server, *names):
     eventually(lambda: all(server.stats(n).get("instances", 0) + server.stats(n).get("starting", 0) == 0
                            for n in names), "no instance is left", 30)
+    eventually(lambda: waits_without_limit(server.spawner_pid()), "the spawner is at rest", 30)
 
 
 def growth(before, after, starts):

@@ -212,6 +212,11 @@ class RawConnection:
                 body = self.read_all()
         return Answer(status, headers, body)
 
+    def get(self, target):
+        """Sends a GET and does not wait."""
+        self.send(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n")
+        return self
+
     def read_chunk(self):
         """The next chunk of a chunked body; b'' at its end."""
         size = int(self.read_until(b"\r\n").split(b";")[0], 16)
@@ -250,6 +255,14 @@ def descendants(pid, table=None):
                 found[child] = table[child][1]
                 todo.append(child)
     return found
+
+
+def waits_without_limit(pid):
+    """Whether a process waits for events with no time limit: a spawner has one while it fills its pools
+    and removes what has ended."""
+    with open(f"/proc/{pid}/syscall") as f:
+        words = f.read().split()  # number, then arguments; the limit is epoll_wait's fourth
+    return len(words) > 5 and int(words[4], 16) & 0xffffffff == 0xffffffff
 
 
 def command_of(pid):
