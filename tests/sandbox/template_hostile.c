@@ -166,7 +166,7 @@ static int never_answers(void) {
 static int answers_late(void) {
   say_ready();
   while (mayfly_clone_next(4) == 1) {
-    sleep(3);
+    sleep(10);  // it may take 2 s
     pid_t pid = fork();
     if (pid == 0) child();
     mayfly_clone_forked(pid < 0 ? -errno : pid);
