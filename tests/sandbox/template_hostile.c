@@ -23,15 +23,6 @@ static void say_ready(void) {
   if (write(3, "R", 1) != 1) _exit(1);
 }
 
-static void child(void) {
-  mayfly_clone_enter();
-  int count;
-  char** words = order_words(&count);
-  int status = run_clone(count, words);
-  fflush(stdout);
-  _exit(status);
-}
-
 // One order as it comes, without the library.
 struct raw_order {
   struct mayfly_clone_message message;
@@ -72,7 +63,7 @@ static int forks_itself(void) {
     pid_t extra = fork();
     if (extra == 0) wait_forever();
     pid_t pid = fork();
-    if (pid == 0) child();
+    if (pid == 0) be_clone(run_clone);
     mayfly_clone_forked(pid < 0 ? -errno : pid);
     waitpid(extra, NULL, WNOHANG);
   }
@@ -168,7 +159,7 @@ static int answers_late(void) {
   while (mayfly_clone_next(4) == 1) {
     sleep(10);  // it may take 2 s
     pid_t pid = fork();
-    if (pid == 0) child();
+    if (pid == 0) be_clone(run_clone);
     mayfly_clone_forked(pid < 0 ? -errno : pid);
   }
   return 0;
@@ -184,7 +175,7 @@ static int dies_when_ordered(void) {
 static int dies_after_fork(void) {
   say_ready();
   if (mayfly_clone_next(4) == 1) {
-    if (fork() == 0) child();
+    if (fork() == 0) be_clone(run_clone);
     _exit(9);
   }
   return 0;
