@@ -262,7 +262,9 @@ def test_threads_may_be_ended_before_the_snapshot(tmp_path):
 def test_a_worker_that_has_ended_is_no_hindrance(tmp_path):
     source = (
         "const { Worker } = require('worker_threads');"
-        "new Worker('1 + 1', { eval: true }); require('fs').readFile('/etc/passwd', () => {}); require('zlib').gzip(Buffer.alloc(1e6), () => {});"
+        "const worker = new Worker('1 + 1', { eval: true });"
+        "mayfly.beforeSnapshot(() => new Promise((resolve) => worker.on('exit', resolve)));"
+        "require('fs').readFile('/etc/passwd', () => {}); require('zlib').gzip(Buffer.alloc(1e6), () => {});"
         "exports.handler = () => 1;"
     )
     with start(JS, "index.js", source, tmp_path) as template:
