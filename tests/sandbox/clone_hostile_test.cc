@@ -85,15 +85,11 @@ TEST_F(HostileTemplate, ForksByItself) {
 }
 
 TEST_F(HostileTemplate, ForgesTheReport) {
-  auto source = hostile("forges-report");
-  ASSERT_TRUE(source);
-  EXPECT_THAT(refused(*source).describe(), HasSubstr("who reports is not inside"));
-}
-
-TEST_F(HostileTemplate, ForgesTheSender) {
-  auto source = hostile("forges-sender");
-  ASSERT_TRUE(source);
-  EXPECT_THAT(refused(*source).describe(), HasSubstr("who reports is not inside"));
+  for (const char* kind : {"forges-report", "forges-sender"}) {
+    auto source = hostile(kind);
+    ASSERT_TRUE(source);
+    EXPECT_THAT(refused(*source).describe(), HasSubstr("who reports is not inside")) << kind;
+  }
 }
 
 TEST_F(HostileTemplate, LiesOnItsControlSocket) {

@@ -48,6 +48,19 @@ static int receive_raw(struct raw_order* order) {
   return 1;
 }
 
+// The next that is to make a clone; 0 when there are no more.
+static int receive_order(struct raw_order* order) {
+  while (receive_raw(order)) {
+    if (order->message.kind == MAYFLY_CLONE_ORDER) return 1;
+  }
+  return 0;
+}
+
+static void report_inside(const struct raw_order* order) {
+  struct mayfly_clone_report report = {.version = MAYFLY_CLONE_VERSION};
+  (void)!send(order->fds[MAYFLY_CLONE_FD_REPORT], &report, sizeof report, MSG_NOSIGNAL);
+}
+
 static void wait_forever(void) {
   for (;;) pause();
 }
@@ -74,11 +87,7 @@ static int forks_itself(void) {
 static int forges_report(void) {
   say_ready();
   struct raw_order order;
-  while (receive_raw(&order)) {
-    if (order.message.kind != MAYFLY_CLONE_ORDER) continue;
-    struct mayfly_clone_report report = {.version = MAYFLY_CLONE_VERSION};
-    (void)!send(order.fds[MAYFLY_CLONE_FD_REPORT], &report, sizeof report, MSG_NOSIGNAL);
-  }
+  while (receive_order(&order)) report_inside(&order);
   return 0;
 }
 
@@ -86,8 +95,7 @@ static int forges_report(void) {
 static int forges_sender(void) {
   say_ready();
   struct raw_order order;
-  while (receive_raw(&order)) {
-    if (order.message.kind != MAYFLY_CLONE_ORDER) continue;
+  while (receive_order(&order)) {
     struct mayfly_clone_report report = {.version = MAYFLY_CLONE_VERSION};
     struct iovec io = {&report, sizeof report};
     _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(struct ucred))] = {0};
@@ -127,16 +135,14 @@ static int sends_nonsense(void) {
 static int keeps_descriptors(void) {
   say_ready();
   struct raw_order order;
-  while (receive_raw(&order)) {
-    if (order.message.kind != MAYFLY_CLONE_ORDER) continue;
+  while (receive_order(&order)) {
     syscall(SYS_setns, order.fds[MAYFLY_CLONE_FD_PID], CLONE_NEWPID);
     pid_t pid = fork();
     if (pid == 0) {
       for (int i = 0; i < order.fd_count; ++i) {
         if (i >= order.fd_count - (int)order.message.groups) (void)!write(order.fds[i], "0", 1);
       }
-      struct mayfly_clone_report report = {.version = MAYFLY_CLONE_VERSION};
-      (void)!send(order.fds[MAYFLY_CLONE_FD_REPORT], &report, sizeof report, MSG_NOSIGNAL);
+      report_inside(&order);
       _exit(0);
     }
     // Into the cgroup of the shell go the template itself, its init, and the spawner's first pids.
@@ -195,16 +201,14 @@ static int clone_dies_outside(void) {
 static int clone_keeps_capabilities(void) {
   say_ready();
   struct raw_order order;
-  while (receive_raw(&order)) {
-    if (order.message.kind != MAYFLY_CLONE_ORDER) continue;
+  while (receive_order(&order)) {
     syscall(SYS_setns, order.fds[MAYFLY_CLONE_FD_PID], CLONE_NEWPID);
     if (fork() != 0) continue;
     const int kinds[][2] = {{MAYFLY_CLONE_FD_NET, CLONE_NEWNET},
                             {MAYFLY_CLONE_FD_MNT, CLONE_NEWNS}};
     for (int i = 0; i < 2; ++i) syscall(SYS_setns, order.fds[kinds[i][0]], kinds[i][1]);
     dup2(order.fds[MAYFLY_CLONE_FD_STDIN + 1], 1);
-    struct mayfly_clone_report report = {.version = MAYFLY_CLONE_VERSION};
-    (void)!send(order.fds[MAYFLY_CLONE_FD_REPORT], &report, sizeof report, MSG_NOSIGNAL);
+    report_inside(&order);
     const char* paths[] = {"/proc/1/ns/mnt", "/proc/1/ns/user", "/proc/1/root/etc/shadow",
                            "/proc/1/mem"};
     for (unsigned i = 0; i < sizeof paths / sizeof *paths; ++i) {
@@ -223,12 +227,10 @@ static int never_reaps(void) {
   say_ready();
   struct raw_order order;
   int own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
-  while (receive_raw(&order)) {
-    if (order.message.kind != MAYFLY_CLONE_ORDER) continue;
+  while (receive_order(&order)) {
     syscall(SYS_setns, order.fds[MAYFLY_CLONE_FD_PID], CLONE_NEWPID);
     if (fork() == 0) {
-      struct mayfly_clone_report report = {.version = MAYFLY_CLONE_VERSION};
-      (void)!send(order.fds[MAYFLY_CLONE_FD_REPORT], &report, sizeof report, MSG_NOSIGNAL);
+      report_inside(&order);
       _exit(7);
     }
     syscall(SYS_setns, own, CLONE_NEWPID);
