@@ -301,13 +301,14 @@ def cgroup_tags(pids):
     return tags
 
 
-def network_namespaces():
-    """Inode of each network namespace that a process lives in, with one such process."""
-    found = {}
+def network_namespaces(tags):
+    """Network namespaces of the processes in cgroups of these spawners, whoever their parents are; with
+    no cgroups here, of all processes."""
+    found = set()
     for entry in os.listdir("/proc"):
-        if entry.isdigit():
+        if entry.isdigit() and (not tags or cgroup_tags([entry]) & tags):
             try:
-                found.setdefault(os.readlink(f"/proc/{entry}/ns/net"), int(entry))
+                found.add(os.readlink(f"/proc/{entry}/ns/net"))
             except OSError:
                 continue
     return found
