@@ -102,7 +102,7 @@ def test_a_hook_that_fails_fails_the_start(language, which, tmp_path):
             failed.wait(lambda: failed.init_error, "init error frame")
         assert failed.init_error["errorMessage"] == "no way"
         assert failed.init_error["errorType"] in ("RangeError", "ValueError")
-        assert failed.process.wait(driver.TIMEOUT) == 1
+        assert failed.process.wait(10) == 1
         if which == "after":
             failed.__exit__()
 
@@ -183,12 +183,12 @@ def test_a_clone_of_node_ends_when_it_is_told_to(code, status, tmp_path):
     with start(JS, "index.js", source, tmp_path) as template:
         clone = template.clone()
         clone.start_event({})
-        ended = clone.process.wait(driver.TIMEOUT)
+        ended = clone.process.wait(10)
         assert ended == status if status is not None else ended != 0
         clone.__exit__()
         with template.clone() as next_one:
             next_one.start_event({})
-            assert next_one.process.wait(driver.TIMEOUT) == ended
+            assert next_one.process.wait(10) == ended
 
 
 @LANGUAGES
@@ -198,7 +198,7 @@ def test_sigterm_ends_a_clone_and_not_its_template(language, tmp_path):
         for _ in range(3):
             with template.clone() as clone:
                 clone.process.send_signal(signal.SIGTERM)
-                assert clone.process.wait(driver.TIMEOUT) == -signal.SIGTERM
+                assert clone.process.wait(10) == -signal.SIGTERM
         with template.clone() as clone:
             assert clone.event({}).result() == 1
 
@@ -210,7 +210,7 @@ def test_a_template_ends_with_its_control_socket_and_leaves_its_clones(language,
     clone = template.clone()
     ended = os.pidfd_open(clone.pid)  # it becomes the child of a process that is not ours
     template.control.close()
-    assert template.process.wait(driver.TIMEOUT) == 0
+    assert template.process.wait(10) == 0
     assert clone.event({}).result() == 1
     clone.socket.close()
     assert select.select([ended], [], [], driver.TIMEOUT)[0], "the clone ends with its channel"
