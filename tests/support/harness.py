@@ -23,7 +23,7 @@ MAYFLY = os.path.join(BUILD, "mayfly")
 FUNCTIONS = os.path.join(ROOT, "tests", "support", "functions")
 EXAMPLES = os.path.join(ROOT, "examples")
 # An instrumented build is slower; so is a machine that others use.
-PATIENCE = float(os.environ.get("MAYFLY_TEST_PATIENCE", "3" if "asan" in BUILD else "1"))
+PATIENCE = float(os.environ.get("MAYFLY_TEST_PATIENCE", "3" if re.search("asan|sanitize", BUILD) else "1"))
 
 
 def eventually(check, what, timeout=10.0, interval=0.01):
