@@ -1,6 +1,7 @@
 // Nothing grows with the number of launches, and nothing is left after a stop or a kill -9.
 // MAYFLY_LAUNCHES=10000 for the long run.
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -82,6 +83,7 @@ TEST(Leak, CleanStopLeavesNothing) {
   auto fds_before = count_entries("/proc/self/fd");
   std::map<int, char> members;
   std::set<std::string> namespaces;
+  std::vector<os::Fd> held;
   std::vector<std::string> folders;
   {
     World world;
@@ -96,6 +98,10 @@ TEST(Leak, CleanStopLeavesNothing) {
     members = family(world.spawner->pid());
     ASSERT_GE(members.size(), 10u);
     namespaces = network_namespaces(members);
+    for (auto [pid, state] : members) {  // so that no other gets their numbers meanwhile
+      std::string path = "/proc/" + std::to_string(pid) + "/ns/net";
+      held.emplace_back(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    }
     ASSERT_GE(namespaces.size(), 6u);
     ASSERT_GT(count_groups(folders), 5u);
     world.spawner.reset();                      // while all five run
@@ -106,6 +112,7 @@ TEST(Leak, CleanStopLeavesNothing) {
   for (const auto& ns : namespaces) {
     EXPECT_TRUE(own_namespaces.contains(ns) || !left.contains(ns)) << ns;
   }
+  held.clear();
   EXPECT_EQ(count_lines("/proc/self/mountinfo"), mounts_before);
   EXPECT_EQ(count_entries("/proc/self/fd"), fds_before);
 }
