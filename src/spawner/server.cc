@@ -453,7 +453,9 @@ void Server::end() {
   // Its end-of-file would wake every wait below at once.
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, engine_.get(), nullptr);
   for (auto& [number, instance] : instances_) send_signal(*instance, SIGKILL);
-  for (int i = 0; !instances_.empty() && i < kEndTries; ++i) {
+  // By the clock: events may come one after the other while those that are killed wait for a core.
+  auto until = monotonic_ms() + kSweepMs * kEndTries;
+  while (!instances_.empty() && monotonic_ms() < until) {
     wait_for_events(kSweepMs);
     reap_strays();
   }

@@ -114,6 +114,7 @@ class Load:
         self.stop.set()
         for t in self.threads:
             t.join(60)
+        assert not any(t.is_alive() for t in self.threads), "a request to the killed server does not end"
         assert self.faults == []
 
 

@@ -57,9 +57,10 @@ class Language:
 
 
 class Compiled(Language):
-    """A language whose runtime is built first, and whose functions are: both once for each session.
+    """A language whose functions are compiled, once for each session, as its runtime has been.
 
-    runtimes/NAME/build FOLDER makes the runtime; compiler(runtime, sources, folder) compiles functions.
+    The runtime is the one of the build, else what runtimes/NAME/build FOLDER makes;
+    compiler(runtime, sources, folder) compiles functions.
     """
 
     def __init__(self, name, program, main, tool, compiler, **options):
@@ -74,11 +75,15 @@ class Compiled(Language):
         if shutil.which(self.tool) is None:
             pytest.skip("%s is not installed (apt-get install %s)" % (self.tool, self.package))
         if "runtime" not in self.built:
-            folder = self.built["runtime"] = tempfile.mkdtemp(prefix="mayfly-%s-" % self.name)
-            atexit.register(shutil.rmtree, folder, True)
-            build = os.path.join(driver.ROOT, "runtimes", self.name, "build")
-            subprocess.run([build, folder], check=True, stdout=subprocess.DEVNULL)
+            self.scratch = tempfile.mkdtemp(prefix="mayfly-%s-" % self.name)
+            atexit.register(shutil.rmtree, self.scratch, True)
+            folder = os.path.join(clones.BUILD, "runtimes-staged", self.name)
+            if not os.path.exists(os.path.join(folder, self.main)):
+                folder = os.path.join(self.scratch, "runtime")
+                build = os.path.join(driver.ROOT, "runtimes", self.name, "build")
+                subprocess.run([build, folder], check=True, stdout=subprocess.DEVNULL)
             self.argv[-1] = os.path.join(folder, self.main)
+            self.built["runtime"] = folder
 
     def compiled(self, sources, folder):
         """Compiles sources into folder; returns it."""
@@ -91,7 +96,7 @@ class Compiled(Language):
         self.need()
         if root == FUNCTIONS:
             if "functions" not in self.built:
-                folder = os.path.join(self.built["runtime"], "functions")
+                folder = os.path.join(self.scratch, "functions")
                 source = os.path.join(FUNCTIONS, self.name)
                 sources = [os.path.join(source, name) for name in sorted(os.listdir(source))]
                 self.built["functions"] = self.compiled(sources, folder)
@@ -175,13 +180,18 @@ def each(table):
     return pytest.mark.parametrize("flavour", list(table.values()), ids=list(table))
 
 
+# For cases that start nothing which could be cloned.
+once = pytest.mark.once
+
+
 def pytest_collection_modifyitems(items):
-    """Languages that are not cloned run each case once."""
+    """Such cases run once, and those of languages that are not cloned."""
     def runs(item):
         params = getattr(getattr(item, "callspec", None), "params", {})
         subject = params.get("flavour") or params.get("language")
         language = getattr(subject, "language", subject)
-        return params.get("form") != "cloned" or getattr(language, "name", "python") in CLONEABLE
+        cloneable = getattr(language, "name", "python") in CLONEABLE and not item.get_closest_marker("once")
+        return params.get("form") != "cloned" or cloneable
 
     items[:] = [item for item in items if runs(item)]
 

@@ -19,7 +19,7 @@ INITIAL_WINDOW = 1 << 20
 MAX_FRAME = 64 << 20
 HEADER = struct.Struct("<IIBBH")
 
-TIMEOUT = float(os.environ.get("MAYFLY_TEST_TIMEOUT") or 20.0)  # seconds for one answer; a runtime that needs longer is broken
+TIMEOUT = float(os.environ.get("MAYFLY_TEST_TIMEOUT") or 60.0)  # seconds for one answer or an end, on a machine that others use; longer is broken
 ARN = "arn:aws:lambda:eu-local-1:000000000000:function:conformance"
 
 
@@ -158,7 +158,7 @@ class Runtime:
     def __exit__(self, *unused):
         self.socket.close()
         try:
-            self.process.wait(5)
+            self.process.wait(TIMEOUT)
         except subprocess.TimeoutExpired:
             self.process.send_signal(signal.SIGKILL)
             self.process.wait()
@@ -247,7 +247,7 @@ class Runtime:
             if time.monotonic() > until:
                 raise Broken("the runtime did not end after a shutdown frame")
             self.poll(0.5)
-        return self.process.wait(5)
+        return self.process.wait(TIMEOUT)
 
     # ---- receiving
 

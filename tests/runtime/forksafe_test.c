@@ -69,8 +69,8 @@ static void use(pthread_cond_t* condition) {
   }
 }
 
-static void child(pthread_t dead) {
-  alarm(20);
+static void child(pthread_t dead, unsigned limit_s) {
+  alarm(limit_s);
   use(&private_ones[0]);
   use(&monotonic);
   for (int i = 0; i < COUNT; i += 100) pthread_cond_broadcast(&conditions[i]);
@@ -91,8 +91,10 @@ static void child(pthread_t dead) {
   _exit(0);
 }
 
-int main(void) {
-  alarm(50);
+// forksafe_test SECONDS: how long a child may take, which hangs without the library.
+int main(int argc, char** argv) {
+  const unsigned limit_s = argc > 1 ? (unsigned)atoi(argv[1]) : 20;
+  alarm(5 * limit_s);
   pthread_condattr_t attributes;
   pthread_condattr_init(&attributes);
   pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -132,7 +134,7 @@ int main(void) {
   }
   for (int round = 0; round < 5; round++) {
     const pid_t pid = fork();
-    if (pid == 0) child(first);
+    if (pid == 0) child(first, limit_s);
     int status;
     waitpid(pid, &status, 0);
     check(WIFEXITED(status) && WEXITSTATUS(status) == 0, "a child");

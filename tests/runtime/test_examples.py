@@ -12,8 +12,9 @@ import threading
 
 import pytest
 
+import clones
 import driver
-from conftest import JAVA, JS, NET, PHP, PL, PY, RB, has_python_module
+from conftest import JAVA, JS, NET, PHP, PL, PY, RB, has_python_module, once
 
 EXAMPLES = os.path.join(driver.ROOT, "examples")
 
@@ -124,6 +125,7 @@ def test_shop_functions():
         assert runtime.http("POST", "/orders", b"[]").head["status"] == 400
 
 
+@once
 def test_shop_names_what_is_there():
     with open(os.path.join(EXAMPLES, "shop", "mayfly.yaml"), encoding="utf-8") as file:
         text = file.read()
@@ -139,7 +141,7 @@ def build(tmp_path, name, tool):
         pytest.skip("%s or make is not installed" % tool)
     target = tmp_path / name
     shutil.copytree(os.path.join(EXAMPLES, name), target, ignore=shutil.ignore_patterns("server", "bootstrap"))
-    env = dict(os.environ, GOCACHE=str(tmp_path / "go"), GOFLAGS="-mod=mod", GOTOOLCHAIN="local")
+    env = dict(os.environ, GOCACHE=os.path.join(clones.BUILD, "go-cache"), GOFLAGS="-mod=mod", GOTOOLCHAIN="local")
     env.setdefault("HOME", str(tmp_path))
     subprocess.run(["make", "-s", "-C", str(target)], check=True, env=env, capture_output=True)
     return target
@@ -156,11 +158,12 @@ def connect(port, process):
         assert process.poll() is None, "the server has ended"
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
-            return http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            return http.client.HTTPConnection("127.0.0.1", port, timeout=driver.TIMEOUT)
         except ConnectionRefusedError:
             continue
 
 
+@once
 @pytest.mark.parametrize("name, tool, has", [("c-http", "cc", b"POST /a?b=c with 300000 bytes"), ("go-http", "go", b'"bytes":300000')])
 def test_native_servers(tmp_path, name, tool, has):
     folder = build(tmp_path, name, tool)
@@ -205,6 +208,7 @@ class RuntimeApi(http.server.BaseHTTPRequestHandler):
         pass
 
 
+@once
 def test_cpp_runtime_api(tmp_path):
     folder = build(tmp_path, "cpp-runtime-api", "c++")
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), RuntimeApi)
@@ -213,7 +217,7 @@ def test_cpp_runtime_api(tmp_path):
     thread.start()
     try:
         env = {"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:%d" % server.server_port}
-        done = subprocess.run([str(folder / "bootstrap")], env=env, capture_output=True, timeout=20)
+        done = subprocess.run([str(folder / "bootstrap")], env=env, capture_output=True, timeout=driver.TIMEOUT)
         assert (done.returncode, done.stdout) == (0, b"handling the-id\n")
         path, body = server.answers[0]
         assert path == "/2018-06-01/runtime/invocation/the-id/response"
@@ -224,12 +228,14 @@ def test_cpp_runtime_api(tmp_path):
         server.server_close()
 
 
+@once
 def test_shell_stdin():
     script = os.path.join(EXAMPLES, "shell-stdin", "count.sh")
     done = subprocess.run([script], input=b"two words\n", capture_output=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"lines 1, words 2, bytes 10\n", b"counting\n")
 
 
+@once
 def test_every_example_says_how_to_try_it():
     for name in sorted(os.listdir(EXAMPLES)):
         folder = os.path.join(EXAMPLES, name)

@@ -67,7 +67,7 @@ def test_a_frame_over_the_limit_ends_the_runtime(flavour):
         runtime.wait_ready()
         runtime.socket.setblocking(True)
         runtime.socket.sendall(driver.HEADER.pack(driver.MAX_FRAME + 1, 1, driver.INVOKE, 0, 0))
-        assert runtime.process.wait(10) == 1
+        assert runtime.process.wait(driver.TIMEOUT) == 1
 
 
 @each(only(HTTP, "wsgi", "listener"))

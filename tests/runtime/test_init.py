@@ -7,7 +7,7 @@ import pytest
 
 import clones
 import driver
-from conftest import JAVA, JS, NET, PHP, PL, PY, RB, each
+from conftest import JAVA, JS, NET, PHP, PL, PY, RB, each, once
 
 
 def write(root, files):
@@ -25,7 +25,7 @@ def failure(language, root, **options):
             runtime.wait(lambda: runtime.init_error, "init error frame of the clone")
         runtime.wait(lambda: runtime.init_error or runtime.ready, "init error frame")
         assert runtime.init_error is not None, "initialisation must fail"
-        assert runtime.process.wait(10) in (1, 4)  # 4: the function's own exit
+        assert runtime.process.wait(driver.TIMEOUT) in (1, 4)  # 4: the function's own exit
     text = "".join(text for _, text in runtime.loose) + (runtime.raw[0] + runtime.raw[1]).decode()
     return runtime.init_error, text
 
@@ -262,7 +262,7 @@ def test_the_channel_ends_with_the_engine(tmp_path):
         with language.start(write(tmp_path / language.name, files)) as runtime:
             runtime.wait_ready()
             runtime.socket.close()
-            runtime.process.wait(10)
+            runtime.process.wait(driver.TIMEOUT)
 
 
 @each({"python": PY, "ruby": RB, "php": PHP, "perl": PL, "java": JAVA, "dotnet": NET})
@@ -389,6 +389,7 @@ def handler_of(language, number, rest):
     return "%scase%d.%s" % (prefix, number, rest)
 
 
+@once
 @pytest.mark.parametrize("number", range(len(COMPILED_FAILURES)))
 def test_initialisation_of_compiled_code_fails(tmp_path_factory, number):
     language, _, handler, kind, message, stack = COMPILED_FAILURES[number]
@@ -400,6 +401,7 @@ def test_initialisation_of_compiled_code_fails(tmp_path_factory, number):
     assert error["errorMessage"] in log
 
 
+@once
 @pytest.mark.parametrize("number", range(len(FORMS)))
 def test_forms_of_compiled_handlers(tmp_path_factory, number):
     language, _, method, event, result = FORMS[number]
@@ -409,6 +411,7 @@ def test_forms_of_compiled_handlers(tmp_path_factory, number):
         assert runtime.event(event).result() == result
 
 
+@once
 def test_what_is_found_of_compiled_code(tmp_path, tmp_path_factory):
     """Without a handler: none, several, and an assembly by another name that is found by its type."""
     error, _ = failure(NET, write(tmp_path / "none", {"readme.txt": ""}))
@@ -425,6 +428,7 @@ def test_what_is_found_of_compiled_code(tmp_path, tmp_path_factory):
     assert "Several classes have a method handleRequest: case0.A, case1.A" in error["errorMessage"]
 
 
+@once
 def test_a_java_function_in_a_jar_with_a_library(tmp_path):
     JAVA.need()
     library = compiled(JAVA, tmp_path / "library", {"Tool.java": "public class Tool { public static String say() { return \"from lib\"; } }"})
@@ -440,6 +444,7 @@ def test_a_java_function_in_a_jar_with_a_library(tmp_path):
         assert runtime.event({}).result() == "from lib"
 
 
+@once
 def test_a_cause_is_told_in_java(tmp_path):
     source = "public class A { public Object handleRequest(Object e) { try { Object o = null; return o.toString(); } catch (NullPointerException x) { throw new RuntimeException(\"outer\", x); } } }"
     with JAVA.start(compiled(JAVA, tmp_path, {"A.java": source})) as runtime:

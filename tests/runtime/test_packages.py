@@ -73,7 +73,7 @@ def test_clones_use_packages_and_all_of_node(packages):
         assert template.ready["cloneable"], template.ready
         assert template.ready["notes"] == []
         for number in range(COUNT):
-            op = "all" if number < 10 or number % 500 == 0 else "node" if number % 50 == 0 else "some"
+            op = "all" if number < 5 or number % 500 == 0 else "node" if number % 50 == 0 else "some"
             with template.clone() as clone:
                 call = clone.event({"op": op})
                 assert call.error is None, call.error

@@ -92,7 +92,9 @@ def test_threads_may_be_ended_before_the_snapshot(language, tmp_path):
 def test_a_worker_that_has_ended_is_no_hindrance(tmp_path):
     source = (
         "const { Worker } = require('worker_threads');"
-        "new Worker('1 + 1', { eval: true }); require('fs').readFile('/etc/passwd', () => {}); require('zlib').gzip(Buffer.alloc(1e6), () => {});"
+        "const worker = new Worker('1 + 1', { eval: true });"
+        "mayfly.beforeSnapshot(() => new Promise((resolve) => worker.on('exit', resolve)));"
+        "require('fs').readFile('/etc/passwd', () => {}); require('zlib').gzip(Buffer.alloc(1e6), () => {});"
         "exports.handler = () => 1;"
     )
     with start(JS, "index.js", source, tmp_path) as template:
@@ -165,7 +167,7 @@ class Peer:
 
     def wait_ended(self, count):
         for _ in range(count):
-            assert self.ended.acquire(timeout=10), self.received
+            assert self.ended.acquire(timeout=driver.TIMEOUT), self.received
 
 
 NODE_CONNECTION = """
@@ -175,7 +177,7 @@ const socket = net.connect(Number(process.env.PEER), '127.0.0.1');
 socket.on('close', () => { state = 'closed'; }); socket.on('error', () => {});
 const here = new Promise((resolve) => socket.once('data', resolve));
 module.exports.handler = async (event) => {
-  socket.write('shared'); await new Promise((r) => setTimeout(r, 50));
+  socket.write('shared'); if (!socket.closed) await new Promise((r) => socket.once('close', r));
   const own = net.connect(Number(process.env.PEER), '127.0.0.1');
   own.write(`own ${process.pid}`); await new Promise((r) => own.once('data', r)); own.end();
   return state;

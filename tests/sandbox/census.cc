@@ -1,10 +1,12 @@
 #include "census.h"
 
-#include <unistd.h>
+#include <signal.h>
+#include <sys/syscall.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <sstream>
 
 namespace mayfly::sandbox_tests {
 
@@ -92,24 +94,76 @@ Census take(World& world) {
           family(world.spawner->pid()).size(), count_groups(group_folders(world.state))};
 }
 
-bool equal(const Census& a, const Census& b) {
-  return a.own_fds == b.own_fds && a.spawner_fds == b.spawner_fds &&
-         a.spawner_mounts == b.spawner_mounts && a.host_mounts == b.host_mounts &&
-         a.children == b.children && a.cgroups == b.cgroups;
+std::ostream& operator<<(std::ostream& out, const Census& census) {
+  return out << "own fds " << census.own_fds << ", spawner's fds " << census.spawner_fds
+             << ", spawner's mounts " << census.spawner_mounts << ", host's mounts "
+             << census.host_mounts << ", children " << census.children << ", cgroups "
+             << census.cgroups;
 }
 
-Census settle(World& world) {
-  Census before = take(world);
-  for (int i = 0; i < 500; ++i) {
-    auto run = world.run(world.spec({"/bin/true"}));
-    EXPECT_TRUE(run.has_value()) << run.error().describe();
-    ::usleep(20'000);
-    Census now = take(world);
-    if (equal(before, now)) return now;
-    before = now;
+namespace {
+
+// The line of a file in /proc that begins with a word, without it.
+std::string line_of(const std::string& path, const std::string& word) {
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with(word)) return line.substr(word.size());
   }
-  ADD_FAILURE() << "the spawner does not come to rest";
-  return before;
+  return "";
+}
+
+// Whether a process waits for events without a time limit. The spawner sets one while its pools
+// are not full, a cgroup is not yet removed, or a template owes something.
+bool waits_without_limit(int pid) {
+  std::istringstream call(line_of("/proc/" + std::to_string(pid) + "/syscall", ""));
+  long number = 0;
+  std::string epoll, events, count, limit;  // hexadecimal
+  call >> number >> epoll >> events >> count >> limit;
+  bool waits = number == SYS_epoll_pwait;
+#ifdef SYS_epoll_wait
+  waits = waits || number == SYS_epoll_wait;
+#endif
+  return waits && static_cast<int>(std::strtoull(limit.c_str(), nullptr, 16)) == -1;
+}
+
+// Nor does anything below it run, which might wake it: a namespace that is being prepared.
+bool at_rest(int spawner) {
+  if (!waits_without_limit(spawner)) return false;
+  auto members = family(spawner);
+  return std::all_of(members.begin(), members.end(),
+                     [](const auto& member) { return member.second == 'S'; });
+}
+
+}  // namespace
+
+Census settle(World& world) {
+  auto run = world.run(world.spec({"/bin/true"}));
+  EXPECT_TRUE(run.has_value()) << run.error().describe();
+  int spawner = world.spawner->pid();
+  std::string status = "/proc/" + std::to_string(spawner) + "/status";
+  auto sleeps = [&] { return line_of(status, "voluntary_ctxt_switches:"); };
+  Census now{};
+  EXPECT_TRUE(world.eventually([&] {
+    std::string before = sleeps();
+    if (!at_rest(spawner)) return false;
+    world.loop.restart();
+    if (world.loop.poll() > 0) return false;
+    now = take(world);
+    return at_rest(spawner) && sleeps() == before;  // it has slept all the while
+  })) << "the spawner does not come to rest: "
+      << now;
+  return now;
+}
+
+void expect_no_zombies(World& world) {
+  for (auto [pid, state] : family(world.spawner->pid())) EXPECT_NE(state, 'Z') << pid;
+}
+
+void expect_gone(const std::map<int, char>& members, const std::vector<std::string>& folders) {
+  for (auto [pid, state] : members) {
+    EXPECT_NE(::kill(pid, 0), 0) << "process " << pid << " is still there";
+  }
+  EXPECT_EQ(count_groups(folders), 0u);
 }
 
 bool gone_or_zombie(int pid) {

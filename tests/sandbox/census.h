@@ -2,6 +2,7 @@
 // Counts what a spawner holds, to see that nothing grows and nothing stays.
 
 #include <map>
+#include <ostream>
 #include <set>
 #include <string>
 #include <vector>
@@ -30,11 +31,15 @@ std::set<std::string> all_network_namespaces();
 
 struct Census {
   std::size_t own_fds, spawner_fds, spawner_mounts, host_mounts, children, cgroups;
+  bool operator==(const Census&) const = default;
 };
+std::ostream& operator<<(std::ostream& out, const Census& census);
 
 Census take(World& world);
-bool equal(const Census& a, const Census& b);
-// The pools fill in idle moments: two equal readings, a launch's worth apart, are the rest state.
+// After a launch, once the spawner is at rest: its pools are full, what has ended is cleared away.
 Census settle(World& world);
+void expect_no_zombies(World& world);
+// Of a spawner that has stopped: its processes and its control groups.
+void expect_gone(const std::map<int, char>& members, const std::vector<std::string>& folders);
 
 }  // namespace mayfly::sandbox_tests

@@ -11,17 +11,6 @@
 namespace mayfly::sandbox_tests {
 namespace {
 
-using std::chrono::milliseconds;
-
-void expect_equal(const Census& now, const Census& before) {
-  EXPECT_EQ(now.own_fds, before.own_fds);
-  EXPECT_EQ(now.spawner_fds, before.spawner_fds);
-  EXPECT_EQ(now.spawner_mounts, before.spawner_mounts);
-  EXPECT_EQ(now.host_mounts, before.host_mounts);
-  EXPECT_EQ(now.children, before.children);
-  EXPECT_EQ(now.cgroups, before.cgroups);
-}
-
 TEST(CloneLeak, ClonesLeaveNothing) {
   MAYFLY_NEEDS_ROOT();
   World world;
@@ -50,11 +39,11 @@ TEST(CloneLeak, ClonesLeaveNothing) {
     alive.pop_front();
   }
   alive.clear();
-  expect_equal(settle(world), before);
+  EXPECT_EQ(settle(world), before);
   EXPECT_EQ(world.sandboxes->running(), 1u);
-  for (auto [pid, state] : family(world.spawner->pid())) EXPECT_NE(state, 'Z') << pid;
+  expect_no_zombies(world);
   source.value().reset();
-  expect_equal(settle(world), empty);
+  EXPECT_EQ(settle(world), empty);
 }
 
 TEST(CloneLeak, TemplatesAndFailedClonesLeaveNothing) {
@@ -72,7 +61,7 @@ TEST(CloneLeak, TemplatesAndFailedClonesLeaveNothing) {
     EXPECT_EQ(made.has_value(), i % 5 == 0);
     auto second = world.clone(*source.value(), {"exit"});
   }
-  expect_equal(settle(world), before);
+  EXPECT_EQ(settle(world), before);
 }
 
 TEST(CloneLeak, CleanStopLeavesNothing) {
@@ -96,10 +85,7 @@ TEST(CloneLeak, CleanStopLeavesNothing) {
     world.spawner.reset();  // while all five run
     EXPECT_EQ(count_entries(world.state), 1u);
   }
-  for (auto [pid, state] : members) {
-    EXPECT_NE(::kill(pid, 0), 0) << "process " << pid << " is still there";
-  }
-  EXPECT_EQ(count_groups(folders), 0u);
+  expect_gone(members, folders);
 }
 
 }  // namespace

@@ -1,11 +1,8 @@
 // Sandboxes cloned from a template that keeps to the rules.
 
-#include <fcntl.h>
 #include <gmock/gmock.h>
-#include <grp.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/wait.h>
 
 #include <map>
 #include <set>
@@ -20,13 +17,8 @@ using std::chrono::milliseconds;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-class Clone : public ::testing::Test {
+class Clone : public WithWorld {
  protected:
-  void SetUp() override {
-    MAYFLY_NEEDS_ROOT();
-    world = std::make_unique<World>();
-    ASSERT_EQ(world->error, "");
-  }
   std::unique_ptr<Sandbox> honest(std::vector<std::string> words = {"honest"},
                                   std::function<void(LaunchSpec&)> change = {}) {
     auto launched = world->launch_template(std::move(words), std::move(change));
@@ -40,10 +32,8 @@ class Clone : public ::testing::Test {
     return made.has_value() ? std::move(made).value() : nullptr;
   }
   Output run(Sandbox& from, const std::vector<std::string>& words, sandbox::Limits limits = {}) {
-    auto made = clone(from, words, limits);
-    if (!made) return {};
-    auto output = world->finish(*made, milliseconds(20'000));
-    EXPECT_TRUE(output.has_value());
+    auto output = world->run_clone(from, words, limits);
+    EXPECT_TRUE(output.has_value()) << output.error().describe();
     return output.has_value() ? std::move(output).value() : Output();
   }
   // Waits until the sandbox has written something.
@@ -51,7 +41,6 @@ class Clone : public ::testing::Test {
     pollfd wait{sandbox.stdout_fd.get(), POLLIN, 0};
     EXPECT_EQ(::poll(&wait, 1, 10'000), 1);
   }
-  std::unique_ptr<World> world;
 };
 
 // "net:[4026532]" and so on, by kind.
@@ -217,11 +206,7 @@ TEST_F(Clone, ClonesOutliveTheTemplate) {
     second->kill();
     EXPECT_EQ(world->finish(*second).value().exit.reason, "killed by SIGKILL");
     // The template's own end may be told last.
-    for (int i = 0; world->sandboxes->running() > 0 && i < 500; ++i) {
-      world->loop.restart();
-      world->loop.run_for(milliseconds(10));
-    }
-    EXPECT_EQ(world->sandboxes->running(), 0u);
+    EXPECT_TRUE(world->eventually([&] { return world->sandboxes->running() == 0; }));
   }
 }
 
@@ -243,55 +228,32 @@ TEST_F(Clone, BadRequestsAreRefused) {
   EXPECT_EQ(run(*source, {"exit", "1"}).exit.status, 1);
 }
 
-// In a process without privilege. 0, or the number of the step that failed.
-int clone_unprivileged(const std::string& folder) {
-  ::setenv("TMPDIR", (folder + "/tmp").c_str(), 1);
-  if (::setgroups(0, nullptr) != 0 || ::setresgid(65534, 65534, 65534) != 0 ||
-      ::setresuid(65534, 65534, 65534) != 0) {
-    return 10;
-  }
-  World world(true, folder + "/mayfly-spawner");
-  if (!world.error.empty()) {
-    std::fprintf(stderr, "%s\n", world.error.c_str());
-    return world.error.find("Run the server as root") != std::string::npos ? 77 : 11;
-  }
-  auto source = world.launch_template(
-      {"honest"}, [&](LaunchSpec& spec) { spec.mounts[0].host_path = folder + "/template"; });
+int clone_unprivileged(World& world, const std::string& folder) {
+  auto source = world.launch_template({"honest"}, [&](LaunchSpec& spec) {
+    spec.mounts[0].host_path = folder + "/sandbox_template";
+  });
   if (source.has_error()) {
     std::fprintf(stderr, "%s\n", source.error().describe().c_str());
-    return 12;
+    return 20;
   }
   auto busy = world.clone(*source.value(), {"memory", "32"});
   auto made = world.clone(*source.value(), {"exit", "6"});
   if (made.has_error() || busy.has_error()) {
     std::fprintf(stderr, "%s\n", made.error().describe().c_str());
-    return 13;
+    return 21;
   }
   auto ended = world.finish(*made.value(), milliseconds(5000));
   auto used = world.finish(*busy.value(), milliseconds(5000));
-  if (ended.value().exit.status != 6 || used.value().out != "used\n") return 14;
+  if (ended.value().exit.status != 6 || used.value().out != "used\n") return 22;
   made = world.clone(*source.value(), {"stay"});
-  if (made.has_error()) return 15;
-  if (made.value()->usage().memory_peak_bytes < (64u << 10)) return 16;
+  if (made.has_error()) return 23;
+  if (made.value()->usage().memory_peak_bytes < (64u << 10)) return 24;
   made.value()->kill();
-  return world.finish(*made.value()).value().exit.status == SIGKILL ? 0 : 17;
+  return world.finish(*made.value()).value().exit.status == SIGKILL ? 0 : 25;
 }
 
 TEST(Unprivileged, Clones) {
-  MAYFLY_NEEDS_ROOT();
-  TemporaryFolder folder;
-  fs::copy_file(MAYFLY_BUILD_DIR "/mayfly-spawner", folder.path() + "/mayfly-spawner");
-  fs::copy_file(MAYFLY_BUILD_DIR "/sandbox_template", folder.path() + "/template");
-  fs::permissions(folder.path(), fs::perms(0755));
-  fs::create_directories(folder.path() + "/tmp");
-  fs::permissions(folder.path() + "/tmp", fs::perms(0777));
-  pid_t child = ::fork();
-  if (child == 0) ::_exit(clone_unprivileged(folder.path()));
-  int status = 0;
-  ASSERT_EQ(::waitpid(child, &status, 0), child);
-  ASSERT_TRUE(WIFEXITED(status));
-  if (WEXITSTATUS(status) == 77) GTEST_SKIP() << "no unprivileged user namespaces here";
-  EXPECT_EQ(WEXITSTATUS(status), 0);
+  expect_works_unprivileged({"mayfly-spawner", "sandbox_template"}, clone_unprivileged);
 }
 
 }  // namespace

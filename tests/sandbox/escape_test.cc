@@ -10,9 +10,11 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 
+#include "census.h"
 #include "fixture.h"
 
 namespace mayfly::sandbox_tests {
@@ -390,13 +392,7 @@ TEST_F(EscapeHost, AnotherSandbox) {
   server.network = Network::nat;
   auto launched = world->launch(server);
   ASSERT_TRUE(launched.has_value());
-  int fd = launched.value()->stdout_fd.get();
-  std::string address;
-  while (address.find('\n') == std::string::npos) {
-    char byte;
-    if (::read(fd, &byte, 1) == 1) address.push_back(byte);
-  }
-  address.pop_back();
+  std::string address = World::read_line(*launched.value());
   ASSERT_THAT(address, ::testing::StartsWith("198.19."));
   expect_stopped({"tcp_connect", "packet filter", "EHOSTUNREACH", {address, "7777"}},
                  [](LaunchSpec& spec) { spec.network = Network::nat; });
@@ -431,13 +427,19 @@ TEST_F(EscapeHost, DaemonsGoWithTheProgram) {
 }
 
 TEST_F(EscapeHost, IgnoredAndStoppedIsKilledAllTheSame) {
-  for (const char* name : {"ignores_term", "stops_itself"}) {
-    auto launched = world->launch(spec({name, kPidNs, ""}));
-    ASSERT_TRUE(launched.has_value());
-    launched.value()->terminate();
-    auto output = world->finish(*launched.value(), milliseconds(200));
-    EXPECT_TRUE(output.value().exit.signalled) << name;
-    EXPECT_TRUE(output.value().exit.status == SIGKILL || output.value().exit.status == SIGTERM);
+  auto deaf = world->launch(spec({"ignores_term", kPidNs, ""}));
+  auto stopped = world->launch(spec({"stops_itself", kPidNs, ""}));
+  ASSERT_TRUE(deaf.has_value() && stopped.has_value());
+  ASSERT_EQ(World::read_line(*deaf.value()), "ignoring");
+  ASSERT_TRUE(world->eventually([] {
+    auto members = family(world->spawner->pid());
+    return std::any_of(members.begin(), members.end(),
+                       [](const auto& member) { return member.second == 'T'; });
+  }));
+  for (Sandbox* sandbox : {deaf.value().get(), stopped.value().get()}) {
+    sandbox->terminate();
+    sandbox->kill();
+    EXPECT_EQ(world->finish(*sandbox).value().exit.reason, "killed by SIGKILL");
   }
 }
 

@@ -1,6 +1,8 @@
 #include "fixture.h"
 
+#include <grp.h>
 #include <poll.h>
+#include <sys/wait.h>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
@@ -13,6 +15,8 @@ namespace mayfly::sandbox_tests {
 namespace asio = boost::asio;
 
 namespace {
+
+constexpr std::chrono::seconds kPatience(20);
 
 sandbox::Task<bool> read_pipe(asio::posix::stream_descriptor& pipe, std::string& text) {
   auto token = asio::as_tuple(asio::use_awaitable);
@@ -80,10 +84,75 @@ Result<std::unique_ptr<Sandbox>> World::clone(Sandbox& from, const std::vector<s
   return await<Result<std::unique_ptr<Sandbox>>>(from.clone(std::move(clone_spec)));
 }
 
+Result<Output> World::run_clone(Sandbox& from, const std::vector<std::string>& words,
+                                sandbox::Limits limits) {
+  auto made = clone(from, words, limits);
+  if (made.has_error()) return std::move(made).error();
+  return finish(*made.value(), kPatience);
+}
+
 Result<Output> World::run(LaunchSpec spec, std::chrono::milliseconds kill_after) {
   auto launched = launch(std::move(spec));
   if (launched.has_error()) return std::move(launched).error();
   return finish(*launched.value(), kill_after);
+}
+
+std::string World::read_line(const Sandbox& sandbox) {
+  std::string line;
+  pollfd wait{sandbox.stdout_fd.get(), POLLIN, 0};
+  int limit = static_cast<int>(std::chrono::milliseconds(kPatience).count());
+  char byte = 0;
+  while (::poll(&wait, 1, limit) == 1 && ::read(wait.fd, &byte, 1) == 1 && byte != '\n') {
+    line.push_back(byte);
+  }
+  return line;
+}
+
+bool World::eventually(const std::function<bool()>& condition) {
+  auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    loop.restart();
+    // Returns at once when nothing is under way.
+    if (loop.run_one_for(std::chrono::milliseconds(5)) == 0) ::poll(nullptr, 0, 1);
+  }
+  return true;
+}
+
+namespace {
+
+int run_unprivileged(const std::string& folder,
+                     int (*run)(World& world, const std::string& folder)) {
+  ::setenv("TMPDIR", (folder + "/tmp").c_str(), 1);
+  if (::setgroups(0, nullptr) != 0 || ::setresgid(65534, 65534, 65534) != 0 ||
+      ::setresuid(65534, 65534, 65534) != 0) {
+    return 10;
+  }
+  World world(true, folder + "/mayfly-spawner");
+  if (world.error.empty()) return run(world, folder);
+  std::fprintf(stderr, "%s\n", world.error.c_str());
+  return world.error.find("Run the server as root") != std::string::npos ? 77 : 11;
+}
+
+}  // namespace
+
+void expect_works_unprivileged(const std::vector<std::string>& programs,
+                               int (*run)(World& world, const std::string& folder)) {
+  MAYFLY_NEEDS_ROOT();
+  TemporaryFolder folder;
+  for (const auto& program : programs) {
+    fs::copy_file(MAYFLY_BUILD_DIR "/" + program, folder.path() + "/" + program);
+  }
+  fs::permissions(folder.path(), fs::perms(0755));
+  fs::create_directories(folder.path() + "/tmp");
+  fs::permissions(folder.path() + "/tmp", fs::perms(0777));
+  pid_t child = ::fork();
+  if (child == 0) ::_exit(run_unprivileged(folder.path(), run));
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status));
+  if (WEXITSTATUS(status) == 77) GTEST_SKIP() << "no unprivileged user namespaces here";
+  EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 }  // namespace mayfly::sandbox_tests

@@ -15,6 +15,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "sandbox/sandbox.h"
 
@@ -97,7 +98,14 @@ class World {
 
   // Runs to the end and collects what it wrote. kill_after: 0 never.
   Result<Output> run(LaunchSpec spec, std::chrono::milliseconds kill_after = {});
+  Result<Output> run_clone(Sandbox& from, const std::vector<std::string>& words,
+                           sandbox::Limits limits = {});
   Result<Output> finish(Sandbox& sandbox, std::chrono::milliseconds kill_after = {});
+
+  // The next line of the program's output, without its end; what there is of it after 20 s.
+  static std::string read_line(const Sandbox& sandbox);
+  // Runs the loop until the condition holds; false when it does not within 20 s.
+  bool eventually(const std::function<bool()>& condition);
 
   template <class T>
   static sandbox::Task<void> store(sandbox::Task<T> task, std::optional<T>& result) {
@@ -135,6 +143,22 @@ class World {
   if (::geteuid() != 0) {                                                               \
     GTEST_SKIP() << "needs root: makes user, mount and network namespaces and cgroups"; \
   }
+
+// Each case has a world of its own.
+class WithWorld : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    MAYFLY_NEEDS_ROOT();
+    world = std::make_unique<World>();
+    ASSERT_EQ(world->error, "");
+  }
+  std::unique_ptr<World> world;
+};
+
+// Runs a case as the user nobody, in a process of its own, with copies of programs of the build in
+// a folder that it may read. The case returns 0, or a number from 20 that says what failed.
+void expect_works_unprivileged(const std::vector<std::string>& programs,
+                               int (*run)(World& world, const std::string& folder));
 
 inline void write_text(const std::string& path, const std::string& text, fs::perms perms) {
   std::ofstream(path) << text;

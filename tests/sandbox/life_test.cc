@@ -2,11 +2,9 @@
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
-#include <grp.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include <algorithm>
 #include <boost/asio/read.hpp>
@@ -21,13 +19,8 @@ using std::chrono::milliseconds;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-class Life : public ::testing::Test {
+class Life : public WithWorld {
  protected:
-  void SetUp() override {
-    MAYFLY_NEEDS_ROOT();
-    world = std::make_unique<World>();
-    ASSERT_EQ(world->error, "");
-  }
   Output shell(const std::string& script, std::function<void(LaunchSpec&)> change = {}) {
     LaunchSpec spec = world->spec({"/bin/sh", "-c", script});
     if (change) change(spec);
@@ -35,7 +28,6 @@ class Life : public ::testing::Test {
     EXPECT_TRUE(output.has_value()) << output.error().describe();
     return output.has_value() ? std::move(output).value() : Output();
   }
-  std::unique_ptr<World> world;
 };
 
 TEST_F(Life, ProgramRunsAndTellsItsStatus) {
@@ -166,11 +158,7 @@ TEST_F(Life, TerminateReachesTheProgramOnly) {
       {"/bin/sh", "-c", "trap 'echo term; exit 3' TERM; echo up; while :; do sleep 0.01; done"});
   auto launched = world->launch(spec);
   ASSERT_TRUE(launched.has_value());
-  char byte;
-  int flags = ::fcntl(launched.value()->stdout_fd.get(), F_GETFL);
-  ::fcntl(launched.value()->stdout_fd.get(), F_SETFL, flags & ~O_NONBLOCK);
-  ASSERT_EQ(::read(launched.value()->stdout_fd.get(), &byte, 1), 1);
-  ::fcntl(launched.value()->stdout_fd.get(), F_SETFL, flags);
+  ASSERT_EQ(World::read_line(*launched.value()), "up");
   launched.value()->terminate();
   auto output = world->finish(*launched.value(), milliseconds(10'000));
   EXPECT_THAT(output.value().out, HasSubstr("term"));
@@ -210,11 +198,7 @@ TEST_F(Life, UsageCountsCpuAndMemory) {
                    "print('up',flush=True)\ntime.sleep(60)"});
   auto launched = world->launch(spec);
   ASSERT_TRUE(launched.has_value());
-  int fd = launched.value()->stdout_fd.get();
-  int flags = ::fcntl(fd, F_GETFL);
-  ::fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
-  char byte;
-  ASSERT_EQ(::read(fd, &byte, 1), 1);
+  ASSERT_EQ(World::read_line(*launched.value()), "up");
   auto usage = launched.value()->usage();
   EXPECT_GE(usage.cpu_us, 190'000u);
   EXPECT_LT(usage.cpu_us, 5'000'000u);
@@ -234,12 +218,7 @@ TEST_F(Life, ListenersAndConnectors) {
   ASSERT_TRUE(launched.has_value()) << launched.error().describe();
   Sandbox& sandbox = *launched.value();
   ASSERT_EQ(sandbox.listeners.size(), 1u);
-  int fd = sandbox.stdout_fd.get();
-  int flags = ::fcntl(fd, F_GETFL);
-  ::fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
-  char byte;
-  ASSERT_EQ(::read(fd, &byte, 1), 1);
-  ::fcntl(fd, F_SETFL, flags);
+  ASSERT_EQ(World::read_line(sandbox), "up");
   int accepted = ::accept4(sandbox.listeners[0].get(), nullptr, nullptr, SOCK_CLOEXEC);
   ASSERT_GE(accepted, 0);
   char text[10] = {};
@@ -308,10 +287,7 @@ TEST_F(Life, AbandonedSandboxIsKilled) {
   auto launched = world->launch(world->spec({"/bin/sleep", "300"}));
   ASSERT_TRUE(launched.has_value());
   launched.value().reset();
-  world->loop.restart();
-  while (world->sandboxes->running() > 0 && world->loop.run_one() > 0) {
-  }
-  EXPECT_EQ(world->sandboxes->running(), 0u);
+  EXPECT_TRUE(world->eventually([&] { return world->sandboxes->running() == 0; }));
 }
 
 TEST_F(Life, NamesAreAskedOfTheEgress) {
@@ -325,45 +301,19 @@ TEST_F(Life, NamesAreAskedOfTheEgress) {
 }
 
 TEST(Unprivileged, RunsWithLessAndSaysSo) {
-  MAYFLY_NEEDS_ROOT();
-  TemporaryFolder folder;
-  std::string program = folder.path() + "/mayfly-spawner";  // where nobody may read it
-  fs::copy_file(MAYFLY_BUILD_DIR "/mayfly-spawner", program);
-  fs::permissions(folder.path(), fs::perms(0755));
-  fs::create_directories(folder.path() + "/tmp");
-  fs::permissions(folder.path() + "/tmp", fs::perms(0777));
-  pid_t child = ::fork();
-  if (child == 0) {
-    ::setenv("TMPDIR", (folder.path() + "/tmp").c_str(), 1);
-    if (::setgroups(0, nullptr) != 0 || ::setresgid(65534, 65534, 65534) != 0 ||
-        ::setresuid(65534, 65534, 65534) != 0) {
-      ::_exit(10);
-    }
-    World world(true, program);
-    if (!world.error.empty()) {
-      std::fprintf(stderr, "%s\n", world.error.c_str());
-      ::_exit(world.error.find("Run the server as root") != std::string::npos ? 77 : 11);
-    }
+  expect_works_unprivileged({"mayfly-spawner"}, [](World& world, const std::string&) {
     std::string missing;
     for (const auto& line : world.sandboxes->abilities().missing) missing += line + "\n";
-    if (missing.find("Not root") == std::string::npos) ::_exit(12);
+    std::fprintf(stderr, "%s", missing.c_str());
+    if (missing.find("Not root") == std::string::npos) return 20;
     auto output = world.run(world.spec({"/bin/sh", "-c", "id -u; ls /proc | grep -c '^[0-9]'"}),
                             milliseconds(10'000));
     if (output.has_error()) {
       std::fprintf(stderr, "%s\n", output.error().describe().c_str());
-      ::_exit(13);
+      return 21;
     }
-    if (!output.value().out.starts_with("1000\n")) ::_exit(14);
-    std::fprintf(stderr, "%s", missing.c_str());
-    world.sandboxes.reset();
-    world.spawner.reset();
-    ::_exit(0);
-  }
-  int status = 0;
-  ASSERT_EQ(::waitpid(child, &status, 0), child);
-  ASSERT_TRUE(WIFEXITED(status));
-  if (WEXITSTATUS(status) == 77) GTEST_SKIP() << "no unprivileged user namespaces here";
-  EXPECT_EQ(WEXITSTATUS(status), 0);
+    return output.value().out.starts_with("1000\n") ? 0 : 22;
+  });
 }
 
 }  // namespace

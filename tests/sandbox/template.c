@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "first_instruction.h"
 #include "mayfly_clone.h"
 #include "template_hostile.h"
 #include "template_loop.h"
@@ -24,14 +25,9 @@
 static char* dirty;
 static size_t dirty_size;
 
-static int tell_time(int argc, char** argv) {
+static int show_time(int argc, char** argv) {
   (void)argc, (void)argv;
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  char text[32];
-  int size =
-      snprintf(text, sizeof text, "%lld\n", (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
-  return write(1, text, (size_t)size) == size ? 0 : 1;
+  return tell_time();
 }
 
 static void show_file(const char* path) {
@@ -146,7 +142,7 @@ static int run_clone(int argc, char** argv) {
   static const struct {
     const char* name;
     int (*run)(int argc, char** argv);
-  } actions[] = {{"time", tell_time},    {"place", show_place}, {"echo", echo},
+  } actions[] = {{"time", show_time},    {"place", show_place}, {"echo", echo},
                  {"exit", end_with},     {"raise", die_by},     {"stay", stay},
                  {"memory", use_memory}, {"touch", touch_all},  {"forks", fork_many},
                  {"file", write_file},   {"orphans", orphans}};

@@ -23,15 +23,6 @@ static void say_ready(void) {
   if (write(3, "R", 1) != 1) _exit(1);
 }
 
-static void child(void) {
-  mayfly_clone_enter();
-  int count;
-  char** words = order_words(&count);
-  int status = run_clone(count, words);
-  fflush(stdout);
-  _exit(status);
-}
-
 // One order as it comes, without the library.
 struct raw_order {
   struct mayfly_clone_message message;
@@ -57,6 +48,19 @@ static int receive_raw(struct raw_order* order) {
   return 1;
 }
 
+// The next that is to make a clone; 0 when there are no more.
+static int receive_order(struct raw_order* order) {
+  while (receive_raw(order)) {
+    if (order->message.kind == MAYFLY_CLONE_ORDER) return 1;
+  }
+  return 0;
+}
+
+static void report_inside(const struct raw_order* order) {
+  struct mayfly_clone_report report = {.version = MAYFLY_CLONE_VERSION};
+  (void)!send(order->fds[MAYFLY_CLONE_FD_REPORT], &report, sizeof report, MSG_NOSIGNAL);
+}
+
 static void wait_forever(void) {
   for (;;) pause();
 }
@@ -72,7 +76,7 @@ static int forks_itself(void) {
     pid_t extra = fork();
     if (extra == 0) wait_forever();
     pid_t pid = fork();
-    if (pid == 0) child();
+    if (pid == 0) be_clone(run_clone);
     mayfly_clone_forked(pid < 0 ? -errno : pid);
     waitpid(extra, NULL, WNOHANG);
   }
@@ -83,11 +87,7 @@ static int forks_itself(void) {
 static int forges_report(void) {
   say_ready();
   struct raw_order order;
-  while (receive_raw(&order)) {
-    if (order.message.kind != MAYFLY_CLONE_ORDER) continue;
-    struct mayfly_clone_report report = {.version = MAYFLY_CLONE_VERSION};
-    (void)!send(order.fds[MAYFLY_CLONE_FD_REPORT], &report, sizeof report, MSG_NOSIGNAL);
-  }
+  while (receive_order(&order)) report_inside(&order);
   return 0;
 }
 
@@ -95,8 +95,7 @@ static int forges_report(void) {
 static int forges_sender(void) {
   say_ready();
   struct raw_order order;
-  while (receive_raw(&order)) {
-    if (order.message.kind != MAYFLY_CLONE_ORDER) continue;
+  while (receive_order(&order)) {
     struct mayfly_clone_report report = {.version = MAYFLY_CLONE_VERSION};
     struct iovec io = {&report, sizeof report};
     _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(struct ucred))] = {0};
@@ -136,16 +135,14 @@ static int sends_nonsense(void) {
 static int keeps_descriptors(void) {
   say_ready();
   struct raw_order order;
-  while (receive_raw(&order)) {
-    if (order.message.kind != MAYFLY_CLONE_ORDER) continue;
+  while (receive_order(&order)) {
     syscall(SYS_setns, order.fds[MAYFLY_CLONE_FD_PID], CLONE_NEWPID);
     pid_t pid = fork();
     if (pid == 0) {
       for (int i = 0; i < order.fd_count; ++i) {
         if (i >= order.fd_count - (int)order.message.groups) (void)!write(order.fds[i], "0", 1);
       }
-      struct mayfly_clone_report report = {.version = MAYFLY_CLONE_VERSION};
-      (void)!send(order.fds[MAYFLY_CLONE_FD_REPORT], &report, sizeof report, MSG_NOSIGNAL);
+      report_inside(&order);
       _exit(0);
     }
     // Into the cgroup of the shell go the template itself, its init, and the spawner's first pids.
@@ -166,9 +163,9 @@ static int never_answers(void) {
 static int answers_late(void) {
   say_ready();
   while (mayfly_clone_next(4) == 1) {
-    sleep(3);
+    sleep(10);  // it may take 2 s
     pid_t pid = fork();
-    if (pid == 0) child();
+    if (pid == 0) be_clone(run_clone);
     mayfly_clone_forked(pid < 0 ? -errno : pid);
   }
   return 0;
@@ -184,7 +181,7 @@ static int dies_when_ordered(void) {
 static int dies_after_fork(void) {
   say_ready();
   if (mayfly_clone_next(4) == 1) {
-    if (fork() == 0) child();
+    if (fork() == 0) be_clone(run_clone);
     _exit(9);
   }
   return 0;
@@ -204,16 +201,14 @@ static int clone_dies_outside(void) {
 static int clone_keeps_capabilities(void) {
   say_ready();
   struct raw_order order;
-  while (receive_raw(&order)) {
-    if (order.message.kind != MAYFLY_CLONE_ORDER) continue;
+  while (receive_order(&order)) {
     syscall(SYS_setns, order.fds[MAYFLY_CLONE_FD_PID], CLONE_NEWPID);
     if (fork() != 0) continue;
     const int kinds[][2] = {{MAYFLY_CLONE_FD_NET, CLONE_NEWNET},
                             {MAYFLY_CLONE_FD_MNT, CLONE_NEWNS}};
     for (int i = 0; i < 2; ++i) syscall(SYS_setns, order.fds[kinds[i][0]], kinds[i][1]);
     dup2(order.fds[MAYFLY_CLONE_FD_STDIN + 1], 1);
-    struct mayfly_clone_report report = {.version = MAYFLY_CLONE_VERSION};
-    (void)!send(order.fds[MAYFLY_CLONE_FD_REPORT], &report, sizeof report, MSG_NOSIGNAL);
+    report_inside(&order);
     const char* paths[] = {"/proc/1/ns/mnt", "/proc/1/ns/user", "/proc/1/root/etc/shadow",
                            "/proc/1/mem"};
     for (unsigned i = 0; i < sizeof paths / sizeof *paths; ++i) {
@@ -232,12 +227,10 @@ static int never_reaps(void) {
   say_ready();
   struct raw_order order;
   int own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
-  while (receive_raw(&order)) {
-    if (order.message.kind != MAYFLY_CLONE_ORDER) continue;
+  while (receive_order(&order)) {
     syscall(SYS_setns, order.fds[MAYFLY_CLONE_FD_PID], CLONE_NEWPID);
     if (fork() == 0) {
-      struct mayfly_clone_report report = {.version = MAYFLY_CLONE_VERSION};
-      (void)!send(order.fds[MAYFLY_CLONE_FD_REPORT], &report, sizeof report, MSG_NOSIGNAL);
+      report_inside(&order);
       _exit(7);
     }
     syscall(SYS_setns, own, CLONE_NEWPID);

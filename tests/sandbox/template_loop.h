@@ -5,5 +5,5 @@
 // calls run with the words of the order's environment (WORD=...) and exits with what it returns.
 int serve_orders(int (*run)(int argc, char** argv));
 
-// In a clone: the words, ended by a null pointer; counts them.
-char** order_words(int* count);
+// In a child that was forked for an order: enters, and does so.
+_Noreturn void be_clone(int (*run)(int argc, char** argv));

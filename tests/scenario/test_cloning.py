@@ -41,6 +41,10 @@ def template_pid(server, before):
     return None
 
 
+def templates_built(server):
+    return sum(v for k, v in server.metrics().items() if k.startswith("mayfly_template_builds_total"))
+
+
 def at_once(server, name, count, event):
     with ThreadPoolExecutor(count) as pool:
         return list(pool.map(lambda _: server.invoke(name, event).expect(200), range(count)))
@@ -56,7 +60,7 @@ def test_instances_are_clones_of_one_initialisation(server, language):
     name = f"clones-{language}"
     server.deploy(SOURCES[language], "--name", name, "--keep-alive", "30")
     row = server.stats(name)
-    assert row["templates"] == 1 and row["instances"] == 0 and row["template_bytes"] > 0
+    assert row["templates"] == 1 and row["instances"] == 0 and row["template_bytes"] > 0, "once deployed"
     answers = at_once(server, name, 4, {"s": 1.0})
     # On a busy machine one of them may come late, and meet an instance that is done already.
     clones = starts(server, answers).count("clone")
@@ -79,7 +83,7 @@ def test_a_killed_template_is_built_again(server, language):
     before = set(descendants(server.pid))
     server.deploy(SOURCES[language], "--name", name, "--keep-alive", "30")
     stands(server, name)
-    template = template_pid(server, before)
+    template, built = template_pid(server, before), templates_built(server)
     first = server.invoke(name, {}).expect(200).json
     os.kill(template, signal.SIGKILL)
     eventually(lambda: not os.path.exists(f"/proc/{template}"), "its end", 10)
@@ -87,6 +91,7 @@ def test_a_killed_template_is_built_again(server, language):
     again = server.invoke(name, {}).expect(200).json
     assert again == first
     at_once(server, name, 3, {"s": 0.3})
+    eventually(lambda: templates_built(server) > built, "another template", 20)
     stands(server, name)
     answers = at_once(server, name, 6, {"s": 1.0})
     assert "clone" in starts(server, answers)

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from harness import BUILD, EXAMPLES, ROOT, fixture_path, needs, registry_reachable, run
+from harness import BUILD, EXAMPLES, ROOT, eventually, fixture_path, needs, registry_reachable, run
 
 
 @pytest.fixture(scope="module")
@@ -256,16 +256,12 @@ def test_stdio_program(server):
     server.deploy_source("stdio", "reply.sh", "#!/bin/sh\nread line\necho \"got: $line\"\necho noted >&2\n")
     answer = server.call("stdio", "hello\n").expect(200)
     assert answer.text == "got: hello\n"
-    assert any("noted" in line["text"] for line in _logs_of(server, "stdio", answer.request_id))
+    eventually(lambda: any("noted" in line["text"] for line in server.logs("stdio", request_id=answer.request_id)),
+               "its log line")
     server.deploy_source("stdio-fails", "fail.sh", "#!/bin/sh\ncat >/dev/null\necho broken >&2\nexit 4\n",
                          "--no-check")
     failed = server.call("stdio-fails", "x").expect(502)
     assert failed.error["party"] == "function" and "4" in failed.error["message"]
-
-
-def _logs_of(server, name, request_id):
-    from harness import eventually
-    return eventually(lambda: server.logs(name, request_id=request_id), "its log lines")
 
 
 def example_folders():
@@ -296,7 +292,7 @@ def test_each_example_does_what_its_readme_says(server, example):
         if wanted and not registry_reachable():
             pytest.skip("no npm registry can be reached from this machine")
     env = {**os.environ, "HOME": server.home, "MAYFLY_API": server.api_url, "MAYFLY_KEY": server.key,
-           "PATH": f"{BUILD}:{os.environ['PATH']}", "GOCACHE": os.path.join(server.home, "go-cache")}
+           "PATH": f"{BUILD}:{os.environ['PATH']}", "GOCACHE": os.path.join(BUILD, "go-cache")}
     for command in commands:
         command = command.replace("http://127.0.0.1:8080", server.gateway)
         command = re.sub(r"\bcurl ", "curl -sS --fail-with-body --max-time 60 ", command)

@@ -3,10 +3,11 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 
-from harness import PATIENCE, eventually, fixture_path
+from harness import PATIENCE, RawConnection, eventually, fixture_path
 
 
 def together(count, call):
@@ -40,11 +41,16 @@ def test_a_deployed_function_has_no_instance_for_long(server):
 
 @pytest.mark.smoke
 def test_parallel_calls_get_instances_of_their_own(server):
-    server.deploy(fixture_path("sleeper.py"), "--name", "wide", "--keep-alive", "30")
-    answers = together(4, lambda i: server.invoke("wide", {"s": 1.0}))
-    told = [a.expect(200).json for a in answers]
-    assert len({t["instance"] for t in told}) == 4
-    assert max(t["began"] for t in told) < min(t["ended"] for t in told), "they ran at the same time"
+    server.deploy(fixture_path("app.py"), "--name", "wide", "--concurrency", "1")
+    with ExitStack() as open_ones:
+        told = []
+        for i in range(4):  # each has begun, and none ends
+            caller = open_ones.enter_context(RawConnection(server.gateway)).get(f"/function/wide/trickle/{i}")
+            status, headers = caller.read_head()
+            assert status == 200 and caller.read_chunk() == b"data: first\n\n"
+            told.append({k.lower(): v for k, v in headers}["x-instance"])
+        assert len(set(told)) == 4
+        assert server.stats("wide")["running"] == 4
 
 
 def test_an_instance_runs_one_call_at_a_time_by_default(server):
@@ -72,22 +78,16 @@ def test_web_apps_share_an_instance(server):
 
 def test_concurrency_is_a_hard_limit(server):
     server.deploy(fixture_path("app.py"), "--name", "capped", "--max", "1", "--concurrency", "2")
-    assert server.call("capped", path="/running").expect(200).json["running"] == 1
-    results = []
-    threads = [threading.Thread(target=lambda: results.append(server.call("capped", path="/hold/x", timeout=60)))
-               for _ in range(2)]
-    for t in threads:
-        t.start()
-    eventually(lambda: server.stats("capped").get("running") == 2, "two run")
-    waiting = threading.Thread(target=lambda: results.append(server.call("capped", path="/release", timeout=60)))
-    waiting.start()
-    eventually(lambda: server.stats("capped").get("waiting") == 1, "the third waits")
-    assert server.stats("capped")["running"] == 2
-    # Nothing can release the two from outside; a new version makes room for nobody, so remove it.
-    server.cli("rm", "capped")
-    for t in [*threads, waiting]:
-        t.join(60)
-    assert len(results) == 3
+    with RawConnection(server.gateway) as first, RawConnection(server.gateway) as second, \
+            RawConnection(server.gateway) as third:
+        for caller in (first, second):
+            caller.get("/function/capped/hold/x")
+        eventually(lambda: server.stats("capped").get("running") == 2, "two run")
+        third.get("/function/capped/running")
+        eventually(lambda: server.stats("capped").get("waiting") == 1, "the third waits")
+        assert server.stats("capped")["running"] == 2
+        first.socket.close()  # a caller that goes away makes room
+        assert third.read_answer().status == 200
 
 
 def test_simultaneous_first_calls_of_a_fast_function_share_one_start(server):
@@ -103,22 +103,21 @@ def test_simultaneous_first_calls_of_a_fast_function_share_one_start(server):
 
 def test_429_when_full(make_server):
     own = make_server(config="engine:\n  line_max: 1\n")
-    own.deploy(fixture_path("sleeper.py"), "--name", "full", "--max", "1")
-    own.invoke("full", {"s": 0}).expect(200)
-    slow = [threading.Thread(target=lambda: own.invoke("full", {"s": 2})) for _ in range(2)]
-    slow[0].start()
-    eventually(lambda: own.stats("full").get("running") == 1, "one runs")
-    slow[1].start()
-    eventually(lambda: own.stats("full").get("waiting") == 1, "one waits")
-    refused = own.call("full", "{}").expect(429)
-    assert int(refused.header("Retry-After")) >= 1
-    assert refused.error["code"] == "resource_exhausted" and refused.error["phase"] == "queue"
-    assert "line_max" in refused.error["message"] or "--max" in refused.error["message"] \
-        or "instances" in refused.error["message"]
-    for t in slow:
-        t.join(30)
-    assert own.record(refused.request_id)["outcome"] == "refused"
-    assert own.call("full", '{"s": 0}').status == 200
+    own.deploy(fixture_path("app.py"), "--name", "full", "--max", "1", "--concurrency", "1")
+    with RawConnection(own.gateway) as runs, RawConnection(own.gateway) as waits:
+        runs.get("/function/full/hold/x")
+        eventually(lambda: own.stats("full").get("running") == 1, "one runs")
+        waits.get("/function/full/running")
+        eventually(lambda: own.stats("full").get("waiting") == 1, "one waits")
+        refused = own.call("full").expect(429)
+        assert int(refused.header("Retry-After")) >= 1
+        assert refused.error["code"] == "resource_exhausted" and refused.error["phase"] == "queue"
+        assert "line_max" in refused.error["message"] or "--max" in refused.error["message"] \
+            or "instances" in refused.error["message"]
+        assert own.record(refused.request_id)["outcome"] == "refused"
+        runs.socket.close()
+        assert waits.read_answer().status == 200
+    assert own.call("full").status == 200
 
 
 def test_deadline_is_enforced(server):
@@ -126,8 +125,7 @@ def test_deadline_is_enforced(server):
     instance = server.invoke("late", {"do": "nothing"}).expect(200).json["instance"]
     began = time.monotonic()
     late = server.invoke("late", {"do": "loop"}).expect(504)
-    took = time.monotonic() - began
-    assert 0.9 <= took < 4 * PATIENCE
+    assert 0.9 <= time.monotonic() - began < 10 * PATIENCE
     assert late.error["code"] == "deadline_exceeded" and late.error["party"] == "function"
     assert "timeout" in late.error["message"].lower() or "timed out" in late.error["message"]
     record = server.record(late.request_id)
@@ -158,6 +156,7 @@ def test_a_new_version_takes_over_without_an_error(server, tmp_path):
     for t in threads:
         t.start()
     try:
+        eventually(lambda: seen, "the first version answers")
         for n in (2, 3, 4):
             path.write_text(f"def handler(event, context):\n    sum(range(200000))\n    return {n}\n")
             server.deploy(path)

@@ -4,10 +4,11 @@ import datetime
 import json
 import os
 import subprocess
+import time
 
 import pytest
 
-from harness import MAYFLY, decode_log_tail, eventually, fixture_path
+from harness import MAYFLY, PATIENCE, decode_log_tail, eventually, fixture_path
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def test_logs_by_request_id(server, talker):
     assert "to stdout one" in texts and "to stderr one" in texts and not any("two" in t for t in texts)
     assert {x["request_id"] for x in lines} == {first}
     assert all(x["time_us"] > 1e15 for x in lines)
-    eventually(lambda: server.logs(talker, request_id=second), "the second call's lines")
+    eventually(lambda: len(server.logs(talker, request_id=second)) >= 2, "the second call's lines")
     shown = server.cli("logs", talker).out.decode()
     assert "to stdout one" in shown and "to stderr two" in shown
 
@@ -75,15 +76,18 @@ def test_record_has_phases_that_add_up(server):
 
 @pytest.mark.smoke
 def test_phases_add_up_to_the_time_seen_outside(server, talker):
-    import time
     server.invoke(talker, {"do": "nothing"}).expect(200)
-    began = time.perf_counter()
-    answer = server.invoke(talker, {"do": "sleep", "s": 0.3}).expect(200)
-    outside = (time.perf_counter() - began) * 1e6
-    record = server.record(answer.request_id)
-    total = sum(record[k] for k in ("queue_us", "start_us", "init_us", "run_us"))
-    assert 300_000 <= record["run_us"] <= total <= outside
-    assert outside - total < 200_000, "what is not accounted for is small"
+    unaccounted = []
+    for _ in range(5):
+        began = time.perf_counter()
+        answer = server.invoke(talker, {"do": "sleep", "s": 0.1}).expect(200)
+        outside = (time.perf_counter() - began) * 1e6
+        record = server.record(answer.request_id)
+        total = sum(record[k] for k in ("queue_us", "start_us", "init_us", "run_us"))
+        assert 100_000 <= record["run_us"] <= total <= outside
+        unaccounted.append(outside - total)
+    # This machine may be busy with others at any moment, but not in all of them.
+    assert min(unaccounted) < 50_000 * PATIENCE, unaccounted
 
 
 def test_cpu_and_memory_are_measured(server):
@@ -113,27 +117,24 @@ def test_invocations_command(server, talker):
     assert server.cli("invocations", talker, "--json").lines
 
 
-def test_stats_and_top(server, talker):
-    before = server.stats(talker)["invocations"]
-    ids = [server.invoke(talker, {"do": "nothing"}).expect(200).request_id for _ in range(3)]
-    for i in ids:
-        server.record(i)
-    row = server.stats(talker)
-    assert row["invocations"] == before + 3
+def test_stats_and_top(server):
+    server.deploy(fixture_path("echo.py"), "--name", "three-calls")
+    for _ in range(3):
+        server.record(server.invoke("three-calls", {}).expect(200).request_id)
+    row = server.stats("three-calls")
+    assert row["invocations"] == 3
     assert row["p50_us"] > 0 and row["run_us"] > 0
-    assert talker in server.cli("stats").out.decode()
-    assert server.cli("stats", talker, "--json").json
-    assert talker in server.cli("top").out.decode()  # one picture when nobody watches
+    assert "three-calls" in server.cli("stats").out.decode()
+    assert server.cli("stats", "three-calls", "--json").json
+    assert "three-calls" in server.cli("top").out.decode()  # one picture when nobody watches
 
 
-def test_metrics_follow_the_conventions(server, talker):
-    def count():
-        return sum(v for k, v in server.metrics().items()
-                   if k.startswith("mayfly_invocations_total") and f'"{talker}"' in k)
-
-    before = count()
-    server.invoke(talker, {"do": "nothing"}).expect(200)
-    eventually(lambda: count() == before + 1, "the counter moves by one")
+def test_metrics_follow_the_conventions(server):
+    server.deploy(fixture_path("echo.py"), "--name", "one-call")
+    server.invoke("one-call", {}).expect(200)
+    eventually(lambda: sum(v for k, v in server.metrics().items()
+                           if k.startswith("mayfly_invocations_total") and '"one-call"' in k) == 1,
+               "the counter moves by one")
     text = server.api("GET", "/metrics").expect(200)
     assert text.header("Content-Type").startswith("text/plain")
     kinds = {line.split()[2]: line.split()[3] for line in text.text.splitlines() if line.startswith("# TYPE")}
@@ -177,8 +178,7 @@ def test_the_price_follows_memory_and_time(make_server):
     own.deploy(fixture_path("sleeper.py"), "--name", "half", "--memory", "512")
     own.invoke("half", {"s": 0}).expect(200)
     record = own.record(own.invoke("half", {"s": 0.4}).expect(200).request_id)
-    # 512 MB for 0.4 s at 1 a GB-second: 0.2
-    assert 0.2 <= record["price"] < 0.26
+    assert 0.2 <= record["price"]  # 512 MB for 0.4 s and what the machine adds, at 1 a GB-second
     assert record["price"] == pytest.approx(0.5 * record["run_us"] / 1e6, rel=0.01)
 
 

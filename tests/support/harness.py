@@ -23,7 +23,7 @@ MAYFLY = os.path.join(BUILD, "mayfly")
 FUNCTIONS = os.path.join(ROOT, "tests", "support", "functions")
 EXAMPLES = os.path.join(ROOT, "examples")
 # An instrumented build is slower; so is a machine that others use.
-PATIENCE = float(os.environ.get("MAYFLY_TEST_PATIENCE", "3" if "asan" in BUILD else "1"))
+PATIENCE = float(os.environ.get("MAYFLY_TEST_PATIENCE", "3" if re.search("asan|sanitize", BUILD) else "1"))
 
 
 def eventually(check, what, timeout=10.0, interval=0.01):
@@ -212,6 +212,11 @@ class RawConnection:
                 body = self.read_all()
         return Answer(status, headers, body)
 
+    def get(self, target):
+        """Sends a GET and does not wait."""
+        self.send(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n")
+        return self
+
     def read_chunk(self):
         """The next chunk of a chunked body; b'' at its end."""
         size = int(self.read_until(b"\r\n").split(b";")[0], 16)
@@ -252,6 +257,14 @@ def descendants(pid, table=None):
     return found
 
 
+def waits_without_limit(pid):
+    """Whether a process waits for events with no time limit: a spawner has one while it fills its pools
+    and removes what has ended."""
+    with open(f"/proc/{pid}/syscall") as f:
+        words = f.read().split()  # number, then arguments; the limit is epoll_wait's fourth
+    return len(words) > 5 and int(words[4], 16) & 0xffffffff == 0xffffffff
+
+
 def command_of(pid):
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as f:
@@ -288,13 +301,14 @@ def cgroup_tags(pids):
     return tags
 
 
-def network_namespaces():
-    """Inode of each network namespace that a process lives in, with one such process."""
-    found = {}
+def network_namespaces(tags):
+    """Network namespaces of the processes in cgroups of these spawners, whoever their parents are; with
+    no cgroups here, of all processes."""
+    found = set()
     for entry in os.listdir("/proc"):
-        if entry.isdigit():
+        if entry.isdigit() and (not tags or cgroup_tags([entry]) & tags):
             try:
-                found.setdefault(os.readlink(f"/proc/{entry}/ns/net"), int(entry))
+                found.add(os.readlink(f"/proc/{entry}/ns/net"))
             except OSError:
                 continue
     return found

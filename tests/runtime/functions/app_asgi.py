@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 from urllib.parse import parse_qs
 
@@ -103,6 +104,8 @@ async def log(scope, receive, send, query):
     print("out", query["name"])
     sys.stderr.write("err %s\n" % query["name"])
     await asyncio.sleep(float(query.get("seconds", 0)))
+    while not os.path.exists(query.get("until", "/")):
+        await asyncio.sleep(0.005)
     print("done", query["name"])
     await answer(send, 200, query["name"].encode())
 

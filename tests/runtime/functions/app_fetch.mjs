@@ -1,5 +1,6 @@
 // The fetch handler of the conformance suite.
 
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 
 const wait = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
@@ -82,7 +83,8 @@ export default {
       case '/log':
         console.log('out', query.name);
         console.error('err', query.name);
-        await wait(Number(query.seconds || 0));
+        do await wait(Number(query.seconds || 0.005));
+        while (query.until && !existsSync(query.until));
         console.log('done', query.name);
         return new Response(query.name);
       case '/disconnect':

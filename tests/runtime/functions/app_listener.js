@@ -74,7 +74,8 @@ module.exports = async function app(req, res) {
     case '/log':
       console.log('out', query.name);
       console.error('err', query.name);
-      await wait(Number(query.seconds || 0));
+      do await wait(Number(query.seconds || 0.005));
+      while (query.until && !fs.existsSync(query.until));
       console.log('done', query.name);
       return res.end(query.name);
     case '/disconnect':

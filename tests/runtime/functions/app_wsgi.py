@@ -1,6 +1,7 @@
 """The WSGI app of the conformance suite."""
 
 import json
+import os
 import sys
 import time
 from urllib.parse import parse_qs
@@ -80,6 +81,8 @@ def app(environ, start_response):
         print("out", query["name"])
         sys.stderr.write("err %s\n" % query["name"])
         time.sleep(float(query.get("seconds", 0)))
+        while not os.path.exists(query.get("until", "/")):
+            time.sleep(0.005)
         print("done", query["name"])
         return answer(start_response, "200 OK", query["name"].encode())
     text = json.dumps(describe(environ)).encode()

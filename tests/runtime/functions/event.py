@@ -134,7 +134,9 @@ def failing_stream():
 def handler(event, context):
     if event.get("op") == "sleep":
         print("sleeping", event["name"])
-        time.sleep(event["seconds"])
+        time.sleep(event.get("seconds", 0))
+        while not os.path.exists(event.get("until", "/")):
+            time.sleep(0.005)
         print("slept", event["name"])
         return event["name"]
     return act(event, context)

@@ -73,7 +73,8 @@ end
 
 def nap(event)
   puts "sleeping #{event['name']}"
-  sleep event['seconds']
+  sleep event.fetch('seconds', 0)
+  sleep 0.005 until File.exist?(event.fetch('until', '/'))
   puts "slept #{event['name']}"
   event['name']
 end

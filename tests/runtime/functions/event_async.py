@@ -1,6 +1,7 @@
 """As event.py, with an async handler."""
 
 import asyncio
+import os
 
 import event as plain
 
@@ -25,7 +26,9 @@ async def handler(event, context):
     if op == "sleep":
         print("sleeping", event["name"])
         try:
-            await asyncio.sleep(event["seconds"])
+            await asyncio.sleep(event.get("seconds", 0))
+            while not os.path.exists(event.get("until", "/")):
+                await asyncio.sleep(0.005)
         except asyncio.CancelledError:
             print("was cancelled")
             raise

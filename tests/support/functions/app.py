@@ -47,7 +47,8 @@ async def app(scope, receive, send):
     try:
         if path.startswith("/trickle/"):  # the first chunk, then the rest once /open/NAME was called
             kind = "text/event-stream" if path.endswith("/sse") else "text/plain"
-            await start(send, headers=[("content-type", kind)])
+            await start(send, headers=[("content-type", kind),
+                                       ("x-instance", os.environ["AWS_LAMBDA_LOG_STREAM_NAME"])])
             await send({"type": "http.response.body", "body": b"data: first\n\n", "more_body": True})
             await gate(path).wait()
             await send({"type": "http.response.body", "body": b"data: second\n\n", "more_body": True})

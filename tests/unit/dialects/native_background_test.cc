@@ -5,6 +5,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <mutex>
 #include <optional>
 
 #include "dialects/native/log_stream.h"
@@ -146,11 +147,14 @@ class ManualClock final : public Clock {
 
 class PackageKeeperTest : public ::testing::Test {
  protected:
-  // The keep sets that collect was called with so far.
-  std::vector<std::set<std::string>> run() {
+  // Runs until so many collections are over; the keep sets of all. It asks what is in use before
+  // and after each.
+  std::vector<std::set<std::string>> run(int collections) {
     loop_.restart();
-    while (loop_.run_one_for(milliseconds(100)) > 0) {
+    while (asked_ < 2 * collections && loop_.run_one_for(std::chrono::seconds(10)) > 0) {
     }
+    EXPECT_EQ(asked_, 2 * collections);
+    loop_.poll();
     return collected_;
   }
   io::Task<void> take_hold() { hold_.emplace(co_await keeper_->hold()); }
@@ -161,12 +165,19 @@ class PackageKeeperTest : public ::testing::Test {
   asio::io_context loop_;
   ManualClock clock_;
   std::set<std::string> in_use_{"used"};
-  std::vector<std::set<std::string>> collected_;
+  int asked_ = 0;
+  std::mutex deleting_;
+  std::vector<std::set<std::string>> collected_;  // written by the pool's thread
   io::BlockingPool pool_{1};
   std::optional<PackageKeeper::Hold> hold_;
   std::shared_ptr<PackageKeeper> keeper_ = std::make_shared<PackageKeeper>(
-      PackageKeeper::Parts{loop_, pool_, clock_, [this] { return in_use_; },
+      PackageKeeper::Parts{loop_, pool_, clock_,
+                           [this] {
+                             ++asked_;
+                             return in_use_;
+                           },
                            [this](const std::set<std::string>& keep) {
+                             std::lock_guard lock(deleting_);
                              collected_.push_back(keep);
                              return std::size_t{0};
                            },
@@ -176,32 +187,34 @@ class PackageKeeperTest : public ::testing::Test {
 TEST_F(PackageKeeperTest, KeepsWhatIsUsedAndWhatWasTouchedLately) {
   keeper_->touch("uploaded");
   keeper_->collect();
-  EXPECT_THAT(run(), ElementsAre(std::set<std::string>{"used", "uploaded"}));
+  EXPECT_THAT(run(1), ElementsAre(std::set<std::string>{"used", "uploaded"}));
   clock_.now += std::chrono::hours(2);
   keeper_->collect();
-  EXPECT_EQ(run().back(), std::set<std::string>{"used"});
+  EXPECT_EQ(run(2).back(), std::set<std::string>{"used"});
 }
 
 TEST_F(PackageKeeperTest, WaitsWhileSomebodyHolds) {
   begin_hold();
-  run();
+  run(0);
   ASSERT_TRUE(hold_);
   keeper_->collect();
   keeper_->collect();
-  EXPECT_TRUE(run().empty());
+  EXPECT_TRUE(run(0).empty());
   hold_.reset();
-  EXPECT_EQ(run().size(), 1u);
+  EXPECT_EQ(run(1).size(), 1u);
 }
 
 TEST_F(PackageKeeperTest, HoldersWaitWhileItDeletes) {
-  keeper_->collect();
-  begin_hold();
-  loop_.restart();
-  loop_.poll_one();
-  EXPECT_FALSE(hold_ && collected_.empty());
-  run();
+  {
+    std::lock_guard lock(deleting_);
+    keeper_->collect();
+    begin_hold();
+    loop_.restart();
+    loop_.poll();
+    EXPECT_FALSE(hold_);
+  }
+  EXPECT_EQ(run(1).size(), 1u);
   EXPECT_TRUE(hold_);
-  EXPECT_EQ(collected_.size(), 1u);
 }
 
 }  // namespace

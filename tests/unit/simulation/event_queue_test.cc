@@ -17,8 +17,9 @@ TEST(EventQueue, GivesTheEarliestAndOfEqualsTheFirst) {
   std::int64_t at = -1;
   std::uint32_t id = 0;
   for (int i = 0; i < 10'000; ++i) {
-    EXPECT_EQ(queue.top().at_us, queue.top().at_us);
+    const std::uint32_t top = queue.top().id;
     const auto event = queue.pop();
+    ASSERT_EQ(event.id, top);
     ASSERT_EQ(event.detail, event.id);
     if (event.at_us == at) {
       ASSERT_GT(event.id, id);

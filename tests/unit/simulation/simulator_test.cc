@@ -9,6 +9,14 @@
 namespace mayfly::simulation {
 namespace {
 
+LoadOptions load_of(unsigned functions, double hours) {
+  LoadOptions options;
+  options.functions = functions;
+  options.hours = hours;
+  options.warmup_h = 0;
+  return options;
+}
+
 // One function of 100 MB that runs 1 s and whose boot takes 200 ms, called every five minutes for
 // an hour.
 class TimerCase : public ::testing::Test {
@@ -19,10 +27,7 @@ class TimerCase : public ::testing::Test {
     cluster_.model.boot_ms = 35;
   }
   static LoadOptions options() {
-    LoadOptions options;
-    options.functions = 1;
-    options.hours = 1;
-    options.warmup_h = 0;
+    LoadOptions options = load_of(1, 1);
     options.run_sigma = 0;
     return options;
   }
@@ -143,10 +148,7 @@ TEST_F(TimerCase, NodeThatIsTooSmallRefuses) {
 }
 
 TEST(Simulator, RoomIsMadeFromIdleInstancesOfOthers) {
-  LoadOptions options;
-  options.functions = 2;
-  options.hours = 1;
-  options.warmup_h = 0;
+  LoadOptions options = load_of(2, 1);
   options.run_sigma = 0;
   const Function function{.memory_mb = 100, .run_mean_us = 1000, .init_us = 1000};
   // Two functions in turn, a call every minute; one instance fits.
@@ -169,11 +171,7 @@ TEST(Simulator, RoomIsMadeFromIdleInstancesOfOthers) {
 }
 
 TEST(Simulator, BudgetOfTemplatesIsKept) {
-  LoadOptions options;
-  options.functions = 300;
-  options.hours = 3;
-  options.warmup_h = 0;
-  const Load load(options);
+  const Load load(load_of(300, 3));
   double all = 0;
   for (const auto& function : load.functions()) all += function.memory_mb / 1000;
   for (const std::uint32_t nodes : {1u, 7u}) {
@@ -188,11 +186,7 @@ TEST(Simulator, BudgetOfTemplatesIsKept) {
 
 // Calls are neither lost nor invented, and memory never goes below nothing, whatever the policy.
 TEST(Simulator, EveryCallIsAccountedFor) {
-  LoadOptions options;
-  options.functions = 400;
-  options.hours = 4;
-  options.warmup_h = 0;
-  const Load load(options);
+  const Load load(load_of(400, 4));
   double calls = 0, cut = 0;
   for_each_call(load, [&](const Call& call) {
     calls += load.functions()[call.function].weight;

@@ -82,7 +82,8 @@ public class Event {
 
   static object Nap(Dictionary<string, object> input) {
     Console.WriteLine("sleeping " + input["name"]);
-    Thread.Sleep((int)(Convert.ToDouble(input["seconds"]) * 1000));
+    if (input.ContainsKey("seconds")) Thread.Sleep((int)(Convert.ToDouble(input["seconds"]) * 1000));
+    while (input.ContainsKey("until") && !System.IO.File.Exists((string)input["until"])) Thread.Sleep(5);
     Console.WriteLine("slept " + input["name"]);
     return input["name"];
   }

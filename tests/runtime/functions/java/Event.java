@@ -1,6 +1,7 @@
 import com.amazonaws.services.lambda.runtime.ClientContext;
 import com.amazonaws.services.lambda.runtime.Context;
 import com.amazonaws.services.lambda.runtime.RequestHandler;
+import java.io.File;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.Iterator;
@@ -117,7 +118,8 @@ public class Event implements RequestHandler<Map<String, Object>, Object> {
 
   private static Object nap(Map<String, Object> event) throws InterruptedException {
     System.out.println("sleeping " + event.get("name"));
-    Thread.sleep((long) (((Number) event.get("seconds")).doubleValue() * 1000));
+    Thread.sleep((long) (((Number) event.getOrDefault("seconds", 0)).doubleValue() * 1000));
+    while (!new File(event.getOrDefault("until", "/").toString()).exists()) Thread.sleep(5);
     System.out.println("slept " + event.get("name"));
     return event.get("name");
   }
