@@ -56,6 +56,15 @@ Status Server::watch(int fd, std::uint64_t tag) {
   return ok();
 }
 
+// Closing alone would not do: a child that was forked meanwhile has a copy until it closes its own,
+// and as long the end of a process would wake every wait.
+void Server::forget(const Instance& instance) {
+  for (int fd : {instance.pidfd.get(), instance.control.get(),
+                 instance.family ? instance.family->orders.get() : -1}) {
+    if (fd >= 0) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+  }
+}
+
 Status Server::try_out() {
   auto added = add_instance(host_.networks->nat_available());
   if (added.has_error()) return std::move(added).error();
@@ -359,6 +368,7 @@ void Server::on_death(Instance& instance) {
   }
   if (instance.assigned) report_end(instance, usage);
   drop_ready(instance.number);
+  forget(instance);
   release(instance);
   auto dead = std::move(instances_.at(instance.number));
   instances_.erase(dead->number);

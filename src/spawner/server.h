@@ -68,6 +68,7 @@ class Server {
   void send_failure(std::uint64_t handle, std::uint64_t request, const Error& error);
   void send(const wire::SpawnerMessage& message, const std::vector<int>& fds = {});
   Status watch(int fd, std::uint64_t tag);
+  void forget(const Instance& instance);
   void wait_for_events(int timeout_ms);
   bool fill_pool();
   void idle();

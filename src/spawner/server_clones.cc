@@ -244,6 +244,7 @@ void Server::end_template(Instance& parent) {
 void Server::on_program_end(Instance& parent) {
   Family& family = *parent.family;
   family.ended = true;
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, family.orders.get(), nullptr);
   family.orders.reset();
   fail_waiting(parent, gone());
   for (auto number : family.members) {
