@@ -311,6 +311,7 @@ io::Task<Result<Model>> Dispatcher::model_of(functions::VersionPtr version) {
   const auto pool = core->pool_for(version);
   if (pool->model() != Model::unknown) co_return pool->model();
   Pool::Watcher watcher;
+  watcher.for_call = true;
   auto starting = State::first_start(core, version, &watcher, false);
   (void)co_await std::move(starting);
   if (watcher.failure) {

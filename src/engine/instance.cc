@@ -394,6 +394,13 @@ void Instance::charge(Call& call, SteadyTime now) {
   call.record.memory_peak_bytes = usage_.memory_peak_bytes;
 }
 
+void Instance::write_off_start(SteadyTime now) {
+  if (sandbox_ == nullptr) return;
+  usage_ = sandbox_->usage();
+  cpu_charged_ = usage_.cpu_us;
+  usage_read_ = now;
+}
+
 // ---- overdue and aborted calls
 
 InstanceProtocol::Abort Instance::abort(const std::string& request_id) {

@@ -51,7 +51,9 @@ class Instance : public std::enable_shared_from_this<Instance> {
   std::size_t calls() const { return calls_.size(); }
   // Charges CPU and peak memory to a call that ends now.
   void charge(Call& call, SteadyTime now);
-  bool charged() const { return usage_read_ != SteadyTime{}; }  // to some call already
+  bool charged() const { return usage_read_ != SteadyTime{}; }  // its start is paid for
+  // It is ready and no call waited for that: what it has used so far is charged to none.
+  void write_off_start(SteadyTime now);
   // Output of the pipes up to now belongs to the call that ends.
   void drain_logs();
 
@@ -84,6 +86,7 @@ class Instance : public std::enable_shared_from_this<Instance> {
   SteadyTime idle_since;
   Pool::Waiter* bound = nullptr;  // per_call: the call that it is started for
   bool served = false;            // has answered a call
+  bool awaited = false;           // a call that is not in line waited for its start; it comes next
   bool listed = false;            // stands in the pool's list of free instances
   std::uint64_t memory_bytes() const { return memory_bytes_; }
   // The end of what it wrote to stderr (while it started; always with one process for each call).

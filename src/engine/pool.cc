@@ -380,6 +380,8 @@ void Pool::on_ready(Instance& instance, const Ready& ready) {
     start_times_.add(to_us(instance.initialised - instance.launch_began));
     keeper_.on_boot();
   }
+  instance.awaited = std::any_of(watchers_.begin(), watchers_.end(),
+                                 [](const Watcher* watcher) { return watcher->for_call; });
   tell_watchers(&ready, nullptr);
   if (instance.bound != nullptr) {
     Waiter& waiter = *std::exchange(instance.bound, nullptr);
@@ -391,6 +393,8 @@ void Pool::on_ready(Instance& instance, const Ready& ready) {
   const bool nothing_waits = line_.empty();
   serve_line(instance, true, Resume::later);
   if (instance.slots_used() == 0) {
+    // Whoever comes later pays for the call alone.
+    if (!instance.awaited) instance.write_off_start(core_->now());
     instance.take_slot();  // begins its idle time
     instance.free_slot();
   }

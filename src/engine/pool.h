@@ -33,6 +33,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   // Someone who wants to know how the next start ends.
   struct Watcher {
     Park park;
+    bool for_call = false;  // a call waits for what it learns
     bool done = false;
     Ready ready;
     std::shared_ptr<Failure> failure;
