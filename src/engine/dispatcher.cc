@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <boost/asio/this_coro.hpp>
 
-#include <charconv>
+#include <utility>
 
 #include "base/ids.h"
 #include "engine/answer_body.h"
@@ -47,21 +47,10 @@ std::shared_ptr<Failure> stopping_failure() {
   return failure;
 }
 
-// {"status":NNN,...: what an HTTP answer says, for the record; 0 when it says nothing.
-int status_of(const Reply& reply) {
-  if (reply.kind != PayloadKind::http) return 0;
-  constexpr std::string_view kKey = "\"status\":";
-  const auto at = reply.head.find(kKey);
-  if (at == std::string::npos) return 0;
-  const char* from = reply.head.data() + at + kKey.size();
-  int status = 0;
-  std::from_chars(from, reply.head.data() + reply.head.size(), status);
-  return status;
-}
-
-// Fills in what the phases are so far.
-Answer answer_of(const Call& call) {
+// With the phases so far; the record waits for what the caller is told.
+Answer answer_of(Call& call) {
   Answer answer;
+  answer.receipt = Receipt(call.shared_from_this());
   answer.request_id = call.record.request_id;
   answer.function = call.pool->version()->function;
   answer.instance = call.record.instance;
@@ -70,6 +59,17 @@ Answer answer_of(const Call& call) {
   answer.start_us = call.record.start_us;
   answer.init_us = call.record.init_us;
   return answer;
+}
+
+// The caller did not know the model and took it for one of events, but an instance came up
+// meanwhile.
+std::shared_ptr<Failure> model_failure() {
+  auto failure = std::make_shared<Failure>();
+  failure->phase = Phase::run;
+  failure->code = Code::unavailable;
+  failure->message = "the function started only now, and it speaks HTTP";
+  failure->retry_after_s = 1;
+  return failure;
 }
 
 Answer failed(Call& call, std::shared_ptr<Failure> failure, Call::Slot slot) {
@@ -175,12 +175,15 @@ io::Task<Answer> Dispatcher::State::run(std::shared_ptr<Core> core, Invocation i
   for (int attempt = 0;; ++attempt) {
     std::shared_ptr<Instance> instance = pool->take();
     if (instance) {
-      call->assign(std::move(instance), false);
+      const bool awaited = std::exchange(instance->awaited, false);
+      call->assign(std::move(instance), awaited);
     } else {
       auto waiting = get_slot(call, &invocation);
       std::shared_ptr<Failure> failure = co_await std::move(waiting);
       if (failure) co_return failed(*call, std::move(failure), Call::Slot::free);
     }
+    if (invocation.kind == PayloadKind::event && functions::takes_http(pool->model()))
+      co_return failed(*call, model_failure(), Call::Slot::free);
     const std::size_t body_size = invocation.body.size();
     called = co_await call->instance->protocol().call(invocation, call->deadline);
     // An instance that was gone before it had got anything: another one may take the call.
@@ -227,7 +230,10 @@ io::Task<Answer> Dispatcher::State::settle(std::shared_ptr<Call> call,
       call->instance->drain_logs();
       auto wrote = call->instance->last_error_lines();
       while (wrote.ends_with('\n')) wrote.pop_back();
-      if (!wrote.empty()) failure->message += "; it wrote: " + wrote;
+      if (!wrote.empty()) {
+        failure->message += "; it wrote: " + wrote;
+        failure->quotes_function = true;
+      }
       if (failure->outcome == Outcome::function_error && failure->error_json.empty()) {
         failure->error_json = "{\"errorType\":\"Runtime.ExitError\",\"errorMessage\":";
         wire::append_json_string(failure->error_json, failure->message);
@@ -238,7 +244,6 @@ io::Task<Answer> Dispatcher::State::settle(std::shared_ptr<Call> call,
   }
   Answer answer = answer_of(*call);
   answer.reply = std::move(called.reply);
-  call->record.http_status = status_of(answer.reply);
   call->record.bytes_out += answer.reply.body.size();
   if (answer.reply.more) {
     answer.reply.more = wrap_answer(call, std::move(answer.reply.more));

@@ -556,6 +556,7 @@ io::Task<std::shared_ptr<Failure>> Instance::explain_crash(std::shared_ptr<Failu
     failure->outcome = failure->outcome == Outcome::platform_error ? Outcome::platform_error
                                                                    : Outcome::init_failed;
   if (in_init && !last_error_lines_.empty()) {
+    failure->quotes_function = true;
     failure->message += "; it wrote: ";
     failure->message += last_error_lines_;
     while (failure->message.ends_with('\n')) failure->message.pop_back();

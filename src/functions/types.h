@@ -23,6 +23,10 @@ enum class Model {
 };
 std::string_view model_name(Model model);
 std::optional<Model> model_from_name(std::string_view name);
+// It gets HTTP requests; the others get events.
+constexpr bool takes_http(Model model) {
+  return model == Model::http || model == Model::http_port || model == Model::stdio;
+}
 // 64 for what serves HTTP, else 1.
 std::uint32_t default_concurrency(Model model);
 
