@@ -249,3 +249,42 @@ def test_the_record_of_a_caller_that_left_has_no_status(server):
     row = eventually(lambda: [r for r in server.invocations(function="left") if r["request_id"] not in known],
                      "the record")[0]
     assert row["outcome"] == "cancelled" and row["http_status"] == 0
+
+
+def test_invoke_shows_a_streamed_answer_as_what_it_is(server, answers):
+    answer = server.invoke(answers, {"say": "stream"}).expect(203)
+    assert answer.header("Content-Type") == "text/csv" and answer.text == "a,b\n1,2\n"
+    assert server.cli("invoke", answers, "--data", '{"say": "stream"}').out == b"a,b\n1,2\n"
+
+
+def on_a_terminal(server, *words):
+    """What a person sees."""
+    import pty
+    ours, theirs = pty.openpty()
+    child = subprocess.Popen([MAYFLY, *words], stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs,
+                             env={**os.environ, "TERM": "xterm", "HOME": server.home, "MAYFLY_API": server.api_url,
+                                  "MAYFLY_KEY": server.key})
+    os.close(theirs)
+    seen = b""
+    try:
+        while chunk := os.read(ours, 65536):
+            seen += chunk
+    except OSError:  # the other end is closed
+        pass
+    finally:
+        os.close(ours)
+        assert child.wait(30) == 0
+    return seen.decode().replace("\r\n", "\n")
+
+
+def test_only_json_is_laid_out_on_a_terminal(server):
+    server.deploy_source("typed", "main.py", """\
+def handler(event, context):
+    yield {"statusCode": 200, "headers": {"content-type": event["type"]}}
+    yield '{"amount": 1.50}'
+""")
+    def show(kind):
+        return on_a_terminal(server, "invoke", "typed", "--data", json.dumps({"type": kind}))
+
+    assert show("text/plain") == '{"amount": 1.50}\n'
+    assert show("application/json; charset=utf-8").startswith('{\n  "amount":')
