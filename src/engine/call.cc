@@ -95,6 +95,7 @@ void Call::assign(std::shared_ptr<Instance> given, bool cold) {
   record.queue_us = static_cast<std::uint64_t>(wait) - record.start_us - record.init_us;
   deadline = core->clock.wall_now() + pool->timeout();
   instance->add_call(*this);
+  instance->on_reused(assigned);
   core->timers.arm(timer_, pool->timeout());
 }
 

@@ -346,7 +346,14 @@ io::Task<Probe> Dispatcher::probe(functions::VersionPtr version) {
 }
 
 void Dispatcher::adopt(functions::VersionPtr version) {
-  if (const auto pool = state_->core->find_pool(*version)) pool->set_version(version);
+  const auto& core = *state_->core;
+  if (const auto pool = core.find_pool(*version)) {
+    pool->set_version(version);
+    for (const auto& [key, other] : core.pools)
+      if (other != pool && other->version()->function == version->function &&
+          other->version()->number == version->number)
+        pool->keep_alive().inherit(other->keep_alive());
+  }
   keep(std::move(version));
 }
 
@@ -374,6 +381,17 @@ std::vector<PoolStats> Dispatcher::pools() const {
   std::vector<PoolStats> stats;
   stats.reserve(state_->core->pools.size());
   for (const auto& [key, pool] : state_->core->pools) stats.push_back(pool->stats());
+  return stats;
+}
+
+KeepAliveStats Dispatcher::keep_alive_of(const functions::Version& version) const {
+  KeepAliveStats stats;
+  if (const auto pool = state_->core->find_pool(version)) stats = pool->keep_alive().stats();
+  if (const auto set = KeepAlive::set_by(version)) {
+    stats.why = KeepAliveStats::Why::setting;
+    stats.stay = *set;
+    stats.again_from = milliseconds(0);
+  }
   return stats;
 }
 
