@@ -190,9 +190,13 @@ std::shared_ptr<Failure> Call::timeout_failure() const {
 
 void Call::add_log(std::string_view line) {
   if (!want_tail) return;
-  tail.append(line);
-  tail += '\n';
-  if (tail.size() > 2 * kTailMax) tail.erase(0, tail.size() - kTailMax);
+  tail_.append(line);
+  tail_ += '\n';
+  if (tail_.size() > 2 * kTailMax) tail_.erase(0, tail_.size() - kTailMax);
+}
+
+std::string Call::log_tail() const {
+  return tail_.size() <= kTailMax ? tail_ : tail_.substr(tail_.size() - kTailMax);
 }
 
 void Call::on_deadline(void* self) {

@@ -44,7 +44,9 @@ class Call : public std::enable_shared_from_this<Call> {
   void release_record();
 
   std::shared_ptr<Failure> timeout_failure() const;
-  void add_log(std::string_view line);  // for the log tail
+  void add_log(std::string_view line);
+  // The last 4 KB of what it has logged, when its caller wants that.
+  std::string log_tail() const;
   std::uint64_t run_us_so_far() const;
 
   const std::shared_ptr<Core> core;
@@ -56,7 +58,6 @@ class Call : public std::enable_shared_from_this<Call> {
   bool timed_out = false;
   CallEnd ended;  // once finished; without the text, which is in the record
   bool want_tail = false;
-  std::string tail;
 
  private:
   static void on_deadline(void* self);
@@ -65,6 +66,7 @@ class Call : public std::enable_shared_from_this<Call> {
 
   TimerQueue::Entry timer_;
   bool finished_ = false;
+  std::string tail_;
   bool rejected_ = false;
   bool receipt_out_ = false;
 };

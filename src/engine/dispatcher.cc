@@ -24,10 +24,6 @@ using telemetry::Phase;
 
 constexpr milliseconds kKillTakes{5'000};
 
-void wake_park(void* park) {
-  static_cast<Park*>(park)->wake();
-}
-
 std::shared_ptr<Failure> cancelled_failure(Phase phase) {
   auto failure = std::make_shared<Failure>();
   failure->outcome = Outcome::cancelled;
@@ -77,7 +73,7 @@ Answer failed(Call& call, std::shared_ptr<Failure> failure, Call::Slot slot) {
   Answer answer = answer_of(call);
   answer.run_us = call.run_us_so_far();
   if (call.instance && call.want_tail && call.pool->concurrency() == 1) call.instance->drain_logs();
-  failure->log_tail = log_tail_of(call);
+  failure->log_tail = call.log_tail();
   call.finish(end_of(*failure), slot);
   answer.failure = std::move(failure);
   return answer;
@@ -256,7 +252,7 @@ io::Task<Answer> Dispatcher::State::settle(std::shared_ptr<Call> call,
   }
   if (call->want_tail) {
     if (call->pool->concurrency() == 1) call->instance->drain_logs();
-    answer.reply.log_tail = log_tail_of(*call);
+    answer.reply.log_tail = call->log_tail();
   }
   answer.run_us = call->run_us_so_far();
   call->finish({}, Call::Slot::free);
@@ -283,9 +279,9 @@ io::Task<Answer> Dispatcher::State::collect(std::shared_ptr<Call> call, Answer a
   }
   answer.reply.more.reset();
   if (answer.failure)
-    answer.failure->log_tail = log_tail_of(*call);
+    answer.failure->log_tail = call->log_tail();
   else
-    answer.reply.log_tail = log_tail_of(*call);
+    answer.reply.log_tail = call->log_tail();
   co_return answer;
 }
 
@@ -402,7 +398,7 @@ io::Task<void> Dispatcher::stop(std::chrono::milliseconds grace) {
   const auto pools = core->pools;
   for (const auto& [key, pool] : pools) pool->end_idle();
   Park limit_park;
-  TimerQueue::Entry limit(&wake_park, &core->quiet);
+  TimerQueue::Entry limit(&Park::wake_by, &core->quiet);
   core->timers.arm(limit, grace);
   const auto until = core->now() + grace;
   while (core->calls_running > 0 && core->now() < until) {
@@ -415,7 +411,7 @@ io::Task<void> Dispatcher::stop(std::chrono::milliseconds grace) {
   const auto killed_until = core->now() + kKillTakes;
   for (const auto& [key, pool] : left) {
     while (!pool->empty() && core->now() < killed_until) {
-      TimerQueue::Entry tick(&wake_park, &limit_park);
+      TimerQueue::Entry tick(&Park::wake_by, &limit_park);
       core->timers.arm(tick, milliseconds(2));
       const bool go_on = co_await limit_park.wait();
       if (!go_on) break;

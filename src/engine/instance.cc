@@ -35,10 +35,6 @@ struct TaskEnded {
   }
 };
 
-void wake_park(void* park) {
-  static_cast<Park*>(park)->wake();
-}
-
 }  // namespace
 
 Instance::Instance(std::shared_ptr<Core> core, std::shared_ptr<Pool> pool,
@@ -533,7 +529,7 @@ io::Task<void> Instance::wait_exit(milliseconds at_most) {
   if (exit_) co_return;
   const auto self = shared_from_this();
   Park park;
-  TimerQueue::Entry limit(&wake_park, &park);
+  TimerQueue::Entry limit(&Park::wake_by, &park);
   exit_waiters_.push_back(&park);
   core_->timers.arm(limit, at_most);
   (void)co_await park.wait();

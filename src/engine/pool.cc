@@ -17,7 +17,6 @@ using telemetry::Phase;
 
 constexpr std::size_t kRunningMax = 8;  // running calls that are looked at
 constexpr microseconds kBootUnknown{100'000};
-constexpr microseconds kCloneUnknown{3'000};
 constexpr std::size_t kSpreadMax = 16;  // instances looked at for the least busy one
 
 }  // namespace
@@ -93,8 +92,7 @@ scaler::PoolView Pool::view() const {
   view.instances_max = version_->settings.instances_max;
   view.per_call = per_call_;
   view.cores = core_->cores;
-  view.start_median =
-      keeper_.standing() ? keeper_.clone_median().value_or(kCloneUnknown) : start_times_.value();
+  view.start_median = keeper_.standing() ? keeper_.clone_time() : start_times_.value();
   view.run_median = run_times_.value();
   view.run_least = run_least_.value();
   view.cpu_mean = cpu_times_.value();
@@ -116,7 +114,7 @@ std::optional<microseconds> Pool::running_for() const {
 }
 
 microseconds Pool::rebuild_cost() const {
-  return keeper_.standing() ? keeper_.clone_median().value_or(kCloneUnknown) : boot_median();
+  return keeper_.standing() ? keeper_.clone_time() : boot_median();
 }
 
 microseconds Pool::boot_median() const {

@@ -176,9 +176,12 @@ telemetry::Metrics::Counter& TemplateKeeper::clone_failed_counter() {
                                {{"function", pool_.version()->function}});
 }
 
+microseconds TemplateKeeper::clone_time() const {
+  return clone_times_.value().value_or(kCloneUnknown);
+}
+
 policy::TemplateCost TemplateKeeper::cost() const {
-  const auto clone = clone_times_.value().value_or(kCloneUnknown);
-  return {bytes_ != 0 ? bytes_ : kBytesUnknown, pool_.boot_median() - clone};
+  return {bytes_ != 0 ? bytes_ : kBytesUnknown, pool_.boot_median() - clone_time()};
 }
 
 void TemplateKeeper::use() {

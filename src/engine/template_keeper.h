@@ -56,7 +56,8 @@ class TemplateKeeper {
 
   policy::TemplateHeld held() const;
   std::uint64_t bytes() const { return standing_ ? bytes_ : 0; }
-  std::optional<microseconds> clone_median() const { return clone_times_.value(); }
+  // What a clone takes: the median, or a guess.
+  microseconds clone_time() const;
   unsigned shells() const { return shells_; }
   std::uint64_t clones() const { return clones_; }
   // Tells the templates of one version apart.

@@ -46,11 +46,6 @@ std::string server_timing(const engine::Answer& answer) {
   return out;
 }
 
-std::string trace_of(const wire::Headers& headers) {
-  if (const auto parent = headers.find("traceparent")) return std::string(*parent);
-  return std::string(headers.find("X-Amzn-Trace-Id").value_or(""));
-}
-
 std::string join(const std::vector<std::string>& list) {
   std::string out;
   for (const auto& item : list) {
@@ -275,15 +270,12 @@ io::Task<io::HttpResponse> Gateway::State::call(io::HttpRequest request, RouteMa
   }
   const HttpDialect& dialect =
       functions::takes_http(model) ? seams.http_dialect : seams.event_dialect;
-  const bool head_request = request.head.method == "HEAD";
-  std::string trace = trace_of(request.head.headers);
   io::Task<Result<engine::Invocation>> conversion =
       dialect.to_invocation(std::move(request), match, id);
   Result<engine::Invocation> invocation = co_await std::move(conversion);
   if (!invocation)
     co_return error_response(invocation.error(), blame(invocation.error().code), Phase::accept, id);
   invocation->arrived = arrived;
-  if (invocation->trace_id.empty()) invocation->trace_id = std::move(trace);
   if (invocation->request_id.empty()) invocation->request_id = id;
 
   io::Task<engine::Answer> running = seams.invoke(std::move(*invocation));
@@ -291,7 +283,7 @@ io::Task<io::HttpResponse> Gateway::State::call(io::HttpRequest request, RouteMa
   const std::string timing = server_timing(answer);
   io::HttpResponse response = answer.failure
                                   ? failure_response(*answer.failure, answer.function, id)
-                                  : dialect.to_response(answer, head_request);
+                                  : dialect.to_response(answer);
   answer.receipt.answered(response.head.status);
   response.head.headers.add("Server-Timing", timing);
   co_return response;

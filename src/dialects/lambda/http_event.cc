@@ -32,7 +32,7 @@ class EventDialect final : public gateway::HttpDialect {
     co_return invocation;
   }
 
-  io::HttpResponse to_response(engine::Answer& answer, bool /*head_request*/) const override {
+  io::HttpResponse to_response(engine::Answer& answer) const override {
     if (answer.failure)
       return gateway::failure_response(*answer.failure, answer.function, answer.request_id);
     if (answer.reply.kind == engine::PayloadKind::http) return http_answer(answer);
