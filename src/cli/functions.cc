@@ -61,7 +61,8 @@ std::string keep_alive_text(const json::value& keep) {
   const auto ms = number_of(keep, "ms"), gaps = number_of(keep, "gaps");
   if (why == "setting") return seconds(ms) + ", as set";
   const bool decided = !value_of(keep, "ms").is_null();
-  if (!decided) return "learnt from the gaps between calls; none was idle yet";
+  if (!decided)
+    return fmt::format("learnt from the gaps between calls ({} known); none was idle yet", gaps);
   if (why == "break_even")
     return fmt::format(
         "{}: keeping costs as much as a start; {} gaps between calls are known so far", seconds(ms),
