@@ -55,6 +55,24 @@ std::string url_of(Context& context, const json::value& function, int& code) {
          (version.empty() || version == "$LATEST" ? "" : ":" + version);
 }
 
+// How long an idle instance stays, and why.
+std::string keep_alive_text(const json::value& keep) {
+  const std::string why = text_of(keep, "why");
+  const auto ms = number_of(keep, "ms"), gaps = number_of(keep, "gaps");
+  if (why == "setting") return seconds(ms) + ", as set";
+  const bool decided = !value_of(keep, "ms").is_null();
+  if (!decided)
+    return fmt::format("learnt from the gaps between calls ({} known); none was idle yet", gaps);
+  if (why == "break_even")
+    return fmt::format(
+        "{}: keeping costs as much as a start; {} gaps between calls are known so far", seconds(ms),
+        gaps);
+  std::string text = fmt::format("{}, learnt from {} gaps between calls", seconds(ms), gaps);
+  if (const auto again = number_of(keep, "again_from_ms"); again > 0)
+    text += "; started again " + seconds(again) + " after a call, when the next is due";
+  return text;
+}
+
 std::string describe_text(const json::value& function, const std::string& url) {
   const auto& settings = value_of(function, "settings");
   std::string out;
@@ -73,8 +91,7 @@ std::string describe_text(const json::value& function, const std::string& url) {
   line(out, "instances",
        fmt::format("{} to {}", number_of(settings, "instances_min"),
                    most > 0 ? std::to_string(most) : "what the machine can take"));
-  const auto keep = number_of(settings, "keep_alive_ms");
-  line(out, "keep-alive", keep >= 0 ? seconds(keep) : "default");
+  line(out, "keep-alive", keep_alive_text(value_of(function, "keep_alive")));
   line(out, "network", text_of(settings, "network"));
   line(out, "snapshot", flag_of(settings, "snapshot") ? "on" : "off");
   line(out, "code", human_bytes(static_cast<std::uint64_t>(number_of(function, "code_bytes"))));

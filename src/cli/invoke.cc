@@ -81,14 +81,21 @@ void pretty(const json::value& value, int depth, std::string& out) {
   }
 }
 
+bool is_json(std::string_view type) {
+  type = type.substr(0, type.find(';'));
+  while (type.ends_with(' ')) type.remove_suffix(1);
+  return wire::equal_ignoring_case(type, "application/json") || type.ends_with("+json");
+}
+
 // On a terminal JSON is laid out; anything else, and everything into a pipe, stays as it came.
-void print_result(const Context& context, const InvokeOptions& options, const std::string& body) {
+void print_result(const Context& context, const InvokeOptions& options, const Response& response) {
+  const std::string& body = response.body;
   if (options.raw) {
     write_out(body);
     return;
   }
   std::string text = body;
-  if (context.colour()) {
+  if (context.colour() && is_json(response.headers.find("Content-Type").value_or(""))) {
     boost::system::error_code failed;
     const json::value value = json::parse(body, failed);
     if (!failed) {
@@ -136,7 +143,7 @@ int invoke(Context& context, const InvokeOptions& options) {
   }
   if (headers.contains("X-Mayfly-Error")) return fail(context, *response);
   if (!headers.contains("X-Mayfly-Cold")) return fail(context, *response);  // never got there
-  print_result(context, options, response->body);
+  print_result(context, options, *response);
   if (response->status < 400) return kOk;
   write_err(fmt::format("mayfly: The function answered with HTTP status {}.\n", response->status));
   return kFunctionFailed;

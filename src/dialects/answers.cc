@@ -11,7 +11,7 @@ std::string trace_of(const wire::Headers& headers) {
   return std::string(headers.find("traceparent").value_or(""));
 }
 
-io::HttpResponse http_answer(engine::Answer answer) {
+io::HttpResponse http_answer(engine::Answer& answer) {
   auto head = wire::decode_response_head(answer.reply.head);
   if (head.has_error()) return bad_answer(answer, head.error());
   io::HttpResponse response;
@@ -21,7 +21,7 @@ io::HttpResponse http_answer(engine::Answer answer) {
   return response;
 }
 
-io::HttpResponse bad_answer(const engine::Answer& answer, const Error& problem) {
+io::HttpResponse bad_answer(engine::Answer& answer, const Error& problem) {
   engine::Failure failure;
   failure.outcome = telemetry::Outcome::function_error;
   failure.party = telemetry::Party::function;
@@ -29,9 +29,8 @@ io::HttpResponse bad_answer(const engine::Answer& answer, const Error& problem) 
   failure.code = Code::function_error;
   failure.message =
       fmt::format("function {} gave no valid answer: {}", answer.function, problem.message);
-  auto response = gateway::failure_response(failure, answer.request_id);
-  response.head.status = 502;
-  return response;
+  answer.receipt.rejected(failure);
+  return gateway::failure_response(failure, answer.function, answer.request_id);
 }
 
 }  // namespace mayfly::dialects

@@ -4,12 +4,11 @@ namespace mayfly::dialects {
 
 engine::Invocation raw_invocation(functions::VersionPtr version, functions::Model model,
                                   std::string payload, std::string content_type) {
-  using functions::Model;
   engine::Invocation invocation;
   invocation.version = std::move(version);
   invocation.source = "invoke";
   invocation.arrived = std::chrono::steady_clock::now();
-  if (model == Model::event || model == Model::runtime_api) {
+  if (!functions::takes_http(model)) {
     invocation.kind = engine::PayloadKind::event;
   } else {
     invocation.kind = engine::PayloadKind::http;

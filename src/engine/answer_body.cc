@@ -10,8 +10,6 @@ namespace {
 using telemetry::Outcome;
 using telemetry::Phase;
 
-constexpr std::size_t kTailMax = 4096;
-
 class CountingBody final : public io::BodyReader {
  public:
   CountingBody(std::shared_ptr<Call> call, io::BodyReaderPtr body)
@@ -108,11 +106,6 @@ void count_request(Invocation& invocation, std::shared_ptr<Call> call) {
 
 io::BodyReaderPtr wrap_answer(std::shared_ptr<Call> call, io::BodyReaderPtr body) {
   return std::make_unique<AnswerBody>(std::move(call), std::move(body));
-}
-
-std::string log_tail_of(const Call& call) {
-  if (call.tail.size() <= kTailMax) return call.tail;
-  return call.tail.substr(call.tail.size() - kTailMax);
 }
 
 }  // namespace mayfly::engine

@@ -15,7 +15,4 @@ void count_request(Invocation& invocation, std::shared_ptr<Call> call);
 // The end of body finishes the call; letting go of it earlier cancels the call.
 io::BodyReaderPtr wrap_answer(std::shared_ptr<Call> call, io::BodyReaderPtr body);
 
-// The last 4 KB of what the call has logged, when its caller wants that.
-std::string log_tail_of(const Call& call);
-
 }  // namespace mayfly::engine

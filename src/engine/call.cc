@@ -9,6 +9,34 @@
 #include "engine/pool.h"
 
 namespace mayfly::engine {
+
+Receipt::Receipt(std::shared_ptr<Call> call) : call_(std::move(call)) {
+  call_->hold_record();
+}
+
+Receipt& Receipt::operator=(Receipt&& other) noexcept {
+  let_go();
+  call_ = std::move(other.call_);
+  return *this;
+}
+
+Receipt::~Receipt() {
+  let_go();
+}
+
+void Receipt::rejected(const Failure& failure) {
+  if (call_) call_->reject(end_of(failure));
+}
+
+void Receipt::answered(int http_status) {
+  if (call_) call_->answered(http_status);
+  let_go();
+}
+
+void Receipt::let_go() {
+  if (const auto call = std::exchange(call_, nullptr)) call->release_record();
+}
+
 namespace {
 
 constexpr std::size_t kTailMax = 4096;
@@ -67,6 +95,7 @@ void Call::assign(std::shared_ptr<Instance> given, bool cold) {
   record.queue_us = static_cast<std::uint64_t>(wait) - record.start_us - record.init_us;
   deadline = core->clock.wall_now() + pool->timeout();
   instance->add_call(*this);
+  instance->on_reused(assigned);
   core->timers.arm(timer_, pool->timeout());
 }
 
@@ -111,12 +140,36 @@ void Call::finish(CallEnd end, Slot slot) {
     record.queue_us = static_cast<std::uint64_t>(std::max<std::int64_t>(0, to_us(now - arrived))) -
                       record.start_us - record.init_us;
   }
+  if (!rejected_) set_end(std::move(end));
+  if (!receipt_out_) write();
+}
+
+void Call::set_end(CallEnd end) {
   record.outcome = end.outcome;
   record.party = end.party;
   record.phase = end.phase;
   ended = {end.outcome, end.party, end.phase, {}};
   record.error = std::move(end.error);
   std::replace(record.error.begin(), record.error.end(), '\n', ' ');
+}
+
+void Call::reject(CallEnd end) {
+  rejected_ = true;
+  set_end(std::move(end));
+}
+
+void Call::answered(int http_status) {
+  // Who left before the answer began was told nothing.
+  const bool left = finished_ && ended.outcome == telemetry::Outcome::cancelled;
+  record.http_status = left ? 0 : http_status;
+}
+
+void Call::release_record() {
+  receipt_out_ = false;
+  if (finished_) write();
+}
+
+void Call::write() {
   pool->outcome_counter(record.outcome).add();
   if (record.cold) pool->cold_starts().add();
   if (instance) pool->durations().observe(static_cast<double>(record.run_us) / 1e6);
@@ -137,9 +190,13 @@ std::shared_ptr<Failure> Call::timeout_failure() const {
 
 void Call::add_log(std::string_view line) {
   if (!want_tail) return;
-  tail.append(line);
-  tail += '\n';
-  if (tail.size() > 2 * kTailMax) tail.erase(0, tail.size() - kTailMax);
+  tail_.append(line);
+  tail_ += '\n';
+  if (tail_.size() > 2 * kTailMax) tail_.erase(0, tail_.size() - kTailMax);
+}
+
+std::string Call::log_tail() const {
+  return tail_.size() <= kTailMax ? tail_ : tail_.substr(tail_.size() - kTailMax);
 }
 
 void Call::on_deadline(void* self) {

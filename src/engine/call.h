@@ -25,19 +25,28 @@ class Call : public std::enable_shared_from_this<Call> {
   ~Call();
 
   // The instance has a slot for it: the wait is over. Splits the wait into queue, start and init;
-  // cold: it stood in line while the instance started.
+  // cold: it waited while the instance started.
   void assign(std::shared_ptr<Instance> instance, bool cold);
   // Forgets the instance without a record: nothing of the call reached it.
   void unassign();
 
   // What became of the slot in the instance when the call is over.
   enum class Slot { free, aborted };
-  // Writes the record and gives the slot back. Once; later calls do nothing.
+  // Ends the record and gives the slot back. Once; later calls do nothing. The record is written
+  // when nobody holds a receipt.
   void finish(CallEnd end, Slot slot);
   bool finished() const { return finished_; }
 
+  // From its receipt.
+  void hold_record() { receipt_out_ = true; }
+  void reject(CallEnd end);
+  void answered(int http_status);
+  void release_record();
+
   std::shared_ptr<Failure> timeout_failure() const;
-  void add_log(std::string_view line);  // for the log tail
+  void add_log(std::string_view line);
+  // The last 4 KB of what it has logged, when its caller wants that.
+  std::string log_tail() const;
   std::uint64_t run_us_so_far() const;
 
   const std::shared_ptr<Core> core;
@@ -49,13 +58,17 @@ class Call : public std::enable_shared_from_this<Call> {
   bool timed_out = false;
   CallEnd ended;  // once finished; without the text, which is in the record
   bool want_tail = false;
-  std::string tail;
 
  private:
   static void on_deadline(void* self);
+  void set_end(CallEnd end);
+  void write();
 
   TimerQueue::Entry timer_;
   bool finished_ = false;
+  std::string tail_;
+  bool rejected_ = false;
+  bool receipt_out_ = false;
 };
 
 }  // namespace mayfly::engine

@@ -119,7 +119,7 @@ bool Core::reserve(const Pool& pool, std::uint64_t memory_bytes) {
     }
     const auto victims = scaler::make_room(node, memory_bytes, idle, now());
     if (!victims) return false;
-    for (const auto index : *victims) candidates[index]->kill("was ended to make room");
+    for (const auto index : *victims) candidates[index]->make_way();
   }
   ++node.instances;
   node.memory_used += memory_bytes;

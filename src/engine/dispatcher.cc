@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <boost/asio/this_coro.hpp>
 
-#include <charconv>
+#include <utility>
 
 #include "base/ids.h"
 #include "engine/answer_body.h"
@@ -24,10 +24,6 @@ using telemetry::Phase;
 
 constexpr milliseconds kKillTakes{5'000};
 
-void wake_park(void* park) {
-  static_cast<Park*>(park)->wake();
-}
-
 std::shared_ptr<Failure> cancelled_failure(Phase phase) {
   auto failure = std::make_shared<Failure>();
   failure->outcome = Outcome::cancelled;
@@ -47,21 +43,10 @@ std::shared_ptr<Failure> stopping_failure() {
   return failure;
 }
 
-// {"status":NNN,...: what an HTTP answer says, for the record; 0 when it says nothing.
-int status_of(const Reply& reply) {
-  if (reply.kind != PayloadKind::http) return 0;
-  constexpr std::string_view kKey = "\"status\":";
-  const auto at = reply.head.find(kKey);
-  if (at == std::string::npos) return 0;
-  const char* from = reply.head.data() + at + kKey.size();
-  int status = 0;
-  std::from_chars(from, reply.head.data() + reply.head.size(), status);
-  return status;
-}
-
-// Fills in what the phases are so far.
-Answer answer_of(const Call& call) {
+// With the phases so far; the record waits for what the caller is told.
+Answer answer_of(Call& call) {
   Answer answer;
+  answer.receipt = Receipt(call.shared_from_this());
   answer.request_id = call.record.request_id;
   answer.function = call.pool->version()->function;
   answer.instance = call.record.instance;
@@ -72,12 +57,23 @@ Answer answer_of(const Call& call) {
   return answer;
 }
 
+// The caller did not know the model and took it for one of events, but an instance came up
+// meanwhile.
+std::shared_ptr<Failure> model_failure() {
+  auto failure = std::make_shared<Failure>();
+  failure->phase = Phase::run;
+  failure->code = Code::unavailable;
+  failure->message = "the function started only now, and it speaks HTTP";
+  failure->retry_after_s = 1;
+  return failure;
+}
+
 Answer failed(Call& call, std::shared_ptr<Failure> failure, Call::Slot slot) {
   const auto request_id = call.record.request_id;
   Answer answer = answer_of(call);
   answer.run_us = call.run_us_so_far();
   if (call.instance && call.want_tail && call.pool->concurrency() == 1) call.instance->drain_logs();
-  failure->log_tail = log_tail_of(call);
+  failure->log_tail = call.log_tail();
   call.finish(end_of(*failure), slot);
   answer.failure = std::move(failure);
   return answer;
@@ -175,12 +171,15 @@ io::Task<Answer> Dispatcher::State::run(std::shared_ptr<Core> core, Invocation i
   for (int attempt = 0;; ++attempt) {
     std::shared_ptr<Instance> instance = pool->take();
     if (instance) {
-      call->assign(std::move(instance), false);
+      const bool awaited = std::exchange(instance->awaited, false);
+      call->assign(std::move(instance), awaited);
     } else {
       auto waiting = get_slot(call, &invocation);
       std::shared_ptr<Failure> failure = co_await std::move(waiting);
       if (failure) co_return failed(*call, std::move(failure), Call::Slot::free);
     }
+    if (invocation.kind == PayloadKind::event && functions::takes_http(pool->model()))
+      co_return failed(*call, model_failure(), Call::Slot::free);
     const std::size_t body_size = invocation.body.size();
     called = co_await call->instance->protocol().call(invocation, call->deadline);
     // An instance that was gone before it had got anything: another one may take the call.
@@ -227,7 +226,10 @@ io::Task<Answer> Dispatcher::State::settle(std::shared_ptr<Call> call,
       call->instance->drain_logs();
       auto wrote = call->instance->last_error_lines();
       while (wrote.ends_with('\n')) wrote.pop_back();
-      if (!wrote.empty()) failure->message += "; it wrote: " + wrote;
+      if (!wrote.empty()) {
+        failure->message += "; it wrote: " + wrote;
+        failure->quotes_function = true;
+      }
       if (failure->outcome == Outcome::function_error && failure->error_json.empty()) {
         failure->error_json = "{\"errorType\":\"Runtime.ExitError\",\"errorMessage\":";
         wire::append_json_string(failure->error_json, failure->message);
@@ -238,7 +240,6 @@ io::Task<Answer> Dispatcher::State::settle(std::shared_ptr<Call> call,
   }
   Answer answer = answer_of(*call);
   answer.reply = std::move(called.reply);
-  call->record.http_status = status_of(answer.reply);
   call->record.bytes_out += answer.reply.body.size();
   if (answer.reply.more) {
     answer.reply.more = wrap_answer(call, std::move(answer.reply.more));
@@ -251,7 +252,7 @@ io::Task<Answer> Dispatcher::State::settle(std::shared_ptr<Call> call,
   }
   if (call->want_tail) {
     if (call->pool->concurrency() == 1) call->instance->drain_logs();
-    answer.reply.log_tail = log_tail_of(*call);
+    answer.reply.log_tail = call->log_tail();
   }
   answer.run_us = call->run_us_so_far();
   call->finish({}, Call::Slot::free);
@@ -278,9 +279,9 @@ io::Task<Answer> Dispatcher::State::collect(std::shared_ptr<Call> call, Answer a
   }
   answer.reply.more.reset();
   if (answer.failure)
-    answer.failure->log_tail = log_tail_of(*call);
+    answer.failure->log_tail = call->log_tail();
   else
-    answer.reply.log_tail = log_tail_of(*call);
+    answer.reply.log_tail = call->log_tail();
   co_return answer;
 }
 
@@ -311,6 +312,7 @@ io::Task<Result<Model>> Dispatcher::model_of(functions::VersionPtr version) {
   const auto pool = core->pool_for(version);
   if (pool->model() != Model::unknown) co_return pool->model();
   Pool::Watcher watcher;
+  watcher.for_call = true;
   auto starting = State::first_start(core, version, &watcher, false);
   (void)co_await std::move(starting);
   if (watcher.failure) {
@@ -340,7 +342,14 @@ io::Task<Probe> Dispatcher::probe(functions::VersionPtr version) {
 }
 
 void Dispatcher::adopt(functions::VersionPtr version) {
-  if (const auto pool = state_->core->find_pool(*version)) pool->set_version(version);
+  const auto& core = *state_->core;
+  if (const auto pool = core.find_pool(*version)) {
+    pool->set_version(version);
+    for (const auto& [key, other] : core.pools)
+      if (other != pool && other->version()->function == version->function &&
+          other->version()->number == version->number)
+        pool->keep_alive().inherit(other->keep_alive());
+  }
   keep(std::move(version));
 }
 
@@ -371,6 +380,17 @@ std::vector<PoolStats> Dispatcher::pools() const {
   return stats;
 }
 
+KeepAliveStats Dispatcher::keep_alive_of(const functions::Version& version) const {
+  KeepAliveStats stats;
+  if (const auto pool = state_->core->find_pool(version)) stats = pool->keep_alive().stats();
+  if (const auto set = KeepAlive::set_by(version)) {
+    stats.why = KeepAliveStats::Why::setting;
+    stats.stay = *set;
+    stats.again_from = milliseconds(0);
+  }
+  return stats;
+}
+
 io::Task<void> Dispatcher::stop(std::chrono::milliseconds grace) {
   const auto core = state_->core;
   co_await boost::asio::this_coro::throw_if_cancelled(false);
@@ -378,7 +398,7 @@ io::Task<void> Dispatcher::stop(std::chrono::milliseconds grace) {
   const auto pools = core->pools;
   for (const auto& [key, pool] : pools) pool->end_idle();
   Park limit_park;
-  TimerQueue::Entry limit(&wake_park, &core->quiet);
+  TimerQueue::Entry limit(&Park::wake_by, &core->quiet);
   core->timers.arm(limit, grace);
   const auto until = core->now() + grace;
   while (core->calls_running > 0 && core->now() < until) {
@@ -391,7 +411,7 @@ io::Task<void> Dispatcher::stop(std::chrono::milliseconds grace) {
   const auto killed_until = core->now() + kKillTakes;
   for (const auto& [key, pool] : left) {
     while (!pool->empty() && core->now() < killed_until) {
-      TimerQueue::Entry tick(&wake_park, &limit_park);
+      TimerQueue::Entry tick(&Park::wake_by, &limit_park);
       core->timers.arm(tick, milliseconds(2));
       const bool go_on = co_await limit_park.wait();
       if (!go_on) break;

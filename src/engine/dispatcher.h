@@ -39,6 +39,19 @@ struct Probe {
   std::shared_ptr<Failure> failure;  // initialisation failed: error_json has the user's trace
 };
 
+// How long an idle instance of a version stays, and why.
+struct KeepAliveStats {
+  enum class Why {
+    setting,     // of the function, or functions.keep_alive_ms
+    break_even,  // too little is known of its gaps: as long as keeping costs what a start costs
+    learnt,      // from its gaps
+  };
+  Why why = Why::break_even;
+  milliseconds stay{-1};       // -1: none was idle yet
+  milliseconds again_from{0};  // then one is started ahead of the next call; 0: no
+  std::uint32_t gaps = 0;      // known ones; old ones fade
+};
+
 struct PoolStats {
   std::string function;
   std::uint64_t version = 0;
@@ -91,6 +104,8 @@ class Dispatcher {
   void retire_function(const std::string& function);
 
   std::vector<PoolStats> pools() const;
+  // What is in force for a version now.
+  KeepAliveStats keep_alive_of(const functions::Version& version) const;
 
   // No new invocations (503 with phase accept), running ones finish until grace has passed, then
   // everything is killed. Total.

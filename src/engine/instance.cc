@@ -35,10 +35,6 @@ struct TaskEnded {
   }
 };
 
-void wake_park(void* park) {
-  static_cast<Park*>(park)->wake();
-}
-
 }  // namespace
 
 Instance::Instance(std::shared_ptr<Core> core, std::shared_ptr<Pool> pool,
@@ -108,6 +104,7 @@ io::Task<Instance::Made> Instance::make_clone(std::shared_ptr<Instance> self) {
   if (source->state_ != State::standing)
     co_return Error{Code::unavailable, "the template has ended", "clone", 0};
   self->template_ready_ = self->pool_->keeper().ready();
+  self->clone_of_ = self->pool_->keeper().generation();
   auto cloning = source->sandbox_->clone(base_clone_spec(
       *self->version_, self->id_, self->memory_bytes_, self->core_->clock.wall_now()));
   Made made = co_await std::move(cloning);
@@ -341,15 +338,37 @@ void Instance::take_slot() {
   keep_alive_.disarm();
 }
 
+void Instance::begin_idle() {
+  idle_ = true;
+  // Was it started ahead, then it stands for the one that was there before.
+  if (std::exchange(ahead, false)) {
+    const auto& keep = pool_->keep_alive();
+    idle_since = keep.ahead_since();
+    keep_for_ = std::chrono::floor<milliseconds>(keep.ahead_until() - idle_since);
+    const auto left = std::chrono::ceil<milliseconds>(keep.ahead_until() - core_->now());
+    return core_->timers.arm(keep_alive_, std::max(left, milliseconds(0)));
+  }
+  idle_since = core_->now();
+  keep_for_ = pool_->keep_alive().on_idle(usage_.memory_peak_bytes);
+  core_->timers.arm(keep_alive_, keep_for_);
+}
+
+void Instance::on_reused(SteadyTime now) {
+  if (!std::exchange(idle_, false)) return;
+  pool_->keep_alive().on_reuse(microseconds(to_us(now - idle_since)));
+}
+
+void Instance::make_way() {
+  pool_->keep_alive().on_end(idle_since);
+  kill("was ended to make room");
+}
+
 void Instance::free_slot() {
   --slots_used_;
   if (protocol_->single_use() && slots_used_ == 0) start_draining();
   if (draining_ && slots_used_ == 0 && state_ == State::ready) return end_politely();
   if (state_ != State::ready || draining_) return;
-  if (slots_used_ == 0) {
-    idle_since = core_->now();
-    core_->timers.arm(keep_alive_, pool_->keep_alive());
-  }
+  if (slots_used_ == 0 && !pool_->serves(*this)) begin_idle();
   pool_->on_slot(*this);
 }
 
@@ -360,10 +379,12 @@ void Instance::remove_call(Call& call) {
 void Instance::on_keep_alive(void* self) {
   auto& instance = *static_cast<Instance*>(self);
   if (!instance.idle()) return;
-  if (instance.pool_->on_idle_too_long(instance)) return instance.end_politely();
+  if (instance.pool_->on_idle_too_long(instance)) {
+    instance.pool_->keep_alive().on_end(instance.idle_since);
+    return instance.end_politely();
+  }
   // It is one of those that are kept: looked at again, but not in a hot loop.
-  instance.core_->timers.arm(instance.keep_alive_,
-                             std::max(instance.pool_->keep_alive(), kKeptReview));
+  instance.core_->timers.arm(instance.keep_alive_, std::max(instance.keep_for_, kKeptReview));
 }
 
 void Instance::charge(Call& call, SteadyTime now) {
@@ -392,6 +413,13 @@ void Instance::charge(Call& call, SteadyTime now) {
   }
   cpu_charged_ += call.record.cpu_us;
   call.record.memory_peak_bytes = usage_.memory_peak_bytes;
+}
+
+void Instance::write_off_start(SteadyTime now) {
+  if (sandbox_ == nullptr) return;
+  usage_ = sandbox_->usage();
+  cpu_charged_ = usage_.cpu_us;
+  usage_read_ = now;
 }
 
 // ---- overdue and aborted calls
@@ -501,7 +529,7 @@ io::Task<void> Instance::wait_exit(milliseconds at_most) {
   if (exit_) co_return;
   const auto self = shared_from_this();
   Park park;
-  TimerQueue::Entry limit(&wake_park, &park);
+  TimerQueue::Entry limit(&Park::wake_by, &park);
   exit_waiters_.push_back(&park);
   core_->timers.arm(limit, at_most);
   (void)co_await park.wait();
@@ -549,6 +577,7 @@ io::Task<std::shared_ptr<Failure>> Instance::explain_crash(std::shared_ptr<Failu
     failure->outcome = failure->outcome == Outcome::platform_error ? Outcome::platform_error
                                                                    : Outcome::init_failed;
   if (in_init && !last_error_lines_.empty()) {
+    failure->quotes_function = true;
     failure->message += "; it wrote: ";
     failure->message += last_error_lines_;
     while (failure->message.ends_with('\n')) failure->message.pop_back();

@@ -35,6 +35,7 @@ class Instance : public std::enable_shared_from_this<Instance> {
   const std::string& id() const { return id_; }
   State state() const { return state_; }
   bool cloned() const { return kind_ == Kind::clone; }
+  std::uint32_t clone_of() const { return clone_of_; }  // which template of the version
   InstanceProtocol& protocol() { return *protocol_; }
 
   // Slots.
@@ -43,6 +44,12 @@ class Instance : public std::enable_shared_from_this<Instance> {
   bool idle() const { return usable() && slots_used_ == 0; }
   std::uint32_t slots_used() const { return slots_used_; }
   void take_slot();
+  // Nothing runs in it from now on.
+  void begin_idle();
+  // A call that found it idle has its slot.
+  void on_reused(SteadyTime now);
+  // Idle; its room is wanted.
+  void make_way();
   // Gives a slot back and offers it to the line.
   void free_slot();
 
@@ -51,7 +58,9 @@ class Instance : public std::enable_shared_from_this<Instance> {
   std::size_t calls() const { return calls_.size(); }
   // Charges CPU and peak memory to a call that ends now.
   void charge(Call& call, SteadyTime now);
-  bool charged() const { return usage_read_ != SteadyTime{}; }  // to some call already
+  bool charged() const { return usage_read_ != SteadyTime{}; }  // its start is paid for
+  // It is ready and no call waited for that: what it has used so far is charged to none.
+  void write_off_start(SteadyTime now);
   // Output of the pipes up to now belongs to the call that ends.
   void drain_logs();
 
@@ -82,8 +91,11 @@ class Instance : public std::enable_shared_from_this<Instance> {
   // The times of its start, for the phases of the calls that waited for it.
   SteadyTime launch_began, launched, initialised;
   SteadyTime idle_since;
+  milliseconds keep_for() const { return keep_for_; }
   Pool::Waiter* bound = nullptr;  // per_call: the call that it is started for
   bool served = false;            // has answered a call
+  bool awaited = false;           // a call that is not in line waited for its start; it comes next
+  bool ahead = false;             // is started for calls that are expected
   bool listed = false;            // stands in the pool's list of free instances
   std::uint64_t memory_bytes() const { return memory_bytes_; }
   // The end of what it wrote to stderr (while it started; always with one process for each call).
@@ -126,6 +138,7 @@ class Instance : public std::enable_shared_from_this<Instance> {
   Kind kind_;
   std::shared_ptr<Instance> template_;  // until it has been cloned
   Ready template_ready_;
+  std::uint32_t clone_of_ = 0;
   bool room_booked_;
   functions::VersionPtr version_;
   const ProtocolFactory* factory_ = nullptr;
@@ -141,6 +154,7 @@ class Instance : public std::enable_shared_from_this<Instance> {
   bool in_service_ = false;  // the pool counts it as ready
   bool was_ready_ = false;
   bool used_ = false;
+  bool idle_ = false;   // since idle_since
   bool stood_ = false;  // the pool has it as its template
   bool asked_to_end_ = false;
   bool init_timed_out_ = false;
@@ -151,6 +165,7 @@ class Instance : public std::enable_shared_from_this<Instance> {
   std::optional<sandbox::Exit> exit_;
   std::vector<Park*> exit_waiters_;
 
+  milliseconds keep_for_{0};
   SteadyTime usage_read_;
   std::uint64_t cpu_charged_ = 0;
   double cpu_rate_ = 0;  // CPU for each microsecond of run time, in the last window

@@ -64,6 +64,7 @@ std::shared_ptr<Failure> function_failure(telemetry::Phase phase, std::string er
   failure->outcome = phase == telemetry::Phase::init ? telemetry::Outcome::init_failed
                                                      : telemetry::Outcome::function_error;
   failure->error_json = std::move(error_json);
+  failure->quotes_function = true;
   return failure;
 }
 

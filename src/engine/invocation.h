@@ -38,7 +38,8 @@ struct Failure {
   telemetry::Party party = telemetry::Party::platform;
   telemetry::Phase phase = telemetry::Phase::none;
   Code code = Code::internal;
-  std::string message;     // a sentence; names the setting where there is one
+  std::string message;           // a sentence; names the setting where there is one
+  bool quotes_function = false;  // message holds words of the user's code: not for the public
   std::string error_json;  // {"errorType","errorMessage","stackTrace"} of the user's code, if any
   std::uint32_t retry_after_s = 0;  // with refused
   std::string log_tail;
@@ -53,6 +54,30 @@ struct Reply {
   std::string log_tail;
 };
 
+class Call;
+
+// What is still open of an invocation when its answer is there: what the caller was told. Its
+// record is written once this is let go of and a streamed body has ended. An empty one does
+// nothing.
+class Receipt {
+ public:
+  Receipt() = default;
+  explicit Receipt(std::shared_ptr<Call> call);
+  Receipt(Receipt&&) noexcept = default;
+  Receipt& operator=(Receipt&& other) noexcept;
+  ~Receipt();
+
+  // The answer breaks the contract of its dialect: that is how the invocation failed. Before
+  // answered().
+  void rejected(const Failure& failure);
+  // The status of the HTTP answer that the caller gets. Lets go.
+  void answered(int http_status);
+
+ private:
+  void let_go();
+  std::shared_ptr<Call> call_;
+};
+
 struct Answer {
   std::string request_id;
   std::string function;  // name, for what is said about its answer
@@ -62,6 +87,7 @@ struct Answer {
   std::uint64_t queue_us = 0, start_us = 0, init_us = 0, run_us = 0;
   std::shared_ptr<Failure> failure;  // null: reply holds
   Reply reply;
+  Receipt receipt;
 };
 
 }  // namespace mayfly::engine

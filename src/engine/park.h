@@ -45,6 +45,9 @@ class Park {
     boost::asio::post(executor, std::move(*handler));
   }
 
+  // The same, for a timer whose target is a Park.
+  static void wake_by(void* park) { static_cast<Park*>(park)->wake(); }
+
   // For callers that are a loop's own handler and touch nothing of theirs afterwards: the waiter
   // runs inside the returned call.
   std::optional<Handler> release() {

@@ -17,7 +17,6 @@ using telemetry::Phase;
 
 constexpr std::size_t kRunningMax = 8;  // running calls that are looked at
 constexpr microseconds kBootUnknown{100'000};
-constexpr microseconds kCloneUnknown{3'000};
 constexpr std::size_t kSpreadMax = 16;  // instances looked at for the least busy one
 
 }  // namespace
@@ -28,7 +27,8 @@ Pool::Pool(std::shared_ptr<Core> core, functions::VersionPtr version, std::strin
       effective_(version_),
       key_(std::move(key)),
       review_timer_(&Pool::on_review, this),
-      keeper_(*core_, *this) {
+      keeper_(*core_, *this),
+      keep_alive_(*core_, *this) {
   settle(nullptr);
   keeper_.set_uncloneable(version_->uncloneable);
 }
@@ -82,12 +82,6 @@ milliseconds Pool::timeout() const {
   return milliseconds(version_->settings.timeout_ms != 0 ? version_->settings.timeout_ms : 30'000);
 }
 
-milliseconds Pool::keep_alive() const {
-  if (retired_) return milliseconds(0);
-  return milliseconds(version_->settings.keep_alive_ms >= 0 ? version_->settings.keep_alive_ms
-                                                            : 60'000);
-}
-
 scaler::PoolView Pool::view() const {
   scaler::PoolView view;
   view.waiting = static_cast<std::uint32_t>(line_.size());
@@ -98,8 +92,7 @@ scaler::PoolView Pool::view() const {
   view.instances_max = version_->settings.instances_max;
   view.per_call = per_call_;
   view.cores = core_->cores;
-  view.start_median =
-      keeper_.standing() ? keeper_.clone_median().value_or(kCloneUnknown) : start_times_.value();
+  view.start_median = keeper_.standing() ? keeper_.clone_time() : start_times_.value();
   view.run_median = run_times_.value();
   view.run_least = run_least_.value();
   view.cpu_mean = cpu_times_.value();
@@ -121,7 +114,7 @@ std::optional<microseconds> Pool::running_for() const {
 }
 
 microseconds Pool::rebuild_cost() const {
-  return keeper_.standing() ? keeper_.clone_median().value_or(kCloneUnknown) : boot_median();
+  return keeper_.standing() ? keeper_.clone_time() : boot_median();
 }
 
 microseconds Pool::boot_median() const {
@@ -131,6 +124,7 @@ microseconds Pool::boot_median() const {
 // ---- slots
 
 std::shared_ptr<Instance> Pool::take() {
+  keep_alive_.on_call();
   while (!free_.empty() && !free_.back()->has_slot()) unlist(*free_.back());
   if (free_.empty()) return nullptr;
   Instance* chosen = free_.back();
@@ -183,6 +177,10 @@ void Pool::serve_line(Instance& instance, bool cold, Resume resume) {
   list(instance);
 }
 
+bool Pool::serves(const Instance& instance) const {
+  return !per_call_ && !line_.empty() && instance.has_slot();
+}
+
 // The next call is on its way to the program before the answer of the last one is to its caller:
 // the program works while the engine writes.
 void Pool::on_slot(Instance& instance) {
@@ -193,6 +191,7 @@ void Pool::on_slot(Instance& instance) {
 
 std::shared_ptr<Failure> Pool::enqueue(Waiter& waiter) {
   waiter.pool = this;
+  keep_alive_.on_miss();
   if (ready_ == 0 && last_failure_ && core_->now() < backoff_until_)
     return std::make_shared<Failure>(*last_failure_);
   const bool node_full = ready_ + starting_ > 0 && !core_->fits(memory_bytes());
@@ -328,6 +327,7 @@ Pool::Launch Pool::launch_next() {
   const auto kind = source ? Instance::Kind::clone : Instance::Kind::boot;
   auto instance = std::make_shared<Instance>(core_, shared_from_this(), memory_bytes(), kind,
                                              std::move(source));
+  instance->ahead = wanted == 0 && keep_alive_.claim_start();
   instances_.push_back(instance);
   instance->begin(waiter);
   return wanted > 1 || (per_call_ && !line_.empty()) ? Launch::one_and_more : Launch::one;
@@ -347,6 +347,11 @@ void Pool::start_for(Watcher& watcher, bool as_template) {
     return;
   }
   if (as_template && keeper_.build()) return;
+  extra_starts_ = 1;
+  core_->queue_launch(shared_from_this());
+}
+
+void Pool::start_ahead() {
   extra_starts_ = 1;
   core_->queue_launch(shared_from_this());
 }
@@ -374,12 +379,15 @@ void Pool::on_ready(Instance& instance, const Ready& ready) {
   line_since_ = core_->now();  // what this one does for the line is to be seen first
   settle(&ready);
   if (instance.cloned()) {
-    keeper_.on_cloned(microseconds(to_us(instance.launched - instance.launch_began)));
+    keeper_.on_cloned(instance.clone_of(),
+                      microseconds(to_us(instance.launched - instance.launch_began)));
   } else {
     failures_ = 0;  // a clone has shown nothing yet
     start_times_.add(to_us(instance.initialised - instance.launch_began));
     keeper_.on_boot();
   }
+  instance.awaited = std::any_of(watchers_.begin(), watchers_.end(),
+                                 [](const Watcher* watcher) { return watcher->for_call; });
   tell_watchers(&ready, nullptr);
   if (instance.bound != nullptr) {
     Waiter& waiter = *std::exchange(instance.bound, nullptr);
@@ -391,8 +399,9 @@ void Pool::on_ready(Instance& instance, const Ready& ready) {
   const bool nothing_waits = line_.empty();
   serve_line(instance, true, Resume::later);
   if (instance.slots_used() == 0) {
-    instance.take_slot();  // begins its idle time
-    instance.free_slot();
+    // Whoever comes later pays for the call alone.
+    if (!instance.awaited) instance.write_off_start(core_->now());
+    instance.begin_idle();
   }
   if (!nothing_waits) review();
 }
@@ -488,13 +497,14 @@ void Pool::on_gone(Instance& instance) {
   // A clone that dies before it has answered anything is a start that failed.
   if (instance.cloned() && !instance.served && !instance.asked_to_end())
     backoff_until_ = core_->now() + scaler::backoff_after(++failures_);
+  if (instance.cloned()) keeper_.on_clone_gone(instance.clone_of());
   std::erase_if(instances_, [&](const auto& held) { return held.get() == &instance; });
   review();
   forget_if_empty();
 }
 
 bool Pool::on_idle_too_long(Instance& instance) {
-  return scaler::may_end(view(), instance.idle_since, keep_alive(), core_->now());
+  return scaler::may_end(view(), instance.idle_since, instance.keep_for(), core_->now());
 }
 
 // ---- the end

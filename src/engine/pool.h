@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/core.h"
+#include "engine/keep_alive.h"
 #include "engine/median.h"
 #include "engine/template_keeper.h"
 
@@ -33,6 +34,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   // Someone who wants to know how the next start ends.
   struct Watcher {
     Park park;
+    bool for_call = false;  // a call waits for what it learns
     bool done = false;
     Ready ready;
     std::shared_ptr<Failure> failure;
@@ -84,9 +86,10 @@ class Pool : public std::enable_shared_from_this<Pool> {
   void on_template_gone(Instance& instance);
   void on_leaves_service(Instance& instance);
   void on_gone(Instance& instance);
-  void on_slot(Instance& instance);           // a slot is free
+  void on_slot(Instance& instance);  // a slot is free
+  // A call in line takes the free slot.
+  bool serves(const Instance& instance) const;
   bool on_idle_too_long(Instance& instance);  // true: it may be ended
-  milliseconds keep_alive() const;
   // first: of its instance; the CPU time of the initialisation is in it.
   void run_took(std::int64_t run_us, std::int64_t cpu_us, bool first) {
     run_times_.add(run_us);
@@ -94,6 +97,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
     if (!first) cpu_times_.add(cpu_us);
     failures_ = 0;
   }
+
+  // One instance that no call waits for, unless there is one by now.
+  void start_ahead();
 
   // The version is not to be called any more.
   void retire();
@@ -109,7 +115,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
   std::vector<std::shared_ptr<Instance>> idle_instances() const;
   microseconds rebuild_cost() const;
   microseconds boot_median() const;
+  std::optional<microseconds> run_median() const { return run_times_.value(); }
   TemplateKeeper& keeper() { return keeper_; }
+  KeepAlive& keep_alive() { return keep_alive_; }
   std::size_t waiting() const { return line_.size(); }
   std::uint32_t ready_count() const { return ready_; }
   std::uint32_t starting_count() const { return starting_; }
@@ -159,6 +167,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   std::shared_ptr<Failure> last_failure_;
   TimerQueue::Entry review_timer_;
   TemplateKeeper keeper_;
+  KeepAlive keep_alive_;
 
   std::array<telemetry::Metrics::Counter*, 9> outcomes_{};
   telemetry::Metrics::Counter* cold_starts_ = nullptr;

@@ -1,6 +1,6 @@
 #pragma once
 // When to start instances, when to end them, whom to refuse: pure functions of a state and a time,
-// so that tests (and later a simulator) run them on a virtual clock. Thread-safe: no state.
+// so that tests and the simulation run them on a virtual clock. Thread-safe: no state.
 //
 // The rule (docs/decisions/0005-engine.md): an instance is worth its cost when the line would wait
 // longer than a start takes. Run and start times are medians of what this version was seen to do;
@@ -58,8 +58,8 @@ struct Queueing {
 Queueing may_wait(const PoolView& pool, std::uint32_t line_max, microseconds patience,
                   bool can_grow);
 
-// May an instance that has been idle since then be ended? Kept apart from keep-alive lengths, which
-// come from the settings (and from a version's own history once that is learnt).
+// May an instance that has been idle since then be ended? How long it is kept comes from the
+// settings, or is learnt (policy/gap_history.h).
 bool may_end(const PoolView& pool, SteadyTime idle_since, milliseconds keep_alive, SteadyTime now);
 
 // An idle instance somewhere on the node that could make room.

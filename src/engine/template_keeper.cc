@@ -90,6 +90,8 @@ void TemplateKeeper::on_standing(Instance& instance, const Ready& ready) {
   if (&instance != current_.get()) return;
   --core_.templates->building;
   standing_ = true;
+  ++generation_;
+  living_ = 0;
   ready_ = ready;
   stood_since_ = core_.now();
   clone_failures_ = 0;
@@ -174,16 +176,25 @@ telemetry::Metrics::Counter& TemplateKeeper::clone_failed_counter() {
                                {{"function", pool_.version()->function}});
 }
 
+microseconds TemplateKeeper::clone_time() const {
+  return clone_times_.value().value_or(kCloneUnknown);
+}
+
 policy::TemplateCost TemplateKeeper::cost() const {
-  const auto clone = clone_times_.value().value_or(kCloneUnknown);
-  return {bytes_ != 0 ? bytes_ : kBytesUnknown, pool_.boot_median() - clone};
+  return {bytes_ != 0 ? bytes_ : kBytesUnknown, pool_.boot_median() - clone_time()};
 }
 
 void TemplateKeeper::use() {
   value_ = policy::after_use(value_, cost(), core_.templates->floor(), core_.now());
 }
 
-void TemplateKeeper::on_cloned(microseconds took) {
+void TemplateKeeper::on_clone_gone(std::uint32_t generation) {
+  if (generation != generation_ || living_ == 0) return;
+  if (--living_ == 0 && standing_) core_.templates->trim();
+}
+
+void TemplateKeeper::on_cloned(std::uint32_t generation, microseconds took) {
+  if (generation == generation_) ++living_;
   clone_times_.add(took.count());
   ++clones_;
   if (clones_counter_ == nullptr) {
@@ -223,7 +234,7 @@ void TemplateKeeper::keep_shells() {
 }
 
 policy::TemplateHeld TemplateKeeper::held() const {
-  return {value_.priority, bytes(), false};
+  return {value_.priority, bytes(), living_ > 0};
 }
 
 // ---- the shelf
@@ -243,6 +254,10 @@ std::uint64_t TemplateShelf::bytes() const {
 
 void TemplateShelf::add(TemplateKeeper& keeper) {
   keepers_.push_back(&keeper);
+  trim();
+}
+
+void TemplateShelf::trim() {
   const auto used = bytes();
   if (used <= bytes_max_) return;
   const auto all = held();

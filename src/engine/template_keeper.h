@@ -40,7 +40,8 @@ class TemplateKeeper {
   void on_failed(Instance& instance, const Failure& failure);
   void on_gone(Instance& instance);
   // From instances that are cloned, or could not be.
-  void on_cloned(microseconds took);
+  void on_cloned(std::uint32_t generation, microseconds took);
+  void on_clone_gone(std::uint32_t generation);
   void on_clone_failed(Instance& instance, const Error& error);
 
   // What the catalogue knows: it was found at an earlier deploy that there can be none.
@@ -55,9 +56,12 @@ class TemplateKeeper {
 
   policy::TemplateHeld held() const;
   std::uint64_t bytes() const { return standing_ ? bytes_ : 0; }
-  std::optional<microseconds> clone_median() const { return clone_times_.value(); }
+  // What a clone takes: the median, or a guess.
+  microseconds clone_time() const;
   unsigned shells() const { return shells_; }
   std::uint64_t clones() const { return clones_; }
+  // Tells the templates of one version apart.
+  std::uint32_t generation() const { return generation_; }
   bool standing() const { return standing_; }
   const Ready& ready() const { return ready_; }
 
@@ -86,6 +90,8 @@ class TemplateKeeper {
   std::uint64_t bytes_ = 0;  // what it held when it was ready; of the last one, when there is none
   RecentMedian clone_times_;
   std::uint64_t clones_ = 0;
+  std::uint32_t generation_ = 0;
+  std::uint32_t living_ = 0;  // clones of this generation: they share its memory
   telemetry::Metrics::Counter* clones_counter_ = nullptr;
   telemetry::Metrics::Histogram* clone_duration_ = nullptr;
   unsigned shells_ = 0;
@@ -100,9 +106,12 @@ class TemplateShelf {
  public:
   explicit TemplateShelf(std::uint64_t bytes_max) : bytes_max_(bytes_max) {}
 
-  // A template stands: those worth least go when it is one too many; it may be among them.
+  // A template stands; it may be the one too many.
   void add(TemplateKeeper& keeper);
   void remove(TemplateKeeper& keeper);
+  // Ends those worth least while all together hold too much. One with living clones stays: most of
+  // its memory would, too.
+  void trim();
   // Is there room for one more, or are those that would have to go worth less?
   bool admits(const policy::TemplateValue& value, std::uint64_t bytes);
   double floor() const { return floor_; }

@@ -23,7 +23,7 @@ namespace mayfly::functions {
 struct Defaults {
   std::uint32_t memory_mb = 128, memory_mb_max = 10'240;
   std::uint32_t timeout_ms = 30'000, timeout_ms_max = 900'000;
-  std::int64_t keep_alive_ms = 60'000;
+  std::int64_t keep_alive_ms = -1;  // -1: learnt from the gaps between calls
   std::uint32_t concurrency_max = 1'000;
   std::size_t functions_max = 20'000;
   std::size_t env_bytes_max = 32 * 1024;

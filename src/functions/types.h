@@ -23,6 +23,10 @@ enum class Model {
 };
 std::string_view model_name(Model model);
 std::optional<Model> model_from_name(std::string_view name);
+// It gets HTTP requests; the others get events.
+constexpr bool takes_http(Model model) {
+  return model == Model::http || model == Model::http_port || model == Model::stdio;
+}
 // 64 for what serves HTTP, else 1.
 std::uint32_t default_concurrency(Model model);
 
@@ -38,7 +42,7 @@ struct Settings {
   std::uint32_t concurrency = 0;  // 0: by model: 1 for event, runtime_api and stdio, else 64
   std::uint32_t instances_min = 0;
   std::uint32_t instances_max = 0;  // 0: what the machine can take
-  std::int64_t keep_alive_ms = -1;  // -1: default 60 s (setting functions.keep_alive_ms)
+  std::int64_t keep_alive_ms = -1;  // -1: learnt, or setting functions.keep_alive_ms
   NetworkMode network = NetworkMode::nat;
   bool snapshot = true;  // false: its instances are never cloned from a template
   std::map<std::string, std::string> env;
@@ -55,7 +59,7 @@ struct Version {
   std::string code_dir;      // host path of the unpacked package; read-only
   std::uint64_t code_bytes = 0;
   Settings settings;  // as detected; nothing is 0 or -1 that stands for a default,
-                      // but concurrency and instances_max
+                      // but concurrency, instances_max and keep_alive_ms
   // The file to start, relative to code_dir. Native: always set (settings.handler is the same, save
   // that for "provided" it may be any text, handed on as _HANDLER). Else: set when the package is
   // one file.

@@ -87,12 +87,23 @@ io::HttpResponse make(int status, Code code, std::string_view message, telemetry
   return response;
 }
 
+std::string public_message(const engine::Failure& failure, const std::string& function,
+                           const std::string& request_id) {
+  const bool init = failure.phase == telemetry::Phase::init;
+  return "Function " + function + (init ? " failed in its initialisation" : " failed") +
+         ". 'mayfly invocations --request " + request_id + "' shows why, 'mayfly logs " + function +
+         "' what it wrote.";
+}
+
 }  // namespace
 
-io::HttpResponse failure_response(const engine::Failure& failure, const std::string& request_id) {
+io::HttpResponse failure_response(const engine::Failure& failure, const std::string& function,
+                                  const std::string& request_id) {
   const int status = http_status(failure);
-  io::HttpResponse response =
-      make(status, failure.code, failure.message, failure.party, failure.phase, request_id);
+  io::HttpResponse response = make(
+      status, failure.code,
+      failure.quotes_function ? public_message(failure, function, request_id) : failure.message,
+      failure.party, failure.phase, request_id);
   if (status == 429 || failure.retry_after_s > 0)
     response.head.headers.add("Retry-After",
                               std::to_string(std::max(failure.retry_after_s, std::uint32_t{1})));

@@ -46,16 +46,6 @@ std::string server_timing(const engine::Answer& answer) {
   return out;
 }
 
-std::string trace_of(const wire::Headers& headers) {
-  if (const auto parent = headers.find("traceparent")) return std::string(*parent);
-  return std::string(headers.find("X-Amzn-Trace-Id").value_or(""));
-}
-
-bool uses_http(functions::Model model) {
-  using functions::Model;
-  return model == Model::http || model == Model::http_port || model == Model::stdio;
-}
-
 std::string join(const std::vector<std::string>& list) {
   std::string out;
   for (const auto& item : list) {
@@ -275,30 +265,26 @@ io::Task<io::HttpResponse> Gateway::State::call(io::HttpRequest request, RouteMa
   functions::Model model = match.version->model;
   if (model == functions::Model::unknown) {
     Result<functions::Model> found = co_await seams.model_of(match.version);
-    if (!found) {
-      const bool theirs = found.error().code == Code::function_error;
-      co_return error_response(found.error(), theirs ? Party::function : Party::platform,
-                               Phase::init, id);
-    }
-    model = *found;
+    // What does not start fails below, with a record that says why.
+    model = found ? *found : functions::Model::event;
   }
-  const HttpDialect& dialect = uses_http(model) ? seams.http_dialect : seams.event_dialect;
-  const bool head_request = request.head.method == "HEAD";
-  std::string trace = trace_of(request.head.headers);
+  const HttpDialect& dialect =
+      functions::takes_http(model) ? seams.http_dialect : seams.event_dialect;
   io::Task<Result<engine::Invocation>> conversion =
       dialect.to_invocation(std::move(request), match, id);
   Result<engine::Invocation> invocation = co_await std::move(conversion);
   if (!invocation)
     co_return error_response(invocation.error(), blame(invocation.error().code), Phase::accept, id);
   invocation->arrived = arrived;
-  if (invocation->trace_id.empty()) invocation->trace_id = std::move(trace);
   if (invocation->request_id.empty()) invocation->request_id = id;
 
   io::Task<engine::Answer> running = seams.invoke(std::move(*invocation));
   engine::Answer answer = co_await std::move(running);
   const std::string timing = server_timing(answer);
-  io::HttpResponse response = answer.failure ? failure_response(*answer.failure, id)
-                                             : dialect.to_response(std::move(answer), head_request);
+  io::HttpResponse response = answer.failure
+                                  ? failure_response(*answer.failure, answer.function, id)
+                                  : dialect.to_response(answer);
+  answer.receipt.answered(response.head.status);
   response.head.headers.add("Server-Timing", timing);
   co_return response;
 }

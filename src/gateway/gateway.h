@@ -30,8 +30,9 @@ class HttpDialect {
   virtual io::Task<Result<engine::Invocation>> to_invocation(io::HttpRequest request,
                                                              const RouteMatch& match,
                                                              std::string request_id) const = 0;
-  // Never fails: a reply that breaks its contract becomes a 502 naming the function.
-  virtual io::HttpResponse to_response(engine::Answer answer, bool head_request) const = 0;
+  // Never fails: a reply that breaks its contract becomes a 502 naming the function, and the
+  // answer's receipt is told. Takes the reply out of the answer.
+  virtual io::HttpResponse to_response(engine::Answer& answer) const = 0;
 };
 
 struct GatewayParts {

@@ -183,8 +183,10 @@ void add_functions(std::vector<SettingSpec>& table) {
                          "Deadline of an invocation, when the function does not say."));
   table.push_back(number("functions.timeout_ms_max", "ms", FIELD(functions.timeout_ms_max), 1,
                          kDayMs, "The most that a function may ask for."));
-  table.push_back(number("functions.keep_alive_ms", "ms", FIELD(functions.keep_alive_ms), 0, kDayMs,
-                         "An idle instance ends after this, when the function does not say."));
+  table.push_back(number("functions.keep_alive_ms", "ms", FIELD(functions.keep_alive_ms), -1,
+                         kDayMs,
+                         "An idle instance ends after this, when the function does not say. -1: "
+                         "learnt from the gaps between its calls."));
   table.push_back(number("functions.concurrency_max", "invocations",
                          FIELD(functions.concurrency_max), 1, 100'000,
                          "The most that one instance may be asked to run at once."));

@@ -11,7 +11,7 @@ namespace {
 using engine::policy::GapHistory;
 using engine::policy::HybridHistogram;
 using engine::policy::KeepCosts;
-using engine::policy::KeepWindow;
+using engine::policy::KeepPlan;
 
 class FixedKeeper : public Keeper {
  public:
@@ -22,8 +22,8 @@ class FixedKeeper : public Keeper {
   void on_end(std::uint32_t, SteadyTime) override {}
   void on_miss(std::uint32_t, SteadyTime) override {}
   void on_prewarm(std::uint32_t) override {}
-  KeepWindow window(std::uint32_t, const KeepCosts&, bool) override {
-    return {microseconds(0), keep_alive_};
+  KeepPlan plan(std::uint32_t, const KeepCosts&, microseconds, bool) override {
+    return {keep_alive_};
   }
 
  private:
@@ -37,11 +37,11 @@ class HybridKeeper final : public FixedKeeper {
   void on_call(std::uint32_t pool, microseconds idle_for) override {
     histograms_[pool].add(idle_for);
   }
-  KeepWindow window(std::uint32_t pool, const KeepCosts&, bool alone) override {
-    KeepWindow window = histograms_[pool].window();
+  KeepPlan plan(std::uint32_t pool, const KeepCosts&, microseconds, bool alone) override {
+    const auto window = histograms_[pool].window();
     // While others are busy the application is not unloaded.
-    if (!alone) window.from = microseconds(0);
-    return window;
+    if (!alone || window.from.count() == 0) return {window.until};
+    return {microseconds(0), window.from, window.until};
   }
 
  private:
@@ -56,11 +56,9 @@ class LearningKeeper final : public FixedKeeper {
   void on_end(std::uint32_t pool, SteadyTime since) override { histories_[pool].on_end(since); }
   void on_miss(std::uint32_t pool, SteadyTime now) override { histories_[pool].on_miss(now); }
   void on_prewarm(std::uint32_t pool) override { histories_[pool].on_restart(); }
-  KeepWindow window(std::uint32_t pool, const KeepCosts& costs, bool alone) override {
-    KeepWindow window = histories_[pool].window(costs);
-    // No call is expected before the window begins; another instance is there in case one comes.
-    if (window.from.count() > 0 && !alone) return {};
-    return window;
+  KeepPlan plan(std::uint32_t pool, const KeepCosts& costs, microseconds start,
+                bool alone) override {
+    return engine::policy::keep_plan(histories_[pool].window(costs), start, alone);
   }
 
  private:

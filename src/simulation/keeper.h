@@ -24,8 +24,9 @@ class Keeper {
   // The instance that ended last is started again ahead of need.
   virtual void on_prewarm(std::uint32_t pool) = 0;
   // alone: no other instance of the pool is busy, idle or starting.
-  virtual engine::policy::KeepWindow window(std::uint32_t pool,
-                                            const engine::policy::KeepCosts& costs, bool alone) = 0;
+  // start: what a start takes.
+  virtual engine::policy::KeepPlan plan(std::uint32_t pool, const engine::policy::KeepCosts& costs,
+                                        microseconds start, bool alone) = 0;
 };
 
 std::unique_ptr<Keeper> make_keeper(const PolicyOptions& options);

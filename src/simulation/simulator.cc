@@ -473,15 +473,16 @@ void Simulation::becomes_idle(std::uint32_t id, bool clone) {
   // The hybrid policy unloads the whole application: what else is idle goes too.
   const bool last = pool.busy == 0 && pool.starting == 0;
   const bool whole = options_.kind == PolicyKind::hybrid ? last : alone;
-  const auto window = keeper_->window(id, costs, whole);
-  if (window.from.count() == 0) return stays_idle(id, {now_, now_ + window.until.count(), clone});
-  while (!pool.idle.empty()) end_idle(id, pool.idle.size() - 1);
-  stays_idle(id, {now_, now_, clone});
+  const auto plan = keeper_->plan(id, costs, start, whole);
+  const bool again = plan.again_from.count() > 0;
+  while (again && !pool.idle.empty()) end_idle(id, pool.idle.size() - 1);
+  stays_idle(id, {now_, now_ + plan.stay.count(), clone});
+  if (!again) return;
   pool.prewarm_planned = true;
   ++pool.prewarm_token;
   pool.prewarm_since = now_;
-  pool.prewarm_until = now_ + window.until.count();
-  const std::int64_t begin = now_ + window.from.count() - next_start_us(pool);
+  pool.prewarm_until = now_ + plan.again_until.count();
+  const std::int64_t begin = now_ + plan.again_from.count() - next_start_us(pool);
   queue_.push({std::max(now_, begin), kPrewarm, id, pool.prewarm_token});
 }
 

@@ -54,7 +54,7 @@ struct Instance {
   os::Cgroup cgroup;
   NetworkSpace network;
   std::vector<os::Fd> listeners;
-  std::vector<std::string> lent;  // writable mounts, owned by user for now
+  std::vector<std::string> lent;  // writable mounts: user owns them until the sandbox ends
 
   bool assigned = false;  // to a launch or clone; before, it is one of those kept ready
   bool prepared = false;

@@ -59,7 +59,7 @@ struct Record {
   Outcome outcome = Outcome::ok;
   Party party = Party::none;    // who failed
   Phase phase = Phase::none;    // where it failed
-  int http_status = 0;          // of the function's own HTTP answer; 0: an event's result
+  int http_status = 0;          // of the answer that the caller got; 0: it got none
   std::string error;            // one line, empty when ok
   std::int64_t price_nano = 0;  // billionths of the currency unit of the price table
 };

@@ -8,7 +8,7 @@ import tarfile
 
 import pytest
 
-from harness import fixture_path, needs, registry_reachable, run, zip_bytes
+from harness import eventually, fixture_path, needs, registry_reachable, run, zip_bytes
 
 
 def echo(server, name, event=None):
@@ -130,9 +130,24 @@ def test_failing_initialisation_is_refused_with_the_users_trace(server, tmp_path
     assert server.api("GET", "/v1/functions/broken").status == 404
 
     server.deploy(tmp_path / "broken.py", "--no-check")
-    answer = server.call("broken", "{}").expect(502)
+    answer = server.call("broken", "not even JSON").expect(502)
     assert answer.error["party"] == "function" and answer.error["phase"] == "init"
-    assert "ZeroDivisionError" in answer.text
+    # The public learns who can tell, and nothing of the code.
+    assert "ZeroDivision" not in answer.text and "helper" not in answer.text and "detail" not in answer.error
+    assert f"mayfly invocations --request {answer.request_id}" in answer.error["message"]
+    assert "mayfly logs broken" in answer.error["message"]
+    record = server.record(answer.request_id)
+    assert record["outcome"] == "init_failed" and record["phase"] == "init" and record["http_status"] == 502
+    assert record["source"] == "http" and "ZeroDivisionError: division by zero" in record["error"]
+    shown = server.cli("invocations", "--request", answer.request_id).out.decode()
+    assert "init_failed" in shown and "function: ZeroDivisionError: division by zero" in shown
+    logged = eventually(lambda: [x["text"] for x in server.logs("broken") if "in helper" in x["text"]], "the trace")
+    assert "line 4" in logged[0]
+    invoked = server.cli("invoke", "broken", check=1)
+    assert "ZeroDivisionError: division by zero" in invoked.err and "line 4, in helper" in invoked.err
+    told = server.invoke("broken", {}).expect(502)
+    assert told.error["phase"] == "init" and told.error["detail"]["errorType"] == "ZeroDivisionError"
+    assert any("line 4" in entry for entry in told.error["detail"]["stackTrace"])
 
 
 def test_a_refused_redeploy_leaves_the_old_one(server, tmp_path):

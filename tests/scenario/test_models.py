@@ -111,7 +111,9 @@ def test_node_errors_carry_type_and_trace(server, deployed, handler, kind, text)
     assert answer.status >= 400 or answer.header("X-Mayfly-Error"), answer
     assert kind in answer.text and text in answer.text
     web = server.call(name).expect(502)
-    assert web.error["party"] == "function" and web.error["phase"] == "run" and text in web.text
+    assert web.error["party"] == "function" and web.error["phase"] == "run"
+    assert text not in web.text and f"--request {web.request_id}" in web.error["message"]
+    assert text in server.record(web.request_id)["error"]
 
 
 def test_python_error_carries_type_and_trace(server, deployed):
@@ -261,7 +263,9 @@ def test_stdio_program(server):
     server.deploy_source("stdio-fails", "fail.sh", "#!/bin/sh\ncat >/dev/null\necho broken >&2\nexit 4\n",
                          "--no-check")
     failed = server.call("stdio-fails", "x").expect(502)
-    assert failed.error["party"] == "function" and "4" in failed.error["message"]
+    assert failed.error["party"] == "function" and "broken" not in failed.text
+    record = server.record(failed.request_id)
+    assert "status 4" in record["error"] and "it wrote: broken" in record["error"] and record["http_status"] == 502
 
 
 def example_folders():

@@ -168,3 +168,38 @@ def test_a_new_version_takes_over_without_an_error(server, tmp_path):
     assert bad == []
     values = [a.json for a in seen]
     assert set(values) == {1, 2, 3, 4}
+
+
+def keep_alive(server, name):
+    return server.api("GET", f"/v1/functions/{name}").expect(200).json["keep_alive"]
+
+
+def test_keep_alive_is_learnt_and_seen(server):
+    server.deploy(fixture_path("echo.py"), "--name", "learning")
+    assert keep_alive(server, "learning")["why"] == "break_even"
+    assert "learnt" in server.cli("describe", "learning").out.decode()
+    first = server.invoke("learning", {}).expect(200).json["instance"]
+    known = keep_alive(server, "learning")
+    assert known["why"] == "break_even" and known["gaps"] < 4 and known["ms"] >= 2000
+    for _ in range(6):  # close together: no one of them finds the instance gone
+        assert server.invoke("learning", {}).expect(200).json["instance"] == first
+    learnt = keep_alive(server, "learning")
+    assert learnt["why"] == "learnt" and 4 <= learnt["gaps"] <= 6 and learnt["again_from_ms"] == 0
+    assert f"learnt from {learnt['gaps']} gaps" in server.cli("describe", "learning").out.decode()
+    eventually(lambda: instances(server, "learning") == 0, "no instance", learnt["ms"] / 1000 + 10)
+    # The next revision goes on from there.
+    server.deploy(fixture_path("echo.py"), "--name", "learning", "--env", "NEXT=1")
+    assert keep_alive(server, "learning")["gaps"] == learnt["gaps"]
+
+
+def test_keep_alive_that_is_set_wins(make_server):
+    own = make_server(config="functions:\n  keep_alive_ms: 1500\n")
+    own.deploy(fixture_path("echo.py"), "--name", "plain")
+    own.deploy(fixture_path("echo.py"), "--name", "own", "--keep-alive", "0.5")
+    for _ in range(6):
+        own.invoke("plain", {}).expect(200)
+        own.invoke("own", {}).expect(200)
+    assert keep_alive(own, "plain")["why"] == "setting" and keep_alive(own, "plain")["ms"] == 1500
+    assert keep_alive(own, "own")["ms"] == 500
+    assert "1.50 s, as set" in own.cli("describe", "plain").out.decode()
+    eventually(lambda: instances(own, "own") == 0 and instances(own, "plain") == 0, "both are gone", 15)

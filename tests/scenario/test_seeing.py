@@ -68,7 +68,7 @@ def test_record_has_phases_that_add_up(server):
     record = server.record(answer.request_id)
     assert record["function"] == "phases" and record["outcome"] == "ok" and record["cold"] is True
     assert record["init_us"] >= 150_000 and record["start_us"] > 0 and record["start"] == "boot"
-    assert record["http_status"] == 0  # an event's result is no HTTP answer
+    assert record["http_status"] == 200
     assert record["bytes_out"] > 0 and record["memory_mb"] == 128
     total = sum(record[k] for k in ("queue_us", "start_us", "init_us", "run_us"))
     assert 200_000 <= total < 30_000_000
@@ -199,3 +199,92 @@ def test_data_from_a_file(server, talker, tmp_path):
     (tmp_path / "event.json").write_text('{"do": "nothing"}')
     out = server.cli("invoke", talker, "--data", f"@{tmp_path}/event.json", "--raw").out
     assert json.loads(out)["did"] == "nothing"
+
+
+ANSWERS = """\
+def handler(event, context):
+    asked = (event.get("queryStringParameters") or event).get("say", "teapot")
+    if asked == "teapot":
+        return {"statusCode": 418, "body": "short and stout"}
+    if asked == "nonsense":
+        return {"statusCode": "many"}
+    if asked == "stream":
+        def parts():
+            yield {"statusCode": 203, "headers": {"content-type": "text/csv"}}
+            yield "a,b\\n"
+            yield "1,2\\n"
+        return parts()
+    raise KeyError(asked)
+"""
+
+
+@pytest.fixture(scope="module")
+def answers(server):
+    server.deploy_source("answers", "main.py", ANSWERS)
+    return "answers"
+
+
+@pytest.mark.parametrize("say, status, outcome", [
+    ("teapot", 418, "ok"), ("stream", 203, "ok"), ("nonsense", 502, "function_error"), ("boom", 502, "function_error")])
+def test_the_record_has_the_status_that_the_caller_saw(server, answers, say, status, outcome):
+    answer = server.call(answers, path=f"?say={say}").expect(status)
+    record = server.record(answer.request_id)
+    assert record["http_status"] == status and record["outcome"] == outcome
+    if say == "nonsense":
+        assert record["phase"] == "reply" and record["party"] == "function" and "statusCode" in record["error"]
+
+
+@pytest.mark.parametrize("say, status", [("teapot", 200), ("stream", 203), ("nonsense", 200), ("boom", 502)])
+def test_the_record_of_an_invoke_has_the_status_of_the_api(server, answers, say, status):
+    answer = server.invoke(answers, {"say": say}).expect(status)
+    assert server.record(answer.request_id)["http_status"] == status
+
+
+def test_the_record_of_a_caller_that_left_has_no_status(server):
+    server.deploy(fixture_path("sleeper.py"), "--name", "left")
+    server.invoke("left", {"s": 0}).expect(200)
+    known = {row["request_id"] for row in server.invocations(function="left")}
+    with pytest.raises(OSError):
+        server.invoke("left", {"s": 20}, timeout=1)
+    row = eventually(lambda: [r for r in server.invocations(function="left") if r["request_id"] not in known],
+                     "the record")[0]
+    assert row["outcome"] == "cancelled" and row["http_status"] == 0
+
+
+def test_invoke_shows_a_streamed_answer_as_what_it_is(server, answers):
+    answer = server.invoke(answers, {"say": "stream"}).expect(203)
+    assert answer.header("Content-Type") == "text/csv" and answer.text == "a,b\n1,2\n"
+    assert server.cli("invoke", answers, "--data", '{"say": "stream"}').out == b"a,b\n1,2\n"
+
+
+def on_a_terminal(server, *words):
+    """What a person sees."""
+    import pty
+    ours, theirs = pty.openpty()
+    child = subprocess.Popen([MAYFLY, *words], stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs,
+                             env={**os.environ, "TERM": "xterm", "HOME": server.home, "MAYFLY_API": server.api_url,
+                                  "MAYFLY_KEY": server.key})
+    os.close(theirs)
+    seen = b""
+    try:
+        while chunk := os.read(ours, 65536):
+            seen += chunk
+    except OSError:  # the other end is closed
+        pass
+    finally:
+        os.close(ours)
+        assert child.wait(30) == 0
+    return seen.decode().replace("\r\n", "\n")
+
+
+def test_only_json_is_laid_out_on_a_terminal(server):
+    server.deploy_source("typed", "main.py", """\
+def handler(event, context):
+    yield {"statusCode": 200, "headers": {"content-type": event["type"]}}
+    yield '{"amount": 1.50}'
+""")
+    def show(kind):
+        return on_a_terminal(server, "invoke", "typed", "--data", json.dumps({"type": kind}))
+
+    assert show("text/plain") == '{"amount": 1.50}\n'
+    assert show("application/json; charset=utf-8").startswith('{\n  "amount":')

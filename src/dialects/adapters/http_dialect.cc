@@ -23,9 +23,10 @@ class HttpModels final : public gateway::HttpDialect {
     co_return invocation;
   }
 
-  io::HttpResponse to_response(engine::Answer answer, bool /*head_request*/) const override {
-    if (answer.failure) return gateway::failure_response(*answer.failure, answer.request_id);
-    return http_answer(std::move(answer));
+  io::HttpResponse to_response(engine::Answer& answer) const override {
+    if (answer.failure)
+      return gateway::failure_response(*answer.failure, answer.function, answer.request_id);
+    return http_answer(answer);
   }
 };
 

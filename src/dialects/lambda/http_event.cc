@@ -32,9 +32,10 @@ class EventDialect final : public gateway::HttpDialect {
     co_return invocation;
   }
 
-  io::HttpResponse to_response(engine::Answer answer, bool /*head_request*/) const override {
-    if (answer.failure) return gateway::failure_response(*answer.failure, answer.request_id);
-    if (answer.reply.kind == engine::PayloadKind::http) return http_answer(std::move(answer));
+  io::HttpResponse to_response(engine::Answer& answer) const override {
+    if (answer.failure)
+      return gateway::failure_response(*answer.failure, answer.function, answer.request_id);
+    if (answer.reply.kind == engine::PayloadKind::http) return http_answer(answer);
     auto response = read_v2_reply(answer.reply.body);
     if (response.has_error()) return bad_answer(answer, response.error());
     return std::move(*response);

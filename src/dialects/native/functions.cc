@@ -93,7 +93,9 @@ Reply Api::State::put_function(Call call) {
 Reply Api::State::get_function(Call call) {
   const auto version = parts.catalogue.find_qualified(call.name);
   if (!version) co_return no_such_function(call.name);
-  co_return json_reply(200, render_version(*version));
+  auto object = render_version(*version);
+  object["keep_alive"] = render_keep_alive(parts.dispatcher.keep_alive_of(*version));
+  co_return json_reply(200, object);
 }
 
 Reply Api::State::delete_function(Call call) {

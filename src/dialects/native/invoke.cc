@@ -11,10 +11,6 @@ namespace {
 
 constexpr std::size_t kPayloadDepthMax = 512;
 
-bool takes_events(functions::Model model) {
-  return model == functions::Model::event || model == functions::Model::runtime_api;
-}
-
 Status check_json(std::string_view payload) {
   boost::system::error_code failed;
   boost::json::parse_options options;
@@ -59,13 +55,14 @@ io::HttpResponse to_response(engine::Answer answer) {
     response =
         failure_reply(*answer.failure, answer.request_id, gateway::http_status(*answer.failure));
   } else if (answer.reply.kind == engine::PayloadKind::http) {
-    response = http_answer(std::move(answer));
+    response = http_answer(answer);
   } else {
     response.head.headers.set("Content-Type", "application/json");
     response.body = std::move(answer.reply.body);
     response.more = std::move(answer.reply.more);
   }
   facts.add_to(response.head.headers);
+  answer.receipt.answered(response.head.status);
   return response;
 }
 
@@ -84,11 +81,10 @@ Reply Api::State::invoke(Call call) {
                                        facts.body_bytes_max, std::move(setting));
   if (payload.has_error()) co_return payload.error();
   auto model = co_await parts.dispatcher.model_of(version);
-  // Invoking code that fails to start yields the user's own error, which model_of() has not.
-  if (model.has_error() && model.error().code == Code::function_error)
-    model = functions::Model::event;
-  if (model.has_error()) co_return model.error();
-  if (takes_events(*model)) {
+  // The invocation of what does not start yields the user's own error, and leaves a record.
+  const bool starts = model.has_value();
+  if (!starts) model = functions::Model::event;
+  if (starts && !functions::takes_http(*model)) {
     if (payload->find_first_not_of(" \t\r\n") == std::string::npos) *payload = "null";
     if (auto valid = check_json(*payload); valid.has_error()) co_return valid.error();
   }

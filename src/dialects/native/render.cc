@@ -32,6 +32,21 @@ json::object render_runtime(const functions::Runtime& runtime) {
   return object;
 }
 
+json::object render_keep_alive(const engine::KeepAliveStats& stats) {
+  using Why = engine::KeepAliveStats::Why;
+  json::object object;
+  if (stats.stay.count() >= 0)
+    object["ms"] = stats.stay.count();
+  else
+    object["ms"] = nullptr;
+  object["why"] = stats.why == Why::setting  ? "setting"
+                  : stats.why == Why::learnt ? "learnt"
+                                             : "break_even";
+  object["gaps"] = stats.gaps;
+  object["again_from_ms"] = stats.again_from.count();
+  return object;
+}
+
 json::object render_record(const telemetry::Record& record, const std::string& currency) {
   json::object object;
   object["request_id"] = record.request_id;

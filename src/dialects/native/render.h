@@ -16,6 +16,7 @@ namespace mayfly::dialects::native {
 // functions::version_to_json() as a value.
 boost::json::object render_version(const functions::Version& version);
 boost::json::object render_runtime(const functions::Runtime& runtime);
+boost::json::object render_keep_alive(const engine::KeepAliveStats& stats);
 boost::json::object render_record(const telemetry::Record& record, const std::string& currency);
 boost::json::object render_bill_line(const telemetry::BillLine& line);
 // One line of ndjson, with the newline.

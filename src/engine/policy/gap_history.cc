@@ -107,6 +107,14 @@ KeepWindow cheapest_window(const GapHistogram& gaps, const KeepCosts& costs) {
   return best;
 }
 
+KeepPlan keep_plan(const KeepWindow& window, microseconds start, bool alone) {
+  if (window.from.count() == 0) return {std::max(window.until, kKeepMin)};
+  if (!alone) return {kKeepMin};
+  // Not worth an end in between.
+  if (window.from - start <= kKeepMin) return {window.until};
+  return {kKeepMin, window.from, window.until};
+}
+
 void GapHistory::learn(microseconds gap) {
   gaps_.add(std::max(gap, microseconds(0)));
   ++new_gaps_;
@@ -131,7 +139,7 @@ void GapHistory::on_miss(SteadyTime now) {
 }
 
 KeepWindow GapHistory::window(const KeepCosts& costs) {
-  if (gaps_.total() < kGapsMin) return {microseconds(0), break_even(costs)};
+  if (!known()) return {microseconds(0), break_even(costs)};
   if (!window_ || new_gaps_ * 8 >= gaps_.total() || differ(costs, costs_)) {
     window_ = cheapest_window(gaps_, costs);
     costs_ = costs;

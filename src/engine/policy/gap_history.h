@@ -57,6 +57,23 @@ constexpr double kCpuPrice = 0.1;
 constexpr microseconds kPrewarmMin{5'000'000};
 // Below so many gaps nothing is learnt.
 constexpr std::uint32_t kGapsMin = 4;
+// What a byte held for a second is worth: a GB 10 ms of a caller's waiting.
+constexpr double kMemoryPrice = 10e3 / 1e9;
+// However short the gaps were, an idle instance stays for so long: ending and starting it costs the
+// machine more than the caller sees, and who called just now often calls again.
+constexpr microseconds kKeepMin{2'000'000};
+
+// What becomes of an instance that is idle now.
+struct KeepPlan {
+  microseconds stay{0};  // it ends after this
+  // Counted from now as well; 0: no. If no call has come, another is started to be ready at
+  // again_from, and stays until again_until.
+  microseconds again_from{0}, again_until{0};
+  bool operator==(const KeepPlan&) const = default;
+};
+// start: what a start takes. alone: the version has no other instance; else there is no need to
+// start one ahead.
+KeepPlan keep_plan(const KeepWindow& window, microseconds start, bool alone);
 
 // While nothing is known: as long as keeping costs what a cold start costs, which is never worse
 // than twice the best that hindsight could do; at most ten minutes.
@@ -83,6 +100,8 @@ class GapHistory {
   // the costs have changed by more than a quarter.
   KeepWindow window(const KeepCosts& costs);
   const GapHistogram& gaps() const { return gaps_; }
+  // Enough of them to decide by.
+  bool known() const { return gaps_.total() >= kGapsMin; }
 
  private:
   static constexpr std::size_t kEndedMax = 4;

@@ -48,6 +48,7 @@ struct DispatcherFixture : ::testing::Test {
   }
   Invocation invocation(functions::VersionPtr of, std::string body = "{}") {
     Invocation made;
+    if (functions::takes_http(of->model)) made.kind = PayloadKind::http;
     made.version = std::move(of);
     made.body = std::move(body);
     return made;
@@ -58,7 +59,9 @@ struct DispatcherFixture : ::testing::Test {
   }
   Answer wait(Spawned<Answer>& answer) {
     EXPECT_TRUE(run_until(loop, [&] { return answer.done(); }));
-    return std::move(*answer);
+    auto taken = std::move(*answer);
+    taken.receipt.answered(answered);  // the record is written
+    return taken;
   }
   Answer call_now(std::string body = "{}") {
     auto answer = call(std::move(body));
@@ -89,6 +92,7 @@ struct DispatcherFixture : ::testing::Test {
   std::function<void(FakeSandbox&, Program&, const Program::Invoke&)> handle;
   std::vector<std::string> launched;
   int invoked = 0;
+  int answered = 0;  // the status that callers get
   std::unique_ptr<Dispatcher> made;
 };
 

@@ -292,8 +292,10 @@ TEST_F(DispatcherTest, CancelledInLineLeavesNothing) {
   std::optional<Answer> answer;
   boost::asio::co_spawn(
       loop, dispatcher().invoke(invocation(version)),
-      boost::asio::bind_cancellation_slot(
-          signal.slot(), [&](std::exception_ptr, Answer a) { answer = std::move(a); }));
+      boost::asio::bind_cancellation_slot(signal.slot(), [&](std::exception_ptr, Answer a) {
+        answer = std::move(a);
+        answer->receipt.answered(503);
+      }));
   pass(milliseconds(10));
   signal.emit(boost::asio::cancellation_type::terminal);
   EXPECT_TRUE(run_until(loop, [&] { return answer.has_value(); }));
@@ -389,6 +391,7 @@ TEST_F(DispatcherTest, StreamedAnswerKeepsTheSlotUntilItsEnd) {
     stream = invoke.stream;
     p.reply(stream, "a", wire::kHttp, R"({"status":201,"headers":[]})");
   };
+  answered = 201;
   auto answer = call_now();
   ASSERT_EQ(answer.failure, nullptr);
   ASSERT_NE(answer.reply.more, nullptr);
@@ -517,7 +520,10 @@ TEST_F(DispatcherTest, ModelIsLearntFromTheFirstInstance) {
   };
   EXPECT_EQ(run_task(loop, dispatcher().model_of(version)).value(), Model::http);
   EXPECT_EQ(run_task(loop, dispatcher().model_of(version)).value(), Model::http);
-  EXPECT_EQ(call_now().failure, nullptr);
+  auto request = invocation(version);
+  request.kind = PayloadKind::http;
+  auto answer = spawn(loop, dispatcher().invoke(std::move(request)));
+  EXPECT_EQ(wait(answer).failure, nullptr);
   EXPECT_EQ(sandboxes.launches, 1);
 }
 

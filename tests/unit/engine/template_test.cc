@@ -285,6 +285,31 @@ TEST_F(Templates, TheLeastValuableGoesWhenMemoryIsShort) {
   EXPECT_TRUE(run_until(loop, [&] { return sandboxes.live.size() == 3; }));
 }
 
+TEST_F(Templates, OneWithLivingClonesStaysUntilTheyAreGone) {
+  settings.templates_bytes_max = 30u << 20;
+  sandboxes.launch_takes = milliseconds(20);
+  auto held = make_version("held");
+  held->settings.keep_alive_ms = 60'000;
+  deploy(held);
+  auto answer = call(held);
+  EXPECT_EQ(wait(answer).failure, nullptr);
+  const auto stands = [this](const std::string& name) {
+    for (const auto& pool : dispatcher().pools())
+      if (pool.function == name) return pool.templates == 1;
+    return false;
+  };
+  // Each newcomer that is refused lifts the floor for the next one: in the end they are worth more.
+  for (int i = 0; i < 8; ++i) deploy(make_version("early" + std::to_string(i)));
+  EXPECT_TRUE(stands("held"));
+  EXPECT_EQ(metric("mayfly_template_evictions_total"), 8);
+  for (auto* sandbox : sandboxes.live)
+    if (!sandbox->cloned_from.empty()) sandbox->exit(false, 0, "exited with status 0");
+  EXPECT_TRUE(run_until(loop, [&] { return sandboxes.live.size() == 1; }));
+  for (int i = 0; i < 8 && stands("held"); ++i) deploy(make_version("late" + std::to_string(i)));
+  EXPECT_FALSE(stands("held"));
+  EXPECT_LE(metric("mayfly_template_memory_bytes"), 30u << 20);
+}
+
 TEST_F(Templates, ACloneWhoseHooksFailFailsItsCallAndBacksOff) {
   deploy(version);
   sandboxes.on_clone = [](FakeSandbox& sandbox) {

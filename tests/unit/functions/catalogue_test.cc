@@ -104,7 +104,7 @@ TEST_F(CatalogueTest, DeployIsDurableThenVisible) {
   const Version& v = *candidate->version;
   EXPECT_EQ(v.settings.memory_mb, 128u);
   EXPECT_EQ(v.settings.timeout_ms, 30'000u);
-  EXPECT_EQ(v.settings.keep_alive_ms, 60'000);
+  EXPECT_EQ(v.settings.keep_alive_ms, -1);
   EXPECT_EQ(v.settings.runtime.rfind("python3.", 0), 0u);
   EXPECT_EQ(v.entry, "app.py");
   EXPECT_EQ(v.code_dir, packages_.tree(package));

@@ -204,5 +204,27 @@ TEST(FeltWait, GrowsAsRunsShrink) {
   EXPECT_EQ(felt_wait(milliseconds(100), hours(1)), milliseconds(2));
 }
 
+TEST(KeepPlan, StaysToTheEndOfItsWindow) {
+  EXPECT_EQ(keep_plan({microseconds(0), seconds(90)}, microseconds(1'000), true),
+            (KeepPlan{seconds(90)}));
+  EXPECT_EQ(keep_plan({microseconds(0), seconds(90)}, microseconds(1'000), false),
+            (KeepPlan{seconds(90)}));
+}
+
+TEST(KeepPlan, NeverEndsAtOnce) {
+  EXPECT_EQ(keep_plan({}, microseconds(1'000), true), (KeepPlan{kKeepMin}));
+  EXPECT_EQ(keep_plan({microseconds(0), milliseconds(70)}, microseconds(1'000), true),
+            (KeepPlan{kKeepMin}));
+}
+
+TEST(KeepPlan, AWindowThatBeginsLaterIsAStartAheadOfIt) {
+  const KeepWindow later{minutes(9), minutes(11)};
+  EXPECT_EQ(keep_plan(later, seconds(1), true), (KeepPlan{kKeepMin, minutes(9), minutes(11)}));
+  // Another instance is there in case a call comes.
+  EXPECT_EQ(keep_plan(later, seconds(1), false), (KeepPlan{kKeepMin}));
+  // The start would have to begin before this one has ended.
+  EXPECT_EQ(keep_plan({seconds(6), seconds(9)}, seconds(5), true), (KeepPlan{seconds(9)}));
+}
+
 }  // namespace
 }  // namespace mayfly::engine::policy
