@@ -246,10 +246,14 @@ Status CgroupTree::set_limits(const Cgroup& group, const CgroupLimits& limits) c
   quota_us = std::max<std::uint64_t>(quota_us, 1000);
   if (kind_ == UsageKind::v1) {
     if (limits.memory_bytes != 0) {
-      MAYFLY_TRY(put("memory.limit_in_bytes", std::to_string(limits.memory_bytes)));
+      const std::string bytes = std::to_string(limits.memory_bytes);
+      auto limited = put("memory.limit_in_bytes", bytes);
       if (has_swap_limit_) {
-        MAYFLY_TRY(put("memory.memsw.limit_in_bytes", std::to_string(limits.memory_bytes)));
+        MAYFLY_TRY(put("memory.memsw.limit_in_bytes", bytes));
+        // The limit of both may not be the lower one: when they are raised it has to go first.
+        if (limited.has_error()) limited = put("memory.limit_in_bytes", bytes);
       }
+      MAYFLY_TRY(limited);
     }
     if (limits.cpu_millis != 0) {
       auto shares = std::max<std::uint64_t>(std::uint64_t{limits.cpu_millis} * 1024 / 1000, 2);

@@ -39,6 +39,7 @@ struct Family {
   std::deque<std::uint64_t> ready;   // numbers of prepared shells, oldest first
   std::set<std::uint64_t> members;   // numbers of all shells and clones
   std::deque<CloneRequest> waiting;  // oldest first
+  std::size_t room = 0;              // members that the memory limit allows for
   bool ended = false;                // the program has; no more clones
   std::uint64_t sent = 0;            // orders
   std::uint64_t refused = 0;         // of them, by the template

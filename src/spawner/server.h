@@ -42,6 +42,7 @@ class Server {
   // Templates and their shells: server_clones.cc.
   Instance* parent_of(const Instance& shell);
   Instance* template_of(std::uint64_t handle);
+  void make_room(const Instance& parent);
   Status add_shell(Instance& parent);
   void serve_waiting(Instance& parent);
   bool fill_shells();

@@ -29,6 +29,9 @@ constexpr int kStraysMs = 5000;
 constexpr int kDyingMs = 2000;        // before the template's program is killed, so that its init
 constexpr int kDyingFamilyMs = 4000;  // reaps; and before the whole family is
 constexpr unsigned kShellsMax = 64, kAtOnce = 4, kFailuresMax = 3;
+// What the kernel keeps for one clone: page tables, stacks, mappings. A Python hello has 150 KB.
+constexpr std::uint64_t kKeptForClone = 1 << 20;
+constexpr std::size_t kRoomStep = 32;
 
 Error gone() {
   return Error{Code::unavailable, "the template has ended", "clone sandbox", 0};
@@ -101,7 +104,19 @@ void Server::serve_waiting(Instance& parent) {
   }
 }
 
+// The kernel charges what it keeps for a clone to who has forked it, as long as the clone lives:
+// many of them must not fill the template's cgroup.
+void Server::make_room(const Instance& parent) {
+  Family& family = *parent.family;
+  if (family.members.size() < family.room || family.launch.memory_bytes == 0) return;
+  family.room = std::max(kRoomStep, family.members.size() * 2);
+  os::CgroupLimits limits;
+  limits.memory_bytes = family.launch.memory_bytes + family.room * kKeptForClone;
+  ignore(host_.cgroups.set_limits(parent.cgroup, limits), "clones may fail, and say so");
+}
+
 Status Server::add_shell(Instance& parent) {
+  make_room(parent);
   auto shell = std::make_unique<Instance>();
   shell->number = next_number_++;
   shell->user = parent.user;

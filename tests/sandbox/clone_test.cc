@@ -256,5 +256,21 @@ TEST(Unprivileged, Clones) {
   expect_works_unprivileged({"mayfly-spawner", "sandbox_template"}, clone_unprivileged);
 }
 
+// What the kernel keeps for a clone is charged to who forked it.
+TEST_F(Clone, ManyThatLiveDoNotFillTheirTemplate) {
+  if (world->sandboxes->abilities().cgroup == "none") GTEST_SKIP() << "no cgroups here";
+  constexpr std::uint64_t kLimit = 8 << 20;
+  auto source = honest({"honest"}, [](LaunchSpec& spec) { spec.limits.memory_bytes = kLimit; });
+  ASSERT_TRUE(source);
+  std::vector<std::unique_ptr<Sandbox>> clones;
+  for (int i = 0; i < 120; ++i) {
+    clones.push_back(clone(*source, {"place"}));
+    ASSERT_TRUE(clones.back()) << "clone " << i;
+    await_output(*clones.back());
+  }
+  EXPECT_EQ(run(*source, {"file"}).out, "made\n");
+  EXPECT_EQ(source->usage().oom_kills, 0u);
+}
+
 }  // namespace
 }  // namespace mayfly::sandbox_tests
