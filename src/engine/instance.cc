@@ -131,6 +131,7 @@ io::Task<void> Instance::live(std::shared_ptr<Instance> self) {
     co_return;
   }
   self->sandbox_ = std::move(*made);
+  if (self->kind_ == Kind::source) self->keep_shells(1);  // made while it initialises
   self->attach();
   boost::asio::co_spawn(self->core_->executor, watch(self), TaskEnded{"the watch"});
   const bool ended_already = self->state_ == State::ending;

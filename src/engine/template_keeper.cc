@@ -105,6 +105,7 @@ void TemplateKeeper::on_standing(Instance& instance, const Ready& ready) {
 void TemplateKeeper::on_declined(const std::string& why) {
   --core_.templates->building;
   uncloneable_ = why.empty() ? "its runtime cannot be cloned" : why;
+  current_->keep_shells(0);
   current_.reset();
   count_build("declined");
 }

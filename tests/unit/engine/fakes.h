@@ -157,7 +157,10 @@ class FakeSandbox final : public sandbox::Sandbox {
   sandbox::Usage usage() const override { return usage_now; }
   io::Connector connector(std::uint16_t) override { return {}; }
   io::Task<Result<std::unique_ptr<sandbox::Sandbox>>> clone(sandbox::CloneSpec spec) override;
-  void keep_shells(unsigned count) override { shells = count; }
+  void keep_shells(unsigned count) override {
+    shells = count;
+    shells_most = std::max(shells_most, count);
+  }
   void terminate() override {
     if (on_terminate)
       on_terminate();
@@ -184,7 +187,7 @@ class FakeSandbox final : public sandbox::Sandbox {
   os::Fd stdout_write, stderr_write;
   std::function<void()> on_terminate;
   sandbox::Usage usage_now;
-  unsigned shells = 0;
+  unsigned shells = 0, shells_most = 0;
   std::string cloned_from;  // id of its template
   std::vector<std::string> clone_env;
 

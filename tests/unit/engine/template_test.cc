@@ -125,6 +125,8 @@ TEST_F(Templates, WhatCannotBeClonedServesAndIsNoted) {
   EXPECT_EQ(probe.uncloneable, "it has 3 threads");
   ASSERT_EQ(probe.notes.size(), 1u);
   EXPECT_NE(probe.notes[0].find("it has 3 threads"), std::string::npos);
+  EXPECT_EQ(sandboxes.template_sandbox()->shells_most, 1u) << "while it initialised";
+  EXPECT_EQ(sandboxes.template_sandbox()->shells, 0u);
   EXPECT_EQ(stats().instances, 1u);
   EXPECT_EQ(stats().templates, 0u);
   EXPECT_EQ(stats().memory_bytes, 128u << 20);
