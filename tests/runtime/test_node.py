@@ -188,3 +188,20 @@ def test_a_fetch_handler_must_return_a_response(serve):
     call = runtime.http("GET", "/")
     assert call.error["errorType"] == "TypeError"
     assert "Response" in call.error["errorMessage"]
+
+
+def test_cookies_that_headers_have_joined_are_parted(serve):
+    """As with Debian's Node 18, whose Headers have no getSetCookie()."""
+    joined = "a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT; Path=/, b=2,c=3; Secure"
+    runtime = serve(
+        "const headers = new Map([['set-cookie', '%s'], ['x-list', '1, d=2']]);"
+        "export default { fetch: () => ({ status: 200, headers, body: null }) };" % joined,
+        name="index.mjs",
+    )
+    call = runtime.http("GET", "/")
+    assert call.headers("set-cookie") == [
+        "a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT; Path=/",
+        "b=2",
+        "c=3; Secure",
+    ]
+    assert call.headers("x-list") == ["1, d=2"]

@@ -123,8 +123,7 @@ class FetchServer extends HttpServer {
     if (response === null || typeof response !== 'object' || typeof response.status !== 'number') {
       throw new TypeError('fetch() must return a Response');
     }
-    const fields = [];
-    for (const [name, value] of response.headers) fields.push([name, value]);
+    const fields = fieldsOf(response.headers);
     const body = call.response();
     body.setHead(JSON.stringify({ status: response.status, headers: fields }));
     body.onOver = () => this.finish(call);
@@ -144,6 +143,20 @@ class FetchServer extends HttpServer {
     }
     body.end();
   }
+}
+
+// Cookies one by one. Headers without getSetCookie() (Debian's Node 18) have joined them with commas;
+// the comma of a date in Expires is not followed by a name.
+function fieldsOf(headers) {
+  const fields = [];
+  for (const [name, value] of headers) {
+    if (name === 'set-cookie' && typeof headers.getSetCookie !== 'function') {
+      for (const cookie of value.split(/,\s*(?=[^;,=\s]+=)/)) fields.push([name, cookie]);
+    } else {
+      fields.push([name, value]);
+    }
+  }
+  return fields;
 }
 
 function signalOf(call) {
