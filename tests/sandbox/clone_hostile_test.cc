@@ -106,8 +106,7 @@ TEST_F(HostileTemplate, LiesOnItsControlSocket) {
 }
 
 TEST_F(HostileTemplate, KeepsDescriptors) {
-  auto folders = group_folders(world->state);
-  auto before = count_groups(folders);
+  auto before = settle(*world).cgroups;
   auto source = hostile("keeps-descriptors");
   ASSERT_TRUE(source);
   for (int i = 0; i < 5; ++i) {
@@ -115,7 +114,7 @@ TEST_F(HostileTemplate, KeepsDescriptors) {
     ignore(world->run_clone(*source, {"exit"}), "any answer will do");
   }
   source.reset();
-  EXPECT_TRUE(world->eventually([&] { return count_groups(folders) <= before; }));
+  EXPECT_LE(settle(*world).cgroups, before);
 }
 
 TEST_F(HostileTemplate, NeverAnswers) {
