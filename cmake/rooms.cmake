@@ -17,13 +17,20 @@ function(mayfly_room name)
   endif()
 endfunction()
 
-# Rooms that use Asio share one precompiled header: it is most of their compile time.
+# Rooms that use Asio share one precompiled header, made once: it is most of their compile time. All
+# of them link Boost::json and Boost::url, since a header fits only where the same macros are set.
 function(mayfly_asio_pch name)
   get_target_property(type mayfly_${name} TYPE)
-  if(type STREQUAL "STATIC_LIBRARY")
-    target_precompile_headers(mayfly_${name} PRIVATE
+  if(NOT type STREQUAL "STATIC_LIBRARY")
+    return()
+  endif()
+  target_link_libraries(mayfly_${name} PUBLIC Boost::json Boost::url)
+  if(name STREQUAL "io")
+    target_precompile_headers(mayfly_io PRIVATE
       <boost/asio.hpp> <boost/json.hpp> <fmt/format.h> <string> <vector> <memory> <unordered_map>
       <functional>)
+  else()
+    target_precompile_headers(mayfly_${name} REUSE_FROM mayfly_io)
   endif()
 endfunction()
 
@@ -34,7 +41,7 @@ mayfly_room(base LINK Boost::headers fmt::fmt spdlog::spdlog OpenSSL::Crypto)
 mayfly_room(os LINK mayfly_base PkgConfig::SECCOMP)
 mayfly_room(wire LINK mayfly_base Boost::json)
 mayfly_room(io LINK mayfly_os mayfly_wire Boost::headers Threads::Threads OpenSSL::SSL)
-mayfly_room(store LINK mayfly_base ${ROCKSDB_LIBRARY})
+mayfly_room(store LINK mayfly_io ${ROCKSDB_LIBRARY})
 find_package(prometheus-cpp CONFIG REQUIRED)
 mayfly_room(telemetry LINK mayfly_store mayfly_io Boost::json prometheus-cpp::core)
 mayfly_room(sandbox LINK mayfly_io mayfly_wire mayfly_os)
@@ -42,11 +49,18 @@ mayfly_room(functions LINK mayfly_telemetry mayfly_sandbox PkgConfig::ARCHIVE ya
             OpenSSL::Crypto Boost::json)
 mayfly_room(engine LINK mayfly_functions mayfly_sandbox mayfly_telemetry)
 mayfly_room(simulation LINK mayfly_engine)
-mayfly_room(gateway LINK mayfly_engine Boost::url)
-mayfly_room(dialects LINK mayfly_gateway mayfly_engine Boost::url Boost::json)
+mayfly_room(queues LINK mayfly_store mayfly_io OpenSSL::Crypto)
+mayfly_room(tables LINK mayfly_store mayfly_io)
+mayfly_room(identity LINK mayfly_store mayfly_io OpenSSL::Crypto)
+mayfly_room(triggers LINK mayfly_engine mayfly_queues mayfly_tables Boost::json)
+mayfly_room(gateway LINK mayfly_engine mayfly_triggers Boost::url)
+mayfly_room(aws LINK mayfly_identity mayfly_io mayfly_wire OpenSSL::Crypto Boost::json)
+mayfly_room(dialects LINK mayfly_gateway mayfly_engine mayfly_triggers mayfly_aws Boost::url
+            Boost::json)
 mayfly_room(server LINK mayfly_dialects yaml-cpp)
 mayfly_room(cli LINK mayfly_io mayfly_functions mayfly_simulation Boost::json Boost::url)
-foreach(room io telemetry sandbox functions engine gateway dialects server cli)
+foreach(room io store telemetry sandbox functions engine queues tables identity triggers gateway aws
+             dialects server cli)
   mayfly_asio_pch(${room})
 endforeach()
 

@@ -29,6 +29,7 @@ ROOMS = [
     ["triggers", "workflows"],
     ["cluster"],
     ["gateway"],
+    ["aws"],
     ["dialects"],
     ["server"],
     ["cli"],
