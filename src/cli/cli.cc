@@ -236,6 +236,9 @@ int run(int argc, char** argv, const std::string& version, const ExtraCommand& e
   add_invoke(app, context, code);
   add_functions(app, context, code);
   add_insight(app, context, code);
+  add_keys(*command(app, "keys", "Access keys, with which clients of AWS services sign",
+                    "mayfly keys create --name backup --json"),
+           context, code);
   add_simulate(*command(app, "simulate", "Compare scheduling policies on a published load",
                         "mayfly simulate --functions 2000 --plot policies.svg"),
                context, code);

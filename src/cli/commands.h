@@ -62,6 +62,9 @@ struct BillOptions {
 };
 int bill(Context& context, const BillOptions& options);
 
+// keys.cc: `mayfly keys create, ls, rm`.
+void add_keys(CLI::App& command, Context& context, int& code);
+
 // Gives the command its options and its work.
 void add_simulate(CLI::App& command, Context& context, int& code);
 

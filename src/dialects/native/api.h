@@ -10,8 +10,10 @@
 #include "engine/dispatcher.h"
 #include "functions/catalogue.h"
 #include "functions/packages.h"
+#include "identity/access_keys.h"
 #include "io/blocking.h"
 #include "io/http.h"
+#include "queues/engine.h"
 #include "telemetry/telemetry.h"
 
 namespace mayfly::dialects::native {
@@ -41,6 +43,8 @@ struct ApiParts {
   const sandbox::Sandboxes& sandboxes;
   std::string key;       // what clients send as Authorization: Bearer KEY
   std::string key_file;  // where people find it; for the text of a 401
+  queues::QueueEngine* queues = nullptr;
+  identity::AccessKeys* keys = nullptr;
 };
 
 class Api {

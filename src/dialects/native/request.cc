@@ -41,6 +41,9 @@ constexpr Route kRoutes[] = {
     {"GET", "/v1/apps", Endpoint::list_apps},
     {"PUT", "/v1/apps/{}", Endpoint::put_app},
     {"DELETE", "/v1/apps/{}", Endpoint::delete_app},
+    {"GET", "/v1/keys", Endpoint::list_keys},
+    {"POST", "/v1/keys", Endpoint::create_key},
+    {"DELETE", "/v1/keys/{}", Endpoint::delete_key},
 };
 
 std::vector<std::string_view> split(std::string_view text, char separator) {

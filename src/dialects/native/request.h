@@ -37,6 +37,9 @@ enum class Endpoint {
   list_apps,
   put_app,
   delete_app,
+  list_keys,
+  create_key,
+  delete_key,
 };
 
 struct Match {

@@ -65,6 +65,11 @@ struct Api::State : std::enable_shared_from_this<Api::State> {
   Reply invocations(Call call);
   Reply stats(Call call);
   Reply bill(Call call);
+
+  // keys.cc
+  Reply list_keys(Call call);
+  Reply create_key(Call call);
+  Reply delete_key(Call call);
 };
 
 io::HttpResponse json_reply(int status, const boost::json::object& object);
