@@ -9,6 +9,7 @@
 #include "functions/app.h"
 #include "functions/catalogue.h"
 #include "functions/checks.h"
+#include "functions/manifest_events.h"
 #include "functions/yaml_reader.h"
 
 namespace mayfly::functions {
@@ -32,14 +33,15 @@ void read_env(const YAML::Node& node, const std::string& what, Settings& setting
   }
 }
 
-Manifest::Function read_function(const std::string& name, const YAML::Node& node) {
+Manifest::Function read_function(const std::string& name, const YAML::Node& node,
+                                 Manifest& manifest) {
   Manifest::Function function;
   function.name = name;
   auto& s = function.settings;
   const std::string what = "function '" + name + "'";
   const Keys keys(node, what,
                   {"path", "runtime", "handler", "memory", "timeout", "concurrency", "min", "max",
-                   "keep_alive", "network", "snapshot", "description", "env"});
+                   "keep_alive", "network", "snapshot", "description", "env", "triggers", "async"});
   keys.require("path");
   keys.with("path", [&](auto& v) { function.path = filled_text_of(v, what + ": path"); });
   keys.with("runtime", [&](auto& v) { s.runtime = filled_text_of(v, what + ": runtime"); });
@@ -73,6 +75,8 @@ Manifest::Function read_function(const std::string& name, const YAML::Node& node
     s.network = network == "none" ? NetworkMode::none : NetworkMode::nat;
   });
   keys.with("env", [&](auto& v) { read_env(v, what + ": env", s); });
+  keys.with("triggers", [&](auto& v) { read_triggers(v, function, manifest); });
+  keys.with("async", [&](auto& v) { s.async = read_async(v, what); });
   // The server has the last word on its own limits; these hold for every server.
   Defaults widest;
   widest.memory_mb_max = 1u << 20;
@@ -145,7 +149,9 @@ Cors read_cors(const YAML::Node& node) {
 Manifest read_manifest(const YAML::Node& root, std::string_view folder_name) {
   if (!root.IsDefined() || root.IsNull()) wrong(root, "The file is empty.");
   Manifest manifest;
-  const Keys keys(root, "the manifest", {"name", "functions", "routes", "static", "cors"});
+  const Keys keys(
+      root, "the manifest",
+      {"name", "functions", "routes", "static", "cors", "queues", "topics", "schedules"});
   manifest.name = std::string(folder_name);
   keys.with("name", [&](auto& v) {
     manifest.name = text_of(v, "name");
@@ -161,7 +167,7 @@ Manifest read_manifest(const YAML::Node& root, std::string_view folder_name) {
       const std::string name = text_of(member.first, "The name of a function");
       unwrap(member.first, check_name("function", name));
       if (!seen.insert(name).second) wrong(member.first, "'" + name + "' is there twice.");
-      manifest.functions.push_back(read_function(name, member.second));
+      manifest.functions.push_back(read_function(name, member.second, manifest));
       if (manifest.functions.size() > kListMax) wrong(v, "There are too many functions.");
     }
   });
@@ -186,6 +192,10 @@ Manifest read_manifest(const YAML::Node& root, std::string_view folder_name) {
     }
   });
   keys.with("cors", [&](auto& v) { manifest.cors = read_cors(v); });
+  keys.with("queues", [&](auto& v) { read_queues(v, manifest); });
+  keys.with("topics", [&](auto& v) { read_topics(v, manifest); });
+  keys.with("schedules", [&](auto& v) { read_schedules(v, manifest); });
+  check_events(root, manifest);
   return manifest;
 }
 
