@@ -21,7 +21,7 @@ namespace mayfly::tables {
 
 inline constexpr std::size_t kKeyBytesMax = 1024;
 inline constexpr std::size_t kValueBytesMax = 256 * 1024;
-inline constexpr std::size_t kListMax = 1000;
+inline constexpr std::size_t kListMax = 1001;  // 1000, and one to see whether there are more
 
 struct Item {
   std::string key;

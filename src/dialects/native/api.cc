@@ -146,6 +146,8 @@ Reply Api::State::dispatch(Endpoint endpoint, Call call) {
       return put_app(std::move(call));
     case Endpoint::delete_app:
       return delete_app(std::move(call));
+    default:
+      return dispatch_events(endpoint, std::move(call));
   }
   return info(std::move(call));
 }

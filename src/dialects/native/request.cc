@@ -41,6 +41,15 @@ constexpr Route kRoutes[] = {
     {"GET", "/v1/apps", Endpoint::list_apps},
     {"PUT", "/v1/apps/{}", Endpoint::put_app},
     {"DELETE", "/v1/apps/{}", Endpoint::delete_app},
+    {"GET", "/v1/triggers", Endpoint::list_triggers},
+    {"POST", "/v1/triggers", Endpoint::create_trigger},
+    {"GET", "/v1/triggers/{}", Endpoint::get_trigger},
+    {"PUT", "/v1/triggers/{}", Endpoint::update_trigger},
+    {"DELETE", "/v1/triggers/{}", Endpoint::delete_trigger},
+    {"GET", "/v1/state", Endpoint::list_state},
+    {"GET", "/v1/state/{}", Endpoint::get_state},
+    {"PUT", "/v1/state/{}", Endpoint::put_state},
+    {"DELETE", "/v1/state/{}", Endpoint::delete_state},
 };
 
 std::vector<std::string_view> split(std::string_view text, char separator) {

@@ -37,6 +37,15 @@ enum class Endpoint {
   list_apps,
   put_app,
   delete_app,
+  list_triggers,
+  create_trigger,
+  get_trigger,
+  update_trigger,
+  delete_trigger,
+  list_state,
+  get_state,
+  put_state,
+  delete_state,
 };
 
 struct Match {
