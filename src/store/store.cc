@@ -17,6 +17,16 @@ Transaction& Transaction::remove(std::string key) {
   return *this;
 }
 
+Transaction& Transaction::add(std::string key, std::int64_t delta,
+                              std::optional<std::int64_t> at_least) {
+  adds.push_back({std::move(key), delta, at_least});
+  return *this;
+}
+
+void Store::commit_group(std::span<Change> group) {
+  for (auto& change : group) change.status = commit(*change.transaction, change.durability);
+}
+
 std::string prefix_end(std::string_view prefix) {
   std::string end(prefix);
   while (!end.empty()) {

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,14 +27,29 @@ struct Transaction {
     std::string key;
     std::optional<std::string> expected;  // nullopt: the key must be absent
   };
+  // A whole number kept as decimal text, absent = 0, is changed by delta. conflict when the result
+  // would be below at_least or overflow, or when the value is no whole number. It sees what stood
+  // before this transaction, and earlier adds of it; a key has adds or other writes, not both.
+  struct Add {
+    std::string key;
+    std::int64_t delta = 0;
+    std::optional<std::int64_t> at_least;
+  };
   std::vector<Condition> conditions;
   std::vector<Entry> puts;
   std::vector<std::string> deletes;
   std::vector<std::pair<std::string, std::string>> delete_ranges;  // [first, second)
+  std::vector<Add> adds;
 
   Transaction& require(std::string key, std::optional<std::string> expected);
   Transaction& put(std::string key, std::string value);
   Transaction& remove(std::string key);
+  Transaction& add(std::string key, std::int64_t delta,
+                   std::optional<std::int64_t> at_least = std::nullopt);
+  bool empty() const {
+    return conditions.empty() && puts.empty() && deletes.empty() && delete_ranges.empty() &&
+           adds.empty();
+  }
 };
 
 // synced: on disk before commit() returns (group commit shares the fsync).
@@ -61,6 +77,17 @@ class Store {
 
   // conflict when a condition does not hold; nothing is written then.
   virtual Status commit(const Transaction& transaction, Durability durability) = 0;
+
+  // One transaction of a group, and what became of it.
+  struct Change {
+    const Transaction* transaction = nullptr;
+    Durability durability = Durability::synced;
+    Status status;
+  };
+  // Commits each of them in order, each by its own conditions, which see what earlier ones of the
+  // group write; those that are accepted share one write, synced if one of them asks for it. When
+  // that write fails, all of them carry the error.
+  virtual void commit_group(std::span<Change> group);
 };
 
 // Opens (making it if absent) the embedded store in directory. A directory that another server has
