@@ -11,6 +11,7 @@
 #include "engine/core.h"
 #include "engine/instance.h"
 #include "engine/pool.h"
+#include "engine/questions.h"
 #include "engine/template_keeper.h"
 #include "wire/http_message.h"
 
@@ -191,9 +192,16 @@ io::Task<Answer> Dispatcher::State::run(std::shared_ptr<Core> core, Invocation i
     gone->kill("was ended because it hung up");
     gone->free_slot();
   }
+  std::string effects = std::move(called.reply.effects);
   auto settling = settle(call, std::move(called));
   Answer answer = co_await std::move(settling);
-  co_return answer;
+  if (answer.failure || (effects.empty() && !invocation.settlement)) co_return answer;
+  // The instance is free already; the caller waits until it is durable.
+  answer.reply.effects = std::move(effects);
+  auto committing = commit_effects(core, std::move(invocation.version),
+                                   std::move(invocation.settlement), std::move(answer));
+  Answer committed = co_await std::move(committing);
+  co_return committed;
 }
 
 io::Task<std::shared_ptr<Failure>> Dispatcher::State::get_slot(std::shared_ptr<Call> call,

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/function_services.h"
 #include "engine/instance_protocol.h"
 #include "engine/invocation.h"
 #include "sandbox/sandbox.h"
@@ -75,6 +76,7 @@ class Dispatcher {
     std::vector<const ProtocolFactory*> protocols;  // one for each model; outlive this
     const functions::RuntimeTable& runtimes;
     EngineSettings settings;
+    FunctionServices* services = nullptr;  // null: functions can ask nothing and stage nothing
   };
   explicit Dispatcher(Parts parts);
   ~Dispatcher();

@@ -38,7 +38,7 @@ class Committer {
 
   // What it did so far. Any thread.
   struct Totals {
-    std::uint64_t groups = 0, transactions = 0, synced_groups = 0;
+    std::uint64_t groups = 0, transactions = 0;
   };
   Totals totals() const;
 

@@ -3,6 +3,7 @@
 #include <map>
 #include <shared_mutex>
 
+#include "store/evaluate.h"
 #include "store/store.h"
 
 namespace mayfly::store {
@@ -43,19 +44,21 @@ class MemoryStore final : public Store {
 
   Status commit(const Transaction& transaction, Durability) override {
     std::unique_lock lock(mutex_);
-    for (const auto& condition : transaction.conditions) {
-      const auto found = entries_.find(condition.key);
-      const bool holds = condition.expected
-                             ? found != entries_.end() && found->second == *condition.expected
-                             : found == entries_.end();
-      if (!holds) return Error{Code::conflict, "Another change came first."};
-    }
+    std::vector<Entry> sums;
+    const auto read = [this](std::string_view key) -> Result<std::optional<std::string>> {
+      const auto found = entries_.find(key);
+      if (found == entries_.end()) return std::optional<std::string>();
+      return std::optional<std::string>(found->second);
+    };
+    MAYFLY_TRY(evaluate(transaction, read, sums));
     // The order is part of the contract: ranges, keys, then puts, so that one transaction can
     // replace everything under a prefix.
     for (const auto& [first, last] : transaction.delete_ranges)
       if (first < last) entries_.erase(entries_.lower_bound(first), entries_.lower_bound(last));
     for (const auto& key : transaction.deletes) entries_.erase(key);
     for (const auto& entry : transaction.puts) entries_.insert_or_assign(entry.key, entry.value);
+    for (auto& entry : sums)
+      entries_.insert_or_assign(std::move(entry.key), std::move(entry.value));
     return ok();
   }
 

@@ -17,6 +17,7 @@
 #include <mutex>
 #include <shared_mutex>
 
+#include "store/evaluate.h"
 #include "store/store.h"
 
 namespace mayfly::store {
@@ -109,32 +110,22 @@ class RocksdbStore final : public Store {
   }
 
   Status commit(const Transaction& transaction, Durability durability) override {
-    MAYFLY_TRY(check_space(durability));
+    Change change{&transaction, durability, ok()};
+    commit_group({&change, 1});
+    return std::move(change.status);
+  }
+
+  void commit_group(std::span<Change> group) override {
+    check_space(group);
+    const auto locks = lock_keys(group);
     rocksdb::WriteBatch batch;
-    MAYFLY_TRY(fill(batch, transaction));
-    const auto locks = lock_keys(transaction);
-    for (const auto& condition : transaction.conditions) {
-      std::string value;
-      const auto status = db_->Get(rocksdb::ReadOptions(), slice(condition.key), &value);
-      if (!status.ok() && !status.IsNotFound()) return to_error(status, "read");
-      const bool holds =
-          condition.expected ? status.ok() && value == *condition.expected : status.IsNotFound();
-      if (!holds) return Error{Code::conflict, "Another change came first."};
-    }
-    rocksdb::WriteOptions options;
-    options.sync = durability == Durability::synced;
-    // After a failed write RocksDB refuses all others until it is told that the cause may be gone.
-    if (stopped_.load(std::memory_order_acquire)) {
-      const auto resumed = db_->Resume();
-      if (!resumed.ok()) return to_error(resumed, "write");
-      stopped_.store(false, std::memory_order_release);
-    }
-    const auto status = db_->Write(options, &batch);
-    if (!status.ok()) {
-      stopped_.store(true, std::memory_order_release);
-      return to_error(status, "write");
-    }
-    return ok();
+    std::vector<bool> accepted(group.size());
+    bool synced = false;
+    accept(group, batch, accepted, synced);
+    const Status written = batch.Count() == 0 ? ok() : write(batch, synced);
+    if (written.has_value()) return;
+    for (std::size_t i = 0; i < group.size(); ++i)
+      if (accepted[i]) group[i].status = written;
   }
 
  private:
@@ -150,14 +141,23 @@ class RocksdbStore final : public Store {
 
   // What a condition reads must not change until the batch is written, so its stripe is locked
   // alone; plain writers share theirs, and so share fsyncs. Ascending order prevents deadlock.
-  Locks lock_keys(const Transaction& transaction) {
+  Locks lock_keys(std::span<const Change> group) {
     enum class Mode : std::uint8_t { none, shared, exclusive };
     std::array<Mode, kStripes> modes;
-    modes.fill(transaction.delete_ranges.empty() ? Mode::none : Mode::shared);
-    for (const auto& entry : transaction.puts) modes[stripe(entry.key)] = Mode::shared;
-    for (const auto& key : transaction.deletes) modes[stripe(key)] = Mode::shared;
-    for (const auto& condition : transaction.conditions)
-      modes[stripe(condition.key)] = Mode::exclusive;
+    modes.fill(Mode::none);
+    const auto raise = [&modes](std::string_view key, Mode mode) {
+      Mode& now = modes[stripe(key)];
+      now = std::max(now, mode);
+    };
+    for (const auto& change : group) {
+      const Transaction& transaction = *change.transaction;
+      if (!transaction.delete_ranges.empty())
+        for (Mode& mode : modes) mode = std::max(mode, Mode::shared);
+      for (const auto& entry : transaction.puts) raise(entry.key, Mode::shared);
+      for (const auto& key : transaction.deletes) raise(key, Mode::shared);
+      for (const auto& condition : transaction.conditions) raise(condition.key, Mode::exclusive);
+      for (const auto& add : transaction.adds) raise(add.key, Mode::exclusive);
+    }
     Locks locks;
     for (std::size_t i = 0; i < kStripes; ++i) {
       if (modes[i] == Mode::shared) locks.shared.emplace_back(stripes_[i]);
@@ -166,7 +166,44 @@ class RocksdbStore final : public Store {
     return locks;
   }
 
-  static Status fill(rocksdb::WriteBatch& batch, const Transaction& transaction) {
+  // Decides for each change that has no error yet, and puts what is accepted into the batch.
+  void accept(std::span<Change> group, rocksdb::WriteBatch& batch, std::vector<bool>& accepted,
+              bool& synced) {
+    std::vector<std::vector<Entry>> sums(group.size());
+    Overlay overlay;
+    std::size_t overlaid = 0;  // changes before this one are in the overlay
+    const Read read = [this, &overlay](std::string_view key) { return read_through(overlay, key); };
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      Change& change = group[i];
+      if (change.status.has_error()) continue;
+      const Transaction& transaction = *change.transaction;
+      if (!transaction.conditions.empty() || !transaction.adds.empty()) {
+        for (; overlaid < i; ++overlaid)
+          if (accepted[overlaid]) overlay.apply(*group[overlaid].transaction, sums[overlaid]);
+        change.status = evaluate(transaction, read, sums[i]);
+      }
+      const auto before = batch.Count();
+      if (change.status.has_value()) change.status = fill(batch, transaction, sums[i]);
+      accepted[i] = change.status.has_value();
+      if (batch.Count() != before && change.durability == Durability::synced) synced = true;
+    }
+  }
+
+  Result<std::optional<std::string>> read_through(const Overlay& overlay, std::string_view key) {
+    if (const auto pending = overlay.find(key)) {
+      if (!*pending) return std::optional<std::string>();
+      return std::optional<std::string>(std::string(**pending));
+    }
+    std::string value;
+    const auto status = db_->Get(rocksdb::ReadOptions(), slice(key), &value);
+    if (status.IsNotFound()) return std::optional<std::string>();
+    if (!status.ok()) return to_error(status, "read");
+    return std::optional<std::string>(std::move(value));
+  }
+
+  static Status fill(rocksdb::WriteBatch& batch, const Transaction& transaction,
+                     const std::vector<Entry>& sums) {
+    batch.SetSavePoint();
     rocksdb::Status status;
     for (const auto& [first, last] : transaction.delete_ranges)
       if (status.ok() && first < last) status = batch.DeleteRange(slice(first), slice(last));
@@ -174,19 +211,41 @@ class RocksdbStore final : public Store {
       if (status.ok()) status = batch.Delete(slice(key));
     for (const auto& entry : transaction.puts)
       if (status.ok()) status = batch.Put(slice(entry.key), slice(entry.value));
-    if (!status.ok())
-      return Error{Code::internal, "The change does not fit a batch: " + status.ToString(),
-                   "write the store"};
-    return ok();
+    for (const auto& entry : sums)
+      if (status.ok()) status = batch.Put(slice(entry.key), slice(entry.value));
+    if (status.ok()) {
+      batch.PopSavePoint().PermitUncheckedError();
+      return ok();
+    }
+    batch.RollbackToSavePoint().PermitUncheckedError();
+    return Error{Code::internal, "The change does not fit a batch: " + status.ToString(),
+                 "write the store"};
   }
 
-  Status check_space(Durability durability) const {
+  Status write(rocksdb::WriteBatch& batch, bool synced) {
+    rocksdb::WriteOptions options;
+    options.sync = synced;
+    // After a failed write RocksDB refuses all others until it is told that the cause may be gone.
+    if (stopped_.load(std::memory_order_acquire)) {
+      const auto resumed = db_->Resume();
+      if (!resumed.ok()) return to_error(resumed, "write");
+      stopped_.store(false, std::memory_order_release);
+    }
+    const auto status = db_->Write(options, &batch);
+    if (status.ok()) return ok();
+    stopped_.store(true, std::memory_order_release);
+    return to_error(status, "write");
+  }
+
+  void check_space(std::span<Change> group) const {
     struct statvfs info;
-    if (statvfs(directory_.c_str(), &info) != 0) return ok();  // the write itself will tell
+    if (statvfs(directory_.c_str(), &info) != 0) return;  // the write itself will tell
     const std::uint64_t free = static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
-    const auto needed = durability == Durability::synced ? kFreeBytesSynced : kFreeBytesBuffered;
-    if (free >= needed) return ok();
-    return disk_full();
+    for (auto& change : group) {
+      const auto needed =
+          change.durability == Durability::synced ? kFreeBytesSynced : kFreeBytesBuffered;
+      if (free < needed) change.status = disk_full();
+    }
   }
 
   Error disk_full() const {

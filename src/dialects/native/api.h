@@ -14,6 +14,11 @@
 #include "io/http.h"
 #include "telemetry/telemetry.h"
 
+namespace mayfly::triggers {
+class AsyncCalls;
+class Schedules;
+}  // namespace mayfly::triggers
+
 namespace mayfly::dialects::native {
 
 // What /v1/info says beside what the parts know.
@@ -39,8 +44,10 @@ struct ApiParts {
   telemetry::Metrics& metrics;
   io::BlockingPool& pool;
   const sandbox::Sandboxes& sandboxes;
-  std::string key;       // what clients send as Authorization: Bearer KEY
-  std::string key_file;  // where people find it; for the text of a 401
+  std::string key;                           // what clients send as Authorization: Bearer KEY
+  std::string key_file;                      // where people find it; for the text of a 401
+  triggers::AsyncCalls* calls = nullptr;     // null: async calls are unsupported
+  triggers::Schedules* schedules = nullptr;  // null: so are schedules
 };
 
 class Api {

@@ -41,6 +41,18 @@ constexpr Route kRoutes[] = {
     {"GET", "/v1/apps", Endpoint::list_apps},
     {"PUT", "/v1/apps/{}", Endpoint::put_app},
     {"DELETE", "/v1/apps/{}", Endpoint::delete_app},
+    {"GET", "/v1/calls", Endpoint::list_calls},
+    {"GET", "/v1/calls/{}", Endpoint::get_call},
+    {"DELETE", "/v1/calls/{}", Endpoint::cancel_call},
+    {"POST", "/v1/calls/{}/retry", Endpoint::retry_call},
+    {"GET", "/v1/calls/{}/result", Endpoint::call_result},
+    {"GET", "/v1/schedules", Endpoint::list_schedules},
+    {"PUT", "/v1/schedules/{}", Endpoint::put_schedule},
+    {"GET", "/v1/schedules/{}", Endpoint::get_schedule},
+    {"DELETE", "/v1/schedules/{}", Endpoint::delete_schedule},
+    {"POST", "/v1/schedules/{}/enable", Endpoint::enable_schedule},
+    {"POST", "/v1/schedules/{}/disable", Endpoint::disable_schedule},
+    {"POST", "/v1/schedules/{}/run", Endpoint::run_schedule},
 };
 
 std::vector<std::string_view> split(std::string_view text, char separator) {

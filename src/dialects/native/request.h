@@ -37,6 +37,18 @@ enum class Endpoint {
   list_apps,
   put_app,
   delete_app,
+  list_calls,
+  get_call,
+  cancel_call,
+  retry_call,
+  call_result,
+  list_schedules,
+  put_schedule,
+  get_schedule,
+  delete_schedule,
+  enable_schedule,
+  disable_schedule,
+  run_schedule,
 };
 
 struct Match {
