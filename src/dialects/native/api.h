@@ -12,9 +12,14 @@
 #include "functions/packages.h"
 #include "io/blocking.h"
 #include "io/http.h"
-#include "tables/state.h"
 #include "telemetry/telemetry.h"
-#include "triggers/queue_trigger.h"
+
+namespace mayfly::triggers {
+class QueueTriggers;
+}
+namespace mayfly::tables {
+class State;
+}
 
 namespace mayfly::dialects::native {
 
@@ -41,10 +46,11 @@ struct ApiParts {
   telemetry::Metrics& metrics;
   io::BlockingPool& pool;
   const sandbox::Sandboxes& sandboxes;
-  triggers::QueueTriggers& triggers;
-  tables::State& state;
   std::string key;       // what clients send as Authorization: Bearer KEY
   std::string key_file;  // where people find it; for the text of a 401
+  // The parts that are about events; the server's own has all of them.
+  triggers::QueueTriggers* triggers = nullptr;
+  tables::State* state = nullptr;
 };
 
 class Api {
