@@ -20,6 +20,7 @@
 #include "gateway/gateway.h"
 #include "io/http_server.h"
 #include "os/capabilities.h"
+#include "queues/embedded.h"
 #include "sandbox/sandbox.h"
 #include "server/adapters.h"
 #include "server/data_dir.h"
@@ -98,9 +99,11 @@ class Server {
   SystemClock clock_;
   SteadyTime started_ = clock_.steady_now();
   std::unique_ptr<store::Store> store_;
+  std::unique_ptr<store::Committer> committer_;
   std::unique_ptr<telemetry::Telemetry> telemetry_;
   std::unique_ptr<telemetry::Metrics> metrics_;
   std::unique_ptr<io::BlockingPool> pool_;
+  std::unique_ptr<queues::EmbeddedEngine> queues_;
   std::unique_ptr<sandbox::Sandboxes> sandboxes_;
   std::unique_ptr<functions::Packages> packages_;
   std::unique_ptr<functions::Catalogue> catalogue_;
@@ -149,6 +152,11 @@ Status Server::start_state() {
   telemetry_ = telemetry::make_telemetry(*store_, clock_, settings_.prices, settings_.telemetry);
   metrics_ = telemetry::make_metrics();
   pool_ = std::make_unique<io::BlockingPool>(settings_.blocking_threads);
+  committer_ = std::make_unique<store::Committer>(*store_, loop_.get_executor());
+  auto queues = queues::make_embedded_engine(
+      {loop_.get_executor(), *store_, *committer_, *pool_, clock_, settings_.queues});
+  if (queues.has_error()) return queues.error();
+  queues_ = std::move(*queues);
   sandboxes_ = spawner_->client(loop_.get_executor());
   packages_ =
       std::make_unique<functions::Packages>(data_->sub("packages"), settings_.packages, *pool_);
@@ -182,7 +190,7 @@ Status Server::start_ports() {
   if (key.has_error()) return key.error();
   api_ = std::make_unique<dialects::native::Api>(dialects::native::ApiParts{
       loop_, *catalogue_, *packages_, *dispatcher_, *deployer_, *telemetry_, *metrics_, *pool_,
-      *sandboxes_, *key, data_->sub("api.key")});
+      *sandboxes_, *key, data_->sub("api.key"), queues_.get()});
 
   io::HttpServerOptions options = settings_.http;
   options.name = "gateway";
@@ -263,6 +271,7 @@ io::Task<void> Server::stop() {
   left = std::max(milliseconds(0),
                   std::chrono::duration_cast<milliseconds>(deadline - clock_.steady_now()));
   co_await dispatcher_->stop(left);
+  co_await queues_->stop();
 }
 
 void Server::finish() {

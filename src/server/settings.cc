@@ -230,6 +230,10 @@ void add_engine(std::vector<SettingSpec>& table) {
                        "Region in names (ARNs) and in AWS_REGION of functions."));
   table.push_back(
       text("engine.account", "", FIELD(engine.account), "Account number in names (ARNs)."));
+  table.push_back(number("queues.memory_bytes_max", "bytes", FIELD(queues.memory_bytes_max), 0,
+                         kAny,
+                         "Bodies of queued messages kept in memory; what is over is read from the "
+                         "disk when its turn comes."));
 }
 
 void add_insight(std::vector<SettingSpec>& table) {

@@ -16,6 +16,7 @@
 #include "functions/packages.h"
 #include "functions/runtimes.h"
 #include "io/http_server.h"
+#include "queues/embedded.h"
 #include "telemetry/telemetry.h"
 
 namespace mayfly::server {
@@ -36,6 +37,7 @@ struct Settings {
   engine::EngineSettings engine;
   telemetry::Limits telemetry;
   telemetry::PriceTable prices;
+  queues::EmbeddedSettings queues;
   std::vector<functions::RuntimeSetting> runtimes;
 };
 

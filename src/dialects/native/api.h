@@ -12,6 +12,7 @@
 #include "functions/packages.h"
 #include "io/blocking.h"
 #include "io/http.h"
+#include "queues/engine.h"
 #include "telemetry/telemetry.h"
 
 namespace mayfly::dialects::native {
@@ -41,6 +42,7 @@ struct ApiParts {
   const sandbox::Sandboxes& sandboxes;
   std::string key;       // what clients send as Authorization: Bearer KEY
   std::string key_file;  // where people find it; for the text of a 401
+  queues::QueueEngine* queues = nullptr;
 };
 
 class Api {

@@ -37,6 +37,18 @@ enum class Endpoint {
   list_apps,
   put_app,
   delete_app,
+  list_queues,
+  put_queue,
+  get_queue,
+  delete_queue,
+  send_messages,
+  peek_messages,
+  purge_queue,
+  receive_messages,
+  settle_messages,
+  hide_messages,
+  dead_letter_messages,
+  redrive_messages,
 };
 
 struct Match {
