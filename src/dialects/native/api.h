@@ -12,6 +12,7 @@
 #include "functions/packages.h"
 #include "io/blocking.h"
 #include "io/http.h"
+#include "queues/engine.h"
 #include "telemetry/telemetry.h"
 
 namespace mayfly::triggers {
@@ -55,6 +56,7 @@ struct ApiParts {
   tables::State* state = nullptr;
   triggers::AsyncCalls* calls = nullptr;
   triggers::Schedules* schedules = nullptr;
+  queues::QueueEngine* queues = nullptr;
 };
 
 class Api {
