@@ -18,7 +18,7 @@ def handler(event, context):
         raise ValueError('in a mood: ' + str(event['fail']))
     return {'length': len(event.get('long', ''))}
 """
-SLOW = "import time\ndef handler(event, context):\n    time.sleep(event['s'])\n    return 'slept'\n"
+SLOW = fixture_path("sleeper.py")
 
 
 class Sink:
@@ -62,7 +62,7 @@ def own():
     server = Server(config=CONFIG).start()
     try:
         server.deploy_source("echo", "echo.py", ECHO)
-        server.deploy_source("slow", "slow.py", SLOW, "--timeout", "60")
+        server.deploy(SLOW, "--name", "slow", "--timeout", "60")
         yield server
         assert server.stop() == 0, server.log()
     finally:
@@ -221,17 +221,17 @@ def test_listing(own):
 def test_a_restart_in_the_middle(make_server):
     own = make_server(config=CONFIG)
     own.deploy_source("echo", "echo.py", ECHO)
-    own.deploy_source("slow", "slow.py", SLOW, "--concurrency", "1", "--max", "1")
+    own.deploy(SLOW, "--name", "slow", "--concurrency", "1", "--max", "1")
     ids = [accept(own, "slow", {"s": 0.2}) for _ in range(15)]
     over(own, ids[0])
     own.kill()
     own.start()
     for call_id in ids:
-        assert over(own, call_id, 40)["result"] == "slept"
+        assert over(own, call_id, 40)["state"] == "succeeded"
 
 
 def test_backlogs_leave_room_for_those_who_wait(own):
-    own.deploy_source("busy", "busy.py", SLOW, "--max", "2")
+    own.deploy(SLOW, "--name", "busy", "--max", "2")
     ids = [accept(own, "busy", {"s": 0.1}) for _ in range(60)]
     began = time.monotonic()
     own.invoke("busy", {"s": 0}).expect(200)
