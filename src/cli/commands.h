@@ -26,6 +26,8 @@ struct InvokeOptions {
   std::string name, qualifier;
   std::string data = "{}";  // JSON, @file or -
   bool log = false, raw = false;
+  bool async = false;  // prints the id of the call
+  std::string idempotency_key, call_id, callback_url;
 };
 int invoke(Context& context, const InvokeOptions& options);
 
@@ -63,6 +65,8 @@ struct BillOptions {
 int bill(Context& context, const BillOptions& options);
 
 // Gives the command its options and its work.
+void add_calls(CLI::App& command, Context& context, int& code);
+void add_schedule(CLI::App& command, Context& context, int& code);
 void add_simulate(CLI::App& command, Context& context, int& code);
 
 }  // namespace mayfly::cli

@@ -57,15 +57,6 @@ std::size_t sequence_length(std::string_view text) {
   return length;
 }
 
-bool is_utf8(std::string_view text) {
-  while (!text.empty()) {
-    const std::size_t length = sequence_length(text);
-    if (length == 0) return false;
-    text.remove_prefix(length);
-  }
-  return true;
-}
-
 // What the HTTP binding makes of an attribute's value: blanks, ", %, and all that is not printable
 // ASCII are percent-encoded.
 std::string to_header_value(std::string_view text) {
@@ -211,6 +202,15 @@ std::string extension_text(const CloudEvent::Extension& extension) {
 }
 
 }  // namespace
+
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t length = sequence_length(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
 
 bool is_json_type(std::string_view content_type) {
   const std::string type = bare_type(content_type);

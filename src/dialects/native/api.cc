@@ -146,6 +146,20 @@ Reply Api::State::dispatch(Endpoint endpoint, Call call) {
       return put_app(std::move(call));
     case Endpoint::delete_app:
       return delete_app(std::move(call));
+    case Endpoint::list_calls:
+    case Endpoint::get_call:
+    case Endpoint::cancel_call:
+    case Endpoint::retry_call:
+    case Endpoint::call_result:
+      return calls(endpoint, std::move(call));
+    case Endpoint::list_schedules:
+    case Endpoint::put_schedule:
+    case Endpoint::get_schedule:
+    case Endpoint::delete_schedule:
+    case Endpoint::enable_schedule:
+    case Endpoint::disable_schedule:
+    case Endpoint::run_schedule:
+      return schedules(endpoint, std::move(call));
     default:
       return dispatch_events(endpoint, std::move(call));
   }

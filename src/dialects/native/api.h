@@ -14,12 +14,15 @@
 #include "io/http.h"
 #include "telemetry/telemetry.h"
 
-namespace mayfly::triggers {
-class QueueTriggers;
-}
 namespace mayfly::tables {
 class State;
 }
+
+namespace mayfly::triggers {
+class AsyncCalls;
+class QueueTriggers;
+class Schedules;
+}  // namespace mayfly::triggers
 
 namespace mayfly::dialects::native {
 
@@ -46,8 +49,10 @@ struct ApiParts {
   telemetry::Metrics& metrics;
   io::BlockingPool& pool;
   const sandbox::Sandboxes& sandboxes;
-  std::string key;       // what clients send as Authorization: Bearer KEY
-  std::string key_file;  // where people find it; for the text of a 401
+  std::string key;                           // what clients send as Authorization: Bearer KEY
+  std::string key_file;                      // where people find it; for the text of a 401
+  triggers::AsyncCalls* calls = nullptr;     // null: async calls are unsupported
+  triggers::Schedules* schedules = nullptr;  // null: so are schedules
   // The parts that are about events; the server's own has all of them.
   triggers::QueueTriggers* triggers = nullptr;
   tables::State* state = nullptr;

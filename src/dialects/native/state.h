@@ -58,6 +58,16 @@ struct Api::State : std::enable_shared_from_this<Api::State> {
   // invoke.cc
   Reply invoke(Call call);
 
+  Reply invoke_async(Call call, functions::VersionPtr version, std::string payload);
+
+  // calls.cc
+  Reply calls(Endpoint endpoint, Call call);
+  Reply list_calls(Call call);
+
+  // schedules.cc
+  Reply schedules(Endpoint endpoint, Call call);
+  Reply put_schedule(Call call);
+
   // triggers.cc
   Reply list_triggers(Call call);
   Reply create_trigger(Call call);
