@@ -35,7 +35,7 @@ Result<std::unique_ptr<Events>> Events::make(Parts parts) {
   auto& p = events->parts_;
   events->committer_ = std::make_unique<store::Committer>(p.store, executor);
   auto engine = queues::make_embedded_engine(
-      {executor, p.store, *events->committer_, p.pool, p.clock, queues::EmbeddedSettings{}});
+      {executor, p.store, *events->committer_, p.pool, p.clock, p.queues});
   if (engine.has_error()) return engine.error();
   events->queues_ = std::move(*engine);
   events->state_ = std::make_unique<tables::State>(p.store, *events->committer_, p.pool);
@@ -52,11 +52,17 @@ Status Events::attach(engine::Dispatcher& dispatcher) {
   triggers_ = std::make_unique<triggers::QueueTriggers>(triggers::QueueTriggers::Parts{
       parts_.loop.get_executor(), *queues_, parts_.store, *committer_, *runner_, *services_,
       targets_.get(), parts_.clock, std::move(settings)});
+  calls_ = std::make_unique<Calls>(
+      Calls::Parts{parts_.loop, *queues_, parts_.store, *committer_, parts_.pool, parts_.clock,
+                   *targets_, parts_.catalogue, dispatcher, parts_.calls, parts_.engine.region,
+                   parts_.engine.account, parts_.data_folder});
+  MAYFLY_TRY(calls_->open());
   return triggers_->load();
 }
 
 void Events::start() {
   triggers_->start();
+  calls_->start();
 }
 
 void Events::review() {

@@ -10,6 +10,7 @@
 #include "functions/catalogue.h"
 #include "io/blocking.h"
 #include "queues/embedded.h"
+#include "server/calls.h"
 #include "store/committer.h"
 #include "tables/state.h"
 #include "triggers/queue_trigger.h"
@@ -27,6 +28,9 @@ class Events {
     functions::Catalogue& catalogue;
     const Clock& clock;
     engine::EngineSettings engine;
+    queues::EmbeddedSettings queues;
+    CallsSettings calls;
+    std::string data_folder;
   };
   // Reads the queues; blocks.
   static Result<std::unique_ptr<Events>> make(Parts parts);
@@ -40,6 +44,7 @@ class Events {
   queues::QueueEngine& queues() { return *queues_; }
   tables::State& state() { return *state_; }
   triggers::Targets& targets() { return *targets_; }
+  Calls& calls() { return *calls_; }
   triggers::QueueTriggers& triggers() { return *triggers_; }
 
   // Everything is there and the ports are bound: begins to work.
@@ -61,6 +66,7 @@ class Events {
   std::unique_ptr<tables::State> state_;
   std::unique_ptr<triggers::Services> services_;
   std::unique_ptr<triggers::Targets> targets_;
+  std::unique_ptr<Calls> calls_;
   std::unique_ptr<DispatcherRunner> runner_;
   std::unique_ptr<triggers::QueueTriggers> triggers_;
 };

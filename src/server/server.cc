@@ -167,7 +167,8 @@ Status Server::start_engine() {
   engine.runtimes_dir = layout_.runtimes_dir;
   engine.runtime_lib = layout_.runtime_lib;
   adapters_ = make_adapters(engine, settings_.http.body_bytes_max);
-  auto events = Events::make({loop_, *store_, *pool_, *catalogue_, clock_, engine});
+  auto events = Events::make({loop_, *store_, *pool_, *catalogue_, clock_, engine, settings_.queues,
+                              settings_.calls, data_->path()});
   if (events.has_error()) return events.error();
   events_ = std::move(*events);
   dispatcher_ = std::make_unique<engine::Dispatcher>(engine::Dispatcher::Parts{
@@ -183,12 +184,17 @@ Status Server::start_engine() {
 
 Status Server::start_ports() {
   gateway_ = std::make_unique<gateway::Gateway>(gateway::GatewayParts{
-      *catalogue_, *dispatcher_, *metrics_, adapters_->event_dialect(), adapters_->http_dialect()});
+      *catalogue_, *dispatcher_, *metrics_, adapters_->event_dialect(), adapters_->http_dialect(),
+      [calls = &events_->calls().calls()](triggers::NewCall call) {
+        return calls->accept(std::move(call));
+      },
+      settings_.calls.calls.payload_bytes_max});
   auto key = data_->api_key();
   if (key.has_error()) return key.error();
   api_ = std::make_unique<dialects::native::Api>(dialects::native::ApiParts{
       loop_, *catalogue_, *packages_, *dispatcher_, *deployer_, *telemetry_, *metrics_, *pool_,
-      *sandboxes_, *key, data_->sub("api.key"), &events_->triggers(), &events_->state()});
+      *sandboxes_, *key, data_->sub("api.key"), &events_->triggers(), &events_->state(),
+      &events_->calls().calls(), &events_->calls().schedules(), &events_->queues()});
 
   io::HttpServerOptions options = settings_.http;
   options.name = "gateway";
@@ -270,6 +276,9 @@ io::Task<void> Server::stop() {
   left = std::max(milliseconds(0),
                   std::chrono::duration_cast<milliseconds>(deadline - clock_.steady_now()));
   events_->quiesce();
+  co_await events_->calls().stop(left);
+  left = std::max(milliseconds(0),
+                  std::chrono::duration_cast<milliseconds>(deadline - clock_.steady_now()));
   co_await dispatcher_->stop(left);
   co_await events_->stop();
 }
