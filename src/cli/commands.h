@@ -64,5 +64,6 @@ int bill(Context& context, const BillOptions& options);
 
 // Gives the command its options and its work.
 void add_simulate(CLI::App& command, Context& context, int& code);
+void add_queue(CLI::App& group, Context& context, int& code);
 
 }  // namespace mayfly::cli
