@@ -70,6 +70,9 @@ int bill(Context& context, const BillOptions& options);
 // Gives the command its options and its work.
 void add_calls(CLI::App& command, Context& context, int& code);
 void add_schedule(CLI::App& command, Context& context, int& code);
+void add_trigger(CLI::App& command, Context& context, int& code);
+void add_state(CLI::App& command, Context& context, int& code);
 void add_simulate(CLI::App& command, Context& context, int& code);
+void add_queue(CLI::App& group, Context& context, int& code);
 
 }  // namespace mayfly::cli
