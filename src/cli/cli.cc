@@ -276,6 +276,8 @@ int run(int argc, char** argv, const std::string& version, const ExtraCommand& e
   add_simulate(*command(app, "simulate", "Compare scheduling policies on a published load",
                         "mayfly simulate --functions 2000 --plot policies.svg"),
                context, code);
+  add_queue(*command(app, "queue", "Queues and their messages", "mayfly queue create clicks"),
+            context, code);
   if (const auto wrong = unknown_command(app, argc, argv)) {
     std::cerr << *wrong;
     return kUsage;

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "triggers/async_fixture.h"
+#include "wire/http_message.h"
 
 namespace mayfly::triggers {
 namespace {
@@ -13,6 +14,11 @@ using telemetry::Outcome;
 using testing::AsyncFixture;
 using testing::failure;
 using testing::reply;
+
+io::Task<bool> stop(AsyncCalls* calls) {
+  co_await calls->stop(milliseconds(0));
+  co_return true;
+}
 
 class AsyncCallsTest : public AsyncFixture {
  protected:
@@ -369,8 +375,7 @@ TEST_F(AsyncCallsTest, StoppingGivesBackWhatStillRuns) {
   calls->start();
   const auto id = accept(call("slow"));
   ASSERT_TRUE(until_state(id, CallState::running));
-  auto stopped = world.start(calls->stop(milliseconds(0)));
-  EXPECT_TRUE(world.run_until([&] { return *stopped.ended; }));
+  EXPECT_TRUE(world.run(stop(calls.get())));
   EXPECT_EQ(world.run(calls->accept(call("slow"))).error().code, Code::unavailable);
   EXPECT_EQ(messages(".calls-slow").size(), 1u);
   EXPECT_EQ(record(id).attempts, 0u);

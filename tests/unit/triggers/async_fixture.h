@@ -136,7 +136,7 @@ class AsyncFixture : public ::testing::Test {
   }
 
   std::unique_ptr<store::Store> memory = store::make_memory_store();
-  store::test::TempDir folder;
+  test::TempDir folder;
   queues::testing::Embedded world;
   CallSettings settings;
   std::map<std::string, functions::VersionPtr> versions;
