@@ -279,6 +279,9 @@ int run(int argc, char** argv, const std::string& version, const ExtraCommand& e
   add_state(
       *command(app, "state", "What functions keep between their calls", "mayfly state ls budget/"),
       context, code);
+  add_keys(*command(app, "keys", "Access keys, with which clients of AWS services sign",
+                    "mayfly keys create --name backup --json"),
+           context, code);
   add_simulate(*command(app, "simulate", "Compare scheduling policies on a published load",
                         "mayfly simulate --functions 2000 --plot policies.svg"),
                context, code);

@@ -20,8 +20,10 @@
 #include "gateway/gateway.h"
 #include "io/http_server.h"
 #include "os/capabilities.h"
+#include "queues/embedded.h"
 #include "sandbox/sandbox.h"
 #include "server/adapters.h"
+#include "server/aws.h"
 #include "server/data_dir.h"
 #include "server/events.h"
 #include "server/layout.h"
@@ -99,9 +101,12 @@ class Server {
   SystemClock clock_;
   SteadyTime started_ = clock_.steady_now();
   std::unique_ptr<store::Store> store_;
+  std::unique_ptr<store::Committer> committer_;
   std::unique_ptr<telemetry::Telemetry> telemetry_;
   std::unique_ptr<telemetry::Metrics> metrics_;
   std::unique_ptr<io::BlockingPool> pool_;
+  std::unique_ptr<queues::EmbeddedEngine> queues_;
+  std::unique_ptr<Aws> aws_;
   std::unique_ptr<sandbox::Sandboxes> sandboxes_;
   std::unique_ptr<functions::Packages> packages_;
   std::unique_ptr<functions::Catalogue> catalogue_;
@@ -151,6 +156,14 @@ Status Server::start_state() {
   telemetry_ = telemetry::make_telemetry(*store_, clock_, settings_.prices, settings_.telemetry);
   metrics_ = telemetry::make_metrics();
   pool_ = std::make_unique<io::BlockingPool>(settings_.blocking_threads);
+  committer_ = std::make_unique<store::Committer>(*store_, loop_.get_executor());
+  auto queues = queues::make_embedded_engine(
+      {loop_.get_executor(), *store_, *committer_, *pool_, clock_, settings_.queues});
+  if (queues.has_error()) return queues.error();
+  queues_ = std::move(*queues);
+  aws_ = std::make_unique<Aws>(Aws::Parts{loop_, *queues_, *store_, *pool_, clock_, settings_.aws,
+                                          settings_.engine.region, settings_.engine.account});
+  MAYFLY_TRY(aws_->open());
   sandboxes_ = spawner_->client(loop_.get_executor());
   packages_ =
       std::make_unique<functions::Packages>(data_->sub("packages"), settings_.packages, *pool_);
@@ -194,7 +207,7 @@ Status Server::start_ports() {
   api_ = std::make_unique<dialects::native::Api>(dialects::native::ApiParts{
       loop_, *catalogue_, *packages_, *dispatcher_, *deployer_, *telemetry_, *metrics_, *pool_,
       *sandboxes_, *key, data_->sub("api.key"), &events_->triggers(), &events_->state(),
-      &events_->calls().calls(), &events_->calls().schedules(), &events_->queues()});
+      &events_->calls().calls(), &events_->calls().schedules(), &events_->queues(), &aws_->keys()});
 
   io::HttpServerOptions options = settings_.http;
   options.name = "gateway";
@@ -208,8 +221,10 @@ Status Server::start_ports() {
       std::max<std::uint64_t>(settings_.http.body_bytes_max, settings_.packages.archive_bytes_max) +
       1);
   api_port_ = std::make_unique<io::HttpServer>(
-      loop_, options,
-      [api = api_.get()](io::HttpRequest request) { return api->handle(std::move(request)); });
+      loop_, options, [api = api_.get(), aws = &aws_->endpoint()](io::HttpRequest request) {
+        return aws::Endpoint::takes(request.head) ? aws->handle(std::move(request))
+                                                  : api->handle(std::move(request));
+      });
 
   auto gateway_bound = gateway_port_->listen(settings_.gateway_address);
   if (gateway_bound.has_error()) return gateway_bound.error();  // names the flag
@@ -231,6 +246,7 @@ Status Server::announce(const std::string& gateway, const std::string& api) {
   facts.instances_max = settings_.engine.instances_max;
   facts.body_bytes_max = settings_.http.body_bytes_max;
   api_->set_facts(std::move(facts));
+  aws_->endpoint().set_default_url(api);
 
   MAYFLY_TRY(data_->publish({api, gateway, ::getpid(), data_->path(), version_}));
   if (auto pointer = write_pointer(default_data_dir(), data_->path()); pointer.has_error())
@@ -269,6 +285,7 @@ void Server::on_signal() {
 io::Task<void> Server::stop() {
   const SteadyTime deadline = clock_.steady_now() + milliseconds(settings_.drain_timeout_ms);
   api_->close_streams();
+  aws_->stop();
   co_await gateway_port_->stop(milliseconds(settings_.drain_timeout_ms));
   milliseconds left = std::max(
       milliseconds(0), std::chrono::duration_cast<milliseconds>(deadline - clock_.steady_now()));

@@ -153,6 +153,13 @@ void add_server(std::vector<SettingSpec>& table) {
                        "every function said network: none."));
 }
 
+void add_aws(std::vector<SettingSpec>& table) {
+  table.push_back(text("aws.url_base", "URL", FIELD(aws.url_base),
+                       "Base of queue URLs. Empty: as the client addressed the server."));
+  table.push_back(number("aws.body_bytes_max", "bytes", FIELD(aws.body_bytes_max), 65'536, 1 << 30,
+                         "Body of a request to an AWS service; more is answered 413."));
+}
+
 void add_http(std::vector<SettingSpec>& table) {
   table.push_back(number("http.head_bytes_max", "bytes", FIELD(http.head_bytes_max), 1024, 16 << 20,
                          "Request line and fields; more is answered 431."));
@@ -394,6 +401,7 @@ const std::vector<SettingSpec>& setting_table() {
     std::vector<SettingSpec> made;
     add_server(made);
     add_http(made);
+    add_aws(made);
     add_functions(made);
     add_engine(made);
     add_calls(made);

@@ -18,6 +18,7 @@
 #include "io/http_server.h"
 #include "queues/embedded.h"
 #include "server/calls.h"
+#include "server/aws.h"
 #include "telemetry/telemetry.h"
 
 namespace mayfly::server {
@@ -40,6 +41,7 @@ struct Settings {
   telemetry::PriceTable prices;
   queues::EmbeddedSettings queues;
   CallsSettings calls;
+  AwsSettings aws;
   std::vector<functions::RuntimeSetting> runtimes;
 };
 

@@ -10,6 +10,7 @@
 #include "engine/dispatcher.h"
 #include "functions/catalogue.h"
 #include "functions/packages.h"
+#include "identity/access_keys.h"
 #include "io/blocking.h"
 #include "io/http.h"
 #include "queues/engine.h"
@@ -57,6 +58,7 @@ struct ApiParts {
   triggers::AsyncCalls* calls = nullptr;
   triggers::Schedules* schedules = nullptr;
   queues::QueueEngine* queues = nullptr;
+  identity::AccessKeys* keys = nullptr;
 };
 
 class Api {

@@ -29,8 +29,8 @@ Reply Api::State::put_schedule(Call call) {
   const auto only_new = flag_in(*query, "create");
   if (only_new.has_error()) co_return only_new.error();
   std::string setting = "1 MB for schedules";
-  auto body = co_await io::read_all(std::move(call.http.body), std::move(call.http.more), kScheduleBytesMax,
-                                    std::move(setting));
+  auto body = co_await io::read_all(std::move(call.http.body), std::move(call.http.more),
+                                    kScheduleBytesMax, std::move(setting));
   if (body.has_error()) co_return body.error();
   auto schedule = triggers::schedule_from_json(*body);
   if (schedule.has_error()) co_return schedule.error();
