@@ -24,6 +24,7 @@ using telemetry::Party;
 using telemetry::Phase;
 
 constexpr milliseconds kKillTakes{5'000};
+constexpr std::uint32_t kRoomLooked = 64;  // more starts at once than that are not looked for
 
 std::shared_ptr<Failure> cancelled_failure(Phase phase) {
   auto failure = std::make_shared<Failure>();
@@ -312,6 +313,39 @@ io::Task<Pool::Watcher*> Dispatcher::State::first_start(std::shared_ptr<Core> co
   pool->unwatch(*watcher);
   if (!watcher->done) watcher->failure = cancelled_failure(Phase::init);
   co_return watcher;
+}
+
+std::uint32_t Dispatcher::room(const functions::VersionPtr& version) const {
+  constexpr microseconds kShortRun{20'000};
+  auto& core = *state_->core;
+  if (core.stopping) return 0;
+  const auto pool = core.find_pool(*version);
+  scaler::PoolView view;
+  view.concurrency = std::max(1u, version->concurrency);
+  view.instances_max = version->settings.instances_max;
+  std::uint64_t memory = std::uint64_t{version->settings.memory_mb} << 20;
+  if (pool) {
+    view = pool->view();
+    memory = pool->memory_bytes();
+  }
+  const std::uint32_t have = view.ready + view.starting;
+  std::uint64_t most = have;
+  // What idle instances of others hold can be had, too.
+  for (auto node = core.node; most < have + kRoomLooked && scaler::fits(node, memory); ++most) {
+    node.memory_used += memory;
+    ++node.instances;
+  }
+  if (most == have) {
+    for (const auto& [key, other] : core.pools)
+      if (other != pool) most += other->idle_instances().size();
+  }
+  if (view.instances_max != 0) most = std::min<std::uint64_t>(most, view.instances_max);
+  if (pool) most = std::min<std::uint64_t>(most, std::max(have, scaler::useful_instances(view)));
+  std::uint64_t slots = most * (view.per_call ? 1 : std::max(1u, view.concurrency));
+  if (most > 0 && view.run_median && *view.run_median < kShortRun) ++slots;
+  const std::uint64_t taken = std::uint64_t{view.running} + view.waiting;
+  return static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(slots > taken ? slots - taken : 0, UINT32_MAX));
 }
 
 io::Task<Result<Model>> Dispatcher::model_of(functions::VersionPtr version) {

@@ -86,6 +86,12 @@ class Dispatcher {
   // Cancelling (terminal) tells the instance and writes a record with outcome cancelled.
   io::Task<Answer> invoke(Invocation invocation);
 
+  // How many more invocations of a version would be at work at once, and not stand in line: on
+  // instances that are there, on their way, or that the machine and the version's limits have room
+  // for and that would help. One more while runs are so short that a line keeps instances busy.
+  // For callers that can hold their work back (queues).
+  std::uint32_t room(const functions::VersionPtr& version) const;
+
   // The model of a version: at once when known, else by starting its first instance.
   io::Task<Result<functions::Model>> model_of(functions::VersionPtr version);
 

@@ -303,6 +303,7 @@ std::string app_to_json(const App& app) {
                         {"expose_headers", to_array(cors.expose_headers)},
                         {"allow_credentials", cors.allow_credentials},
                         {"max_age_s", cors.max_age_s}}}};
+  if (!app.resources.empty()) object["resources"] = to_array(app.resources);
   return json::serialize(object);
 }
 
@@ -314,6 +315,7 @@ Result<App> app_from_json(std::string_view text) {
   fields.text("name", app.name);
   const auto* routes = fields.array("routes");
   const auto* cors = fields.object("cors");
+  fields.texts("resources", app.resources);
   MAYFLY_TRY(fields.finish());
   if (cors != nullptr) {
     auto read = cors_from(*cors);

@@ -160,6 +160,8 @@ Reply Api::State::dispatch(Endpoint endpoint, Call call) {
     case Endpoint::disable_schedule:
     case Endpoint::run_schedule:
       return schedules(endpoint, std::move(call));
+    default:
+      return dispatch_events(endpoint, std::move(call));
   }
   return info(std::move(call));
 }

@@ -12,7 +12,9 @@
 #include "functions/packages.h"
 #include "io/blocking.h"
 #include "io/http.h"
+#include "tables/state.h"
 #include "telemetry/telemetry.h"
+#include "triggers/queue_trigger.h"
 
 namespace mayfly::triggers {
 class AsyncCalls;
@@ -44,8 +46,10 @@ struct ApiParts {
   telemetry::Metrics& metrics;
   io::BlockingPool& pool;
   const sandbox::Sandboxes& sandboxes;
-  std::string key;                           // what clients send as Authorization: Bearer KEY
-  std::string key_file;                      // where people find it; for the text of a 401
+  triggers::QueueTriggers& triggers;
+  tables::State& state;
+  std::string key;       // what clients send as Authorization: Bearer KEY
+  std::string key_file;  // where people find it; for the text of a 401
   triggers::AsyncCalls* calls = nullptr;     // null: async calls are unsupported
   triggers::Schedules* schedules = nullptr;  // null: so are schedules
 };

@@ -1,7 +1,7 @@
 #include <boost/json/stream_parser.hpp>
 
-#include "dialects/answers.h"
 #include "base/base64.h"
+#include "dialects/answers.h"
 #include "dialects/native/state.h"
 #include "dialects/raw_invoke.h"
 #include "gateway/errors.h"

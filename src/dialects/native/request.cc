@@ -53,6 +53,15 @@ constexpr Route kRoutes[] = {
     {"POST", "/v1/schedules/{}/enable", Endpoint::enable_schedule},
     {"POST", "/v1/schedules/{}/disable", Endpoint::disable_schedule},
     {"POST", "/v1/schedules/{}/run", Endpoint::run_schedule},
+    {"GET", "/v1/triggers", Endpoint::list_triggers},
+    {"POST", "/v1/triggers", Endpoint::create_trigger},
+    {"GET", "/v1/triggers/{}", Endpoint::get_trigger},
+    {"PUT", "/v1/triggers/{}", Endpoint::update_trigger},
+    {"DELETE", "/v1/triggers/{}", Endpoint::delete_trigger},
+    {"GET", "/v1/state", Endpoint::list_state},
+    {"GET", "/v1/state/{}", Endpoint::get_state},
+    {"PUT", "/v1/state/{}", Endpoint::put_state},
+    {"DELETE", "/v1/state/{}", Endpoint::delete_state},
 };
 
 std::vector<std::string_view> split(std::string_view text, char separator) {

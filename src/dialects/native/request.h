@@ -49,6 +49,15 @@ enum class Endpoint {
   enable_schedule,
   disable_schedule,
   run_schedule,
+  list_triggers,
+  create_trigger,
+  get_trigger,
+  update_trigger,
+  delete_trigger,
+  list_state,
+  get_state,
+  put_state,
+  delete_state,
 };
 
 struct Match {

@@ -38,6 +38,7 @@ struct Api::State : std::enable_shared_from_this<Api::State> {
 
   // An Error becomes the JSON of errors in one place (api.cc).
   Reply dispatch(Endpoint endpoint, Call call);
+  Reply dispatch_events(Endpoint endpoint, Call call);  // triggers.cc: state and what is of events
   Result<Query> query_of(const Call& call, const std::vector<std::string_view>& known) const;
   io::Task<Result<boost::json::object>> object_of(Call& call, std::vector<std::string_view> known);
 
@@ -66,6 +67,19 @@ struct Api::State : std::enable_shared_from_this<Api::State> {
   // schedules.cc
   Reply schedules(Endpoint endpoint, Call call);
   Reply put_schedule(Call call);
+
+  // triggers.cc
+  Reply list_triggers(Call call);
+  Reply create_trigger(Call call);
+  Reply get_trigger(Call call);
+  Reply update_trigger(Call call);
+  Reply delete_trigger(Call call);
+
+  // function_state.cc
+  Reply list_state(Call call);
+  Reply get_state(Call call);
+  Reply put_state(Call call);
+  Reply delete_state(Call call);
 
   // insight.cc
   Reply metrics(Call call);

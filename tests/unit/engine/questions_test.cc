@@ -1,5 +1,7 @@
 // What functions ask while they run, and what is done together with their success.
 
+#include <gmock/gmock.h>
+
 #include "engine/dispatcher_fixture.h"
 
 namespace mayfly::engine {

@@ -13,14 +13,14 @@
 
 namespace mayfly::server {
 
-struct EventSettings {
+struct CallsSettings {
   triggers::CallSettings calls;
   triggers::ScheduleSettings schedules;
   triggers::WebhookSettings webhooks;
 };
 
 // Everything in parts outlives it.
-class Events {
+class Calls {
  public:
   struct Parts {
     boost::asio::io_context& loop;
@@ -31,10 +31,10 @@ class Events {
     const Clock& clock;
     functions::Catalogue& catalogue;
     engine::Dispatcher& dispatcher;
-    EventSettings settings;
+    CallsSettings settings;
     std::string region, account, data_folder;
   };
-  explicit Events(Parts parts);
+  explicit Calls(Parts parts);
 
   Status open();  // reads the store; blocks
   void start();

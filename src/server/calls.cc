@@ -1,4 +1,4 @@
-#include "server/events.h"
+#include "server/calls.h"
 
 #include <random>
 
@@ -13,7 +13,7 @@ double random_unit() {
   return static_cast<double>(bits >> 11) * 0x1.0p-53;
 }
 
-triggers::AsyncCalls::Parts call_parts(Events::Parts& parts, triggers::Targets& targets) {
+triggers::AsyncCalls::Parts call_parts(Calls::Parts& parts, triggers::Targets& targets) {
   functions::Catalogue* const catalogue = &parts.catalogue;
   engine::Dispatcher* const dispatcher = &parts.dispatcher;
   return {parts.loop,
@@ -37,7 +37,7 @@ triggers::AsyncCalls::Parts call_parts(Events::Parts& parts, triggers::Targets& 
 
 }  // namespace
 
-Events::Events(Parts parts)
+Calls::Calls(Parts parts)
     : targets_(parts.queues),
       webhooks_(parts.loop, parts.pool, parts.settings.webhooks),
       calls_(call_parts(parts, targets_)),
@@ -49,17 +49,17 @@ Events::Events(Parts parts)
                          });
 }
 
-Status Events::open() {
+Status Calls::open() {
   MAYFLY_TRY(calls_.open());
   return schedules_.open();
 }
 
-void Events::start() {
+void Calls::start() {
   calls_.start();
   schedules_.start();
 }
 
-io::Task<void> Events::stop(milliseconds grace) {
+io::Task<void> Calls::stop(milliseconds grace) {
   schedules_.stop();
   io::Task<void> stopping = calls_.stop(grace);
   co_await std::move(stopping);
