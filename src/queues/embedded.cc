@@ -102,7 +102,8 @@ io::Task<Status> Engine::lock_name(std::string name) {
   for (;;) {
     if (stopping_) co_return Error{Code::unavailable, "The queues are being stopped."};
     if (!locked_names_.contains(name)) co_return ok();
-    MAYFLY_CO_TRY(co_await run_change(std::make_shared<Change>()));  // one group later
+    auto barrier = std::make_shared<Change>();
+    MAYFLY_CO_TRY(co_await run_change(std::move(barrier)));
   }
 }
 

@@ -13,7 +13,7 @@ double random_unit() {
   return static_cast<double>(bits >> 11) * 0x1.0p-53;
 }
 
-triggers::AsyncCalls::Parts call_parts(Calls::Parts& parts, triggers::Targets& targets) {
+triggers::AsyncCalls::Parts call_parts(Calls::Parts& parts) {
   functions::Catalogue* const catalogue = &parts.catalogue;
   engine::Dispatcher* const dispatcher = &parts.dispatcher;
   return {parts.loop,
@@ -22,7 +22,7 @@ triggers::AsyncCalls::Parts call_parts(Calls::Parts& parts, triggers::Targets& t
           parts.committer,
           parts.pool,
           parts.clock,
-          targets,
+          parts.targets,
           [catalogue](const std::string& name, const std::string& qualifier) {
             return catalogue->find(name, qualifier);
           },
@@ -38,15 +38,14 @@ triggers::AsyncCalls::Parts call_parts(Calls::Parts& parts, triggers::Targets& t
 }  // namespace
 
 Calls::Calls(Parts parts)
-    : targets_(parts.queues),
-      webhooks_(parts.loop, parts.pool, parts.settings.webhooks),
-      calls_(call_parts(parts, targets_)),
+    : webhooks_(parts.loop, parts.pool, parts.settings.webhooks),
+      calls_(call_parts(parts)),
       schedules_({parts.loop, parts.queues, parts.store, parts.committer, parts.clock, calls_,
                   parts.settings.schedules, parts.region, parts.account, random_unit}) {
-  targets_.register_kind(triggers::Target::Kind::webhook,
-                         [this](triggers::Target target, triggers::Delivery delivery) {
-                           return webhooks_.deliver(std::move(target), std::move(delivery));
-                         });
+  parts.targets.register_kind(triggers::Target::Kind::webhook,
+                              [this](triggers::Target target, triggers::Delivery delivery) {
+                                return webhooks_.deliver(std::move(target), std::move(delivery));
+                              });
 }
 
 Status Calls::open() {

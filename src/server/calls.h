@@ -29,6 +29,7 @@ class Calls {
     store::Committer& committer;
     io::BlockingPool& pool;
     const Clock& clock;
+    triggers::Targets& targets;
     functions::Catalogue& catalogue;
     engine::Dispatcher& dispatcher;
     CallsSettings settings;
@@ -41,12 +42,10 @@ class Calls {
   // No tick and no call is begun any more; what runs has this long.
   io::Task<void> stop(milliseconds grace);
 
-  triggers::Targets& targets() { return targets_; }
   triggers::AsyncCalls& calls() { return calls_; }
   triggers::Schedules& schedules() { return schedules_; }
 
  private:
-  triggers::Targets targets_;
   triggers::Webhooks webhooks_;
   triggers::AsyncCalls calls_;
   triggers::Schedules schedules_;

@@ -23,6 +23,7 @@
 #include "sandbox/sandbox.h"
 #include "server/adapters.h"
 #include "server/data_dir.h"
+#include "server/events.h"
 #include "server/layout.h"
 #include "store/store.h"
 
@@ -105,6 +106,7 @@ class Server {
   std::unique_ptr<functions::Packages> packages_;
   std::unique_ptr<functions::Catalogue> catalogue_;
   std::unique_ptr<Adapters> adapters_;
+  std::unique_ptr<Events> events_;
   std::unique_ptr<engine::Dispatcher> dispatcher_;
   std::unique_ptr<engine::Deployer> deployer_;
   std::unique_ptr<gateway::Gateway> gateway_;
@@ -165,24 +167,34 @@ Status Server::start_engine() {
   engine.runtimes_dir = layout_.runtimes_dir;
   engine.runtime_lib = layout_.runtime_lib;
   adapters_ = make_adapters(engine, settings_.http.body_bytes_max);
-  dispatcher_ = std::make_unique<engine::Dispatcher>(
-      engine::Dispatcher::Parts{loop_, *sandboxes_, *telemetry_, *metrics_, clock_,
-                                adapters_->protocols(), catalogue_->runtimes(), engine});
+  auto events = Events::make({loop_, *store_, *pool_, *catalogue_, clock_, engine, settings_.queues,
+                              settings_.calls, data_->path()});
+  if (events.has_error()) return events.error();
+  events_ = std::move(*events);
+  dispatcher_ = std::make_unique<engine::Dispatcher>(engine::Dispatcher::Parts{
+      loop_, *sandboxes_, *telemetry_, *metrics_, clock_, adapters_->protocols(),
+      catalogue_->runtimes(), engine, &events_->services()});
   for (const auto& version : catalogue_->list())
     if (version->settings.instances_min > 0) dispatcher_->keep(version);
   deployer_ = std::make_unique<engine::Deployer>(
-      engine::Deployer::Parts{loop_, *catalogue_, *dispatcher_, *telemetry_, *pool_});
-  return ok();
+      engine::Deployer::Parts{loop_, *catalogue_, *dispatcher_, *telemetry_, *pool_,
+                              [events = events_.get()] { events->review(); }});
+  return events_->attach(*dispatcher_);
 }
 
 Status Server::start_ports() {
   gateway_ = std::make_unique<gateway::Gateway>(gateway::GatewayParts{
-      *catalogue_, *dispatcher_, *metrics_, adapters_->event_dialect(), adapters_->http_dialect()});
+      *catalogue_, *dispatcher_, *metrics_, adapters_->event_dialect(), adapters_->http_dialect(),
+      [calls = &events_->calls().calls()](triggers::NewCall call) {
+        return calls->accept(std::move(call));
+      },
+      settings_.calls.calls.payload_bytes_max});
   auto key = data_->api_key();
   if (key.has_error()) return key.error();
   api_ = std::make_unique<dialects::native::Api>(dialects::native::ApiParts{
       loop_, *catalogue_, *packages_, *dispatcher_, *deployer_, *telemetry_, *metrics_, *pool_,
-      *sandboxes_, *key, data_->sub("api.key")});
+      *sandboxes_, *key, data_->sub("api.key"), &events_->triggers(), &events_->state(),
+      &events_->calls().calls(), &events_->calls().schedules(), &events_->queues()});
 
   io::HttpServerOptions options = settings_.http;
   options.name = "gateway";
@@ -203,6 +215,7 @@ Status Server::start_ports() {
   if (gateway_bound.has_error()) return gateway_bound.error();  // names the flag
   auto api_bound = api_port_->listen(settings_.api_address);
   if (api_bound.has_error()) return api_bound.error();
+  events_->start();
   return announce(local_url(*gateway_bound), local_url(*api_bound));
 }
 
@@ -262,7 +275,12 @@ io::Task<void> Server::stop() {
   co_await api_port_->stop(left);
   left = std::max(milliseconds(0),
                   std::chrono::duration_cast<milliseconds>(deadline - clock_.steady_now()));
+  events_->quiesce();
+  co_await events_->calls().stop(left);
+  left = std::max(milliseconds(0),
+                  std::chrono::duration_cast<milliseconds>(deadline - clock_.steady_now()));
   co_await dispatcher_->stop(left);
+  co_await events_->stop();
 }
 
 void Server::finish() {

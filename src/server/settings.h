@@ -16,6 +16,8 @@
 #include "functions/packages.h"
 #include "functions/runtimes.h"
 #include "io/http_server.h"
+#include "queues/embedded.h"
+#include "server/calls.h"
 #include "telemetry/telemetry.h"
 
 namespace mayfly::server {
@@ -36,6 +38,8 @@ struct Settings {
   engine::EngineSettings engine;
   telemetry::Limits telemetry;
   telemetry::PriceTable prices;
+  queues::EmbeddedSettings queues;
+  CallsSettings calls;
   std::vector<functions::RuntimeSetting> runtimes;
 };
 

@@ -69,7 +69,7 @@ io::Task<bool> rest(std::shared_ptr<State> state, std::shared_ptr<Poller> poller
 void give_back(const std::shared_ptr<State>& state, const Mapping& mapping,
                const std::vector<queues::Message>& messages) {
   std::vector<queues::QueueEngine::Visibility> changes;
-  for (const auto& message : messages) changes.push_back({message.receipt, 0});
+  for (const auto& message : messages) changes.push_back({message.receipt, 0, true});
   if (changes.empty()) return;
   boost::asio::co_spawn(state->parts.loop,
                         state->parts.queues.change_visibility(mapping.queue, std::move(changes)),

@@ -160,6 +160,30 @@ Reply Api::State::dispatch(Endpoint endpoint, Call call) {
     case Endpoint::disable_schedule:
     case Endpoint::run_schedule:
       return schedules(endpoint, std::move(call));
+    case Endpoint::list_queues:
+      return list_queues(std::move(call));
+    case Endpoint::put_queue:
+      return put_queue(std::move(call));
+    case Endpoint::get_queue:
+      return get_queue(std::move(call));
+    case Endpoint::delete_queue:
+      return delete_queue(std::move(call));
+    case Endpoint::send_messages:
+      return send_messages(std::move(call));
+    case Endpoint::peek_messages:
+      return peek_messages(std::move(call));
+    case Endpoint::purge_queue:
+      return purge_queue(std::move(call));
+    case Endpoint::receive_messages:
+      return receive_messages(std::move(call));
+    case Endpoint::settle_messages:
+      return settle_messages(std::move(call));
+    case Endpoint::hide_messages:
+      return hide_messages(std::move(call));
+    case Endpoint::dead_letter_messages:
+      return dead_letter_messages(std::move(call));
+    case Endpoint::redrive_messages:
+      return redrive_messages(std::move(call));
     default:
       return dispatch_events(endpoint, std::move(call));
   }

@@ -12,14 +12,17 @@
 #include "functions/packages.h"
 #include "io/blocking.h"
 #include "io/http.h"
-#include "tables/state.h"
+#include "queues/engine.h"
 #include "telemetry/telemetry.h"
-#include "triggers/queue_trigger.h"
 
 namespace mayfly::triggers {
 class AsyncCalls;
+class QueueTriggers;
 class Schedules;
 }  // namespace mayfly::triggers
+namespace mayfly::tables {
+class State;
+}
 
 namespace mayfly::dialects::native {
 
@@ -46,12 +49,14 @@ struct ApiParts {
   telemetry::Metrics& metrics;
   io::BlockingPool& pool;
   const sandbox::Sandboxes& sandboxes;
-  triggers::QueueTriggers& triggers;
-  tables::State& state;
   std::string key;       // what clients send as Authorization: Bearer KEY
   std::string key_file;  // where people find it; for the text of a 401
-  triggers::AsyncCalls* calls = nullptr;     // null: async calls are unsupported
-  triggers::Schedules* schedules = nullptr;  // null: so are schedules
+  // The parts that are about events; the server's own has all of them.
+  triggers::QueueTriggers* triggers = nullptr;
+  tables::State* state = nullptr;
+  triggers::AsyncCalls* calls = nullptr;
+  triggers::Schedules* schedules = nullptr;
+  queues::QueueEngine* queues = nullptr;
 };
 
 class Api {

@@ -1,6 +1,7 @@
 // Endpoints of the state that functions keep between their calls.
 
 #include "dialects/native/state.h"
+#include "tables/state.h"
 #include "wire/http_message.h"
 #include "wire/json_slices.h"
 
@@ -29,8 +30,8 @@ Reply Api::State::list_state(Call call) {
   const auto limit =
       number_in(*query, "limit", 1, static_cast<std::int64_t>(tables::kListMax) - 1, 100);
   if (limit.has_error()) co_return limit.error();
-  auto listing = parts.state.list(text_in(*query, "prefix"), text_in(*query, "after"),
-                                  static_cast<std::size_t>(*limit) + 1);
+  auto listing = parts.state->list(text_in(*query, "prefix"), text_in(*query, "after"),
+                                   static_cast<std::size_t>(*limit) + 1);
   auto items = co_await std::move(listing);
   if (items.has_error()) co_return items.error();
   std::string out = "{\"items\":[";
@@ -45,7 +46,7 @@ Reply Api::State::list_state(Call call) {
 }
 
 Reply Api::State::get_state(Call call) {
-  auto getting = parts.state.get(call.name);
+  auto getting = parts.state->get(call.name);
   auto item = co_await std::move(getting);
   if (item.has_error()) co_return item.error();
   if (!item->has_value()) co_return no_such_key(call.name);
@@ -64,7 +65,7 @@ Reply Api::State::put_state(Call call) {
     co_return Error{Code::invalid_argument,
                     "The body must be a JSON value: " + value.error().message};
   tables::Item item{call.name, std::string(*value)};
-  auto putting = parts.state.put(item.key, item.value);
+  auto putting = parts.state->put(item.key, item.value);
   const Status put = co_await std::move(putting);
   if (put.has_error()) co_return put.error();
   std::string out;
@@ -73,7 +74,7 @@ Reply Api::State::put_state(Call call) {
 }
 
 Reply Api::State::delete_state(Call call) {
-  auto removing = parts.state.remove(call.name);
+  auto removing = parts.state->remove(call.name);
   const Status removed = co_await std::move(removing);
   if (removed.has_error()) co_return removed.error();
   std::string out = "{\"removed\":";

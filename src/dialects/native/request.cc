@@ -62,6 +62,18 @@ constexpr Route kRoutes[] = {
     {"GET", "/v1/state/{}", Endpoint::get_state},
     {"PUT", "/v1/state/{}", Endpoint::put_state},
     {"DELETE", "/v1/state/{}", Endpoint::delete_state},
+    {"GET", "/v1/queues", Endpoint::list_queues},
+    {"PUT", "/v1/queues/{}", Endpoint::put_queue},
+    {"GET", "/v1/queues/{}", Endpoint::get_queue},
+    {"DELETE", "/v1/queues/{}", Endpoint::delete_queue},
+    {"POST", "/v1/queues/{}/messages", Endpoint::send_messages},
+    {"GET", "/v1/queues/{}/messages", Endpoint::peek_messages},
+    {"DELETE", "/v1/queues/{}/messages", Endpoint::purge_queue},
+    {"POST", "/v1/queues/{}/receive", Endpoint::receive_messages},
+    {"POST", "/v1/queues/{}/settle", Endpoint::settle_messages},
+    {"POST", "/v1/queues/{}/visibility", Endpoint::hide_messages},
+    {"POST", "/v1/queues/{}/dead-letter", Endpoint::dead_letter_messages},
+    {"POST", "/v1/queues/{}/redrive", Endpoint::redrive_messages},
 };
 
 std::vector<std::string_view> split(std::string_view text, char separator) {

@@ -58,6 +58,18 @@ enum class Endpoint {
   get_state,
   put_state,
   delete_state,
+  list_queues,
+  put_queue,
+  get_queue,
+  delete_queue,
+  send_messages,
+  peek_messages,
+  purge_queue,
+  receive_messages,
+  settle_messages,
+  hide_messages,
+  dead_letter_messages,
+  redrive_messages,
 };
 
 struct Match {

@@ -89,6 +89,22 @@ struct Api::State : std::enable_shared_from_this<Api::State> {
   Reply invocations(Call call);
   Reply stats(Call call);
   Reply bill(Call call);
+
+  // queues.cc
+  io::Task<Result<boost::json::object>> queue_request(Call& call,
+                                                      std::vector<std::string_view> known);
+  Reply list_queues(Call call);
+  Reply put_queue(Call call);
+  Reply get_queue(Call call);
+  Reply delete_queue(Call call);
+  Reply send_messages(Call call);
+  Reply peek_messages(Call call);
+  Reply purge_queue(Call call);
+  Reply receive_messages(Call call);
+  Reply settle_messages(Call call);
+  Reply hide_messages(Call call);
+  Reply dead_letter_messages(Call call);
+  Reply redrive_messages(Call call);
 };
 
 io::HttpResponse json_reply(int status, const boost::json::object& object);

@@ -5,6 +5,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "dialects/native/state.h"
+#include "triggers/queue_trigger.h"
 
 namespace mayfly::dialects::native {
 
@@ -70,11 +71,11 @@ Reply Api::State::list_triggers(Call call) {
   if (query.has_error()) co_return query.error();
   const std::string queue = text_in(*query, "queue"), function = text_in(*query, "function");
   json::array array;
-  for (const auto& mapping : parts.triggers.list()) {
+  for (const auto& mapping : parts.triggers->list()) {
     if (!queue.empty() && mapping.queue != queue) continue;
     if (!function.empty() && mapping.function != function && mapping.qualified() != function)
       continue;
-    array.push_back(render(mapping, parts.triggers.status(mapping.id)));
+    array.push_back(render(mapping, parts.triggers->status(mapping.id)));
   }
   json::object object;
   object["triggers"] = std::move(array);
@@ -87,34 +88,34 @@ Reply Api::State::create_trigger(Call call) {
   if (body.has_error()) co_return body.error();
   auto mapping = triggers::mapping_from_json(json::serialize(*body), {});
   if (mapping.has_error()) co_return mapping.error();
-  auto creating = parts.triggers.create(std::move(*mapping));
+  auto creating = parts.triggers->create(std::move(*mapping));
   auto created = co_await std::move(creating);
   if (created.has_error()) co_return created.error();
-  co_return json_reply(201, render(*created, parts.triggers.status(created->id)));
+  co_return json_reply(201, render(*created, parts.triggers->status(created->id)));
 }
 
 Reply Api::State::get_trigger(Call call) {
-  const auto mapping = parts.triggers.find(call.name);
+  const auto mapping = parts.triggers->find(call.name);
   if (!mapping) co_return no_such_trigger(call.name);
-  co_return json_reply(200, render(*mapping, parts.triggers.status(mapping->id)));
+  co_return json_reply(200, render(*mapping, parts.triggers->status(mapping->id)));
 }
 
 Reply Api::State::update_trigger(Call call) {
   std::vector<std::string_view> known = kKeys;
   auto body = co_await object_of(call, known);
   if (body.has_error()) co_return body.error();
-  const auto before = parts.triggers.find(call.name);
+  const auto before = parts.triggers->find(call.name);
   if (!before) co_return no_such_trigger(call.name);
   auto mapping = triggers::mapping_from_json(json::serialize(*body), *before);
   if (mapping.has_error()) co_return mapping.error();
-  auto updating = parts.triggers.update(std::move(*mapping));
+  auto updating = parts.triggers->update(std::move(*mapping));
   auto updated = co_await std::move(updating);
   if (updated.has_error()) co_return updated.error();
-  co_return json_reply(200, render(*updated, parts.triggers.status(updated->id)));
+  co_return json_reply(200, render(*updated, parts.triggers->status(updated->id)));
 }
 
 Reply Api::State::delete_trigger(Call call) {
-  auto removing = parts.triggers.remove(call.name);
+  auto removing = parts.triggers->remove(call.name);
   const Status removed = co_await std::move(removing);
   if (removed.has_error()) co_return removed.error();
   json::object object;
