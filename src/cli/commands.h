@@ -64,9 +64,15 @@ struct BillOptions {
 };
 int bill(Context& context, const BillOptions& options);
 
+// keys.cc: `mayfly keys create, ls, rm`.
+void add_keys(CLI::App& command, Context& context, int& code);
+
 // Gives the command its options and its work.
 void add_calls(CLI::App& command, Context& context, int& code);
 void add_schedule(CLI::App& command, Context& context, int& code);
+void add_topic(CLI::App& command, Context& context, int& code);
+void add_event(CLI::App& command, Context& context, int& code);
+void add_rule(CLI::App& command, Context& context, int& code);
 void add_simulate(CLI::App& command, Context& context, int& code);
 
 }  // namespace mayfly::cli

@@ -10,6 +10,7 @@
 #include "engine/dispatcher.h"
 #include "functions/catalogue.h"
 #include "functions/packages.h"
+#include "identity/access_keys.h"
 #include "io/blocking.h"
 #include "io/http.h"
 #include "queues/engine.h"
@@ -61,6 +62,7 @@ struct ApiParts {
   queues::QueueEngine* queues = nullptr;
   triggers::Topics* topics = nullptr;
   triggers::EventBuses* buses = nullptr;
+  identity::AccessKeys* keys = nullptr;
 };
 
 class Api {

@@ -1,6 +1,6 @@
 // /v1/calls: async calls, by their ids.
 
-#include "dialects/base64.h"
+#include "base/base64.h"
 #include "dialects/native/state.h"
 #include "triggers/async_calls.h"
 

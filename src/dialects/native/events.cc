@@ -77,8 +77,8 @@ Result<RuleTarget> target_from(const json::value& value, std::size_t place) {
   const auto* object = value.if_object();
   if (object == nullptr) return invalid("targets holds texts or objects.");
   for (const auto& [key, ignored] : *object) {
-    static constexpr std::string_view kKeys[] = {"id",    "target",      "input",   "input_path",
-                                                 "transform", "form",    "group",   "dead_letter",
+    static constexpr std::string_view kKeys[] = {"id",        "target",   "input", "input_path",
+                                                 "transform", "form",     "group", "dead_letter",
                                                  "retries",   "max_age_s"};
     if (std::find(std::begin(kKeys), std::end(kKeys), key) == std::end(kKeys))
       return invalid("targets: unknown key \"" + std::string(key) + "\".");
@@ -123,8 +123,8 @@ Result<Event> event_from(const json::value& value) {
   if (object == nullptr) return invalid("An event must be a JSON object.");
   Event event;
   event.source = text_of(*object, "source");
-  event.detail_type = text_of(*object, object->contains("detail-type") ? "detail-type"
-                                                                       : "detail_type");
+  event.detail_type =
+      text_of(*object, object->contains("detail-type") ? "detail-type" : "detail_type");
   const auto* detail = object->if_contains("detail");
   event.detail = detail == nullptr ? "{}" : json::serialize(*detail);
   if (const auto* resources = object->if_contains("resources")) {
@@ -163,6 +163,35 @@ Result<std::vector<Event>> events_from(const wire::Headers& headers, std::string
   return out;
 }
 
+// Out of line, as are the others: GCC 12 does not compile nested lists of initialisers in
+// coroutines.
+json::object render(const std::vector<Result<triggers::PutResult>>& results) {
+  json::array list;
+  for (const auto& result : results) {
+    json::object entry;
+    if (result.has_error()) {
+      entry["error"] = json::object{{"code", code_name(result.error().code)},
+                                    {"message", result.error().message}};
+    } else {
+      entry["id"] = result->event_id;
+      entry["deliveries"] = result->deliveries;
+    }
+    list.push_back(std::move(entry));
+  }
+  json::object out;
+  out["events"] = std::move(list);
+  return out;
+}
+
+json::object render(const triggers::Bus& bus, const triggers::EventBuses& buses) {
+  json::object out;
+  out["name"] = bus.name;
+  out["arn"] = buses.bus_arn(bus.name);
+  out["description"] = bus.description;
+  out["rules"] = buses.rules(bus.name).size();
+  return out;
+}
+
 std::string bus_in(const Query& query) {
   const std::string bus = text_in(query, "bus");
   return bus.empty() ? std::string(triggers::kDefaultBus) : bus;
@@ -188,25 +217,17 @@ Reply Api::State::put_events(Call call) {
   auto putting = parts.buses->put(bus_in(*query), std::move(*events));
   const auto results = co_await std::move(putting);
   if (results.has_error()) co_return results.error();
-  json::array list;
-  for (const auto& result : *results) {
-    if (result.has_error()) {
-      if (one) co_return result.error();
-      list.push_back(json::object{{"error", json::object{{"code", code_name(result.error().code)},
-                                                         {"message", result.error().message}}}});
-    } else {
-      list.push_back(json::object{{"id", result->event_id}, {"deliveries", result->deliveries}});
-    }
-  }
-  co_return json_reply(200, json::object{{"events", std::move(list)}});
+  if (one && results->front().has_error()) co_return results->front().error();
+  co_return json_reply(200, render(*results));
 }
 
 // The whole rule: targets that the body does not name go.
 Reply Api::State::put_rule(Call call) {
   const auto query = query_of(call, {"bus"});
   if (query.has_error()) co_return query.error();
-  auto body =
-      co_await object_of(call, {"pattern", "schedule", "description", "enabled", "targets"});
+  std::vector<std::string_view> known{"pattern", "schedule", "description", "enabled", "targets"};
+  auto reading = object_of(call, std::move(known));
+  auto body = co_await std::move(reading);
   if (body.has_error()) co_return body.error();
   Rule rule;
   rule.bus = bus_in(*query);
@@ -281,8 +302,7 @@ Reply Api::State::rule_requests(Endpoint endpoint, Call call) {
     co_return json_reply(200, json::object{{"rules", std::move(list)}});
   }
   if (endpoint == Endpoint::enable_rule || endpoint == Endpoint::disable_rule) {
-    auto switching =
-        parts.buses->enable_rule(bus, call.name, endpoint == Endpoint::enable_rule);
+    auto switching = parts.buses->enable_rule(bus, call.name, endpoint == Endpoint::enable_rule);
     const Status switched = co_await std::move(switching);
     if (switched.has_error()) co_return switched.error();
   }
@@ -292,15 +312,9 @@ Reply Api::State::rule_requests(Endpoint endpoint, Call call) {
 }
 
 Reply Api::State::bus_requests(Endpoint endpoint, Call call) {
-  const auto bus_json = [this](const triggers::Bus& bus) {
-    return json::object{{"name", bus.name},
-                        {"arn", parts.buses->bus_arn(bus.name)},
-                        {"description", bus.description},
-                        {"rules", parts.buses->rules(bus.name).size()}};
-  };
   if (endpoint == Endpoint::list_buses) {
     json::array list;
-    for (const auto& bus : parts.buses->list()) list.push_back(bus_json(*bus));
+    for (const auto& bus : parts.buses->list()) list.push_back(render(*bus, *parts.buses));
     co_return json_reply(200, json::object{{"buses", std::move(list)}});
   }
   if (endpoint == Endpoint::delete_bus) {
@@ -310,7 +324,9 @@ Reply Api::State::bus_requests(Endpoint endpoint, Call call) {
     co_return json_reply(200, json::object{{"removed", call.name}});
   }
   if (endpoint == Endpoint::put_bus) {
-    auto body = co_await object_of(call, {"description"});
+    std::vector<std::string_view> known{"description"};
+    auto reading = object_of(call, std::move(known));
+    const auto body = co_await std::move(reading);
     if (body.has_error()) co_return body.error();
     triggers::Bus bus;
     const auto there = parts.buses->find(call.name);
@@ -329,7 +345,7 @@ Reply Api::State::bus_requests(Endpoint endpoint, Call call) {
   }
   const auto bus = parts.buses->find(call.name);
   if (!bus) co_return Error{Code::not_found, "There is no event bus \"" + call.name + "\"."};
-  co_return json_reply(200, bus_json(*bus));
+  co_return json_reply(200, render(*bus, *parts.buses));
 }
 
 Reply Api::State::event_requests(Endpoint endpoint, Call call) {

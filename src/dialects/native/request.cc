@@ -95,6 +95,9 @@ constexpr Route kRoutes[] = {
     {"POST", "/v1/queues/{}/visibility", Endpoint::hide_messages},
     {"POST", "/v1/queues/{}/dead-letter", Endpoint::dead_letter_messages},
     {"POST", "/v1/queues/{}/redrive", Endpoint::redrive_messages},
+    {"GET", "/v1/keys", Endpoint::list_keys},
+    {"POST", "/v1/keys", Endpoint::create_key},
+    {"DELETE", "/v1/keys/{}", Endpoint::delete_key},
 };
 
 std::vector<std::string_view> split(std::string_view text, char separator) {

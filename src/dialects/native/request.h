@@ -91,6 +91,9 @@ enum class Endpoint {
   hide_messages,
   dead_letter_messages,
   redrive_messages,
+  list_keys,
+  create_key,
+  delete_key,
 };
 
 struct Match {

@@ -120,6 +120,11 @@ struct Api::State : std::enable_shared_from_this<Api::State> {
   Reply hide_messages(Call call);
   Reply dead_letter_messages(Call call);
   Reply redrive_messages(Call call);
+
+  // keys.cc
+  Reply list_keys(Call call);
+  Reply create_key(Call call);
+  Reply delete_key(Call call);
 };
 
 io::HttpResponse json_reply(int status, const boost::json::object& object);

@@ -100,7 +100,8 @@ Result<Topic> topic_from(const std::string& name, const json::object& body) {
 Status settings_from(const json::object& body, Subscription& subscription) {
   subscription.filter.clear();
   if (const auto* filter = body.if_contains("filter"); filter != nullptr && !filter->is_null()) {
-    if (!filter->is_object()) return invalid("filter must be an object (docs/reference/topics.md).");
+    if (!filter->is_object())
+      return invalid("filter must be an object (docs/reference/topics.md).");
     if (!filter->get_object().empty()) subscription.filter = json::serialize(*filter);
   }
   const std::string scope = text_of(body, "filter_scope");
@@ -164,29 +165,46 @@ Result<std::vector<Publication>> publications_from(const wire::Headers& headers,
     if (events.has_error()) return events.error();
     for (auto& event : *events) {
       Publication publication;
-      publication.message = triggers::is_utf8(event.data)
-                                ? event.data
-                                : triggers::write_structured_event(event);
+      publication.message =
+          triggers::is_utf8(event.data) ? event.data : triggers::write_structured_event(event);
       publication.deduplication_id.clear();
       publication.event = std::move(event);
       out.push_back(std::move(publication));
     }
     return out;
   }
-  auto object = parse_object(
-      body, {"message", "subject", "attributes", "group", "deduplication_id"});
+  auto object =
+      parse_object(body, {"message", "subject", "attributes", "group", "deduplication_id"});
   if (object.has_error()) return object.error();
   Publication publication;
   const auto* message = object->if_contains("message");
   if (message == nullptr) return invalid("message is missing.");
-  publication.message = message->is_string() ? std::string(message->get_string())
-                                             : json::serialize(*message);
+  publication.message =
+      message->is_string() ? std::string(message->get_string()) : json::serialize(*message);
   publication.subject = text_of(*object, "subject");
   publication.group = text_of(*object, "group");
   publication.deduplication_id = text_of(*object, "deduplication_id");
   MAYFLY_TRY(attributes_from(*object, publication));
   out.push_back(std::move(publication));
   return out;
+}
+
+json::array render(const std::vector<Result<triggers::Published>>& results) {
+  json::array messages;
+  for (const auto& result : results) {
+    json::object message;
+    if (result.has_error()) {
+      message["error"] = json::object{{"code", code_name(result.error().code)},
+                                      {"message", result.error().message}};
+    } else {
+      message["message_id"] = result->message_id;
+      message["deliveries"] = result->deliveries;
+      message["duplicate"] = result->duplicate;
+      if (result->sequence != 0) message["sequence"] = triggers::sequence_text(result->sequence);
+    }
+    messages.push_back(std::move(message));
+  }
+  return messages;
 }
 
 Error no_topic(const std::string& name) {
@@ -200,8 +218,10 @@ Error no_subscription(const std::string& id) {
 }  // namespace
 
 Reply Api::State::put_topic(Call call) {
-  auto body = co_await object_of(call, {"fifo", "content_deduplication", "deduplicate_by_group",
-                                        "display_name", "tags"});
+  std::vector<std::string_view> known{"fifo", "content_deduplication", "deduplicate_by_group",
+                                      "display_name", "tags"};
+  auto reading = object_of(call, std::move(known));
+  auto body = co_await std::move(reading);
   if (body.has_error()) co_return body.error();
   auto topic = topic_from(call.name, *body);
   if (topic.has_error()) co_return topic.error();
@@ -223,8 +243,10 @@ Reply Api::State::put_topic(Call call) {
 
 // The same target once more: its settings change.
 Reply Api::State::subscribe(Call call) {
-  auto body = co_await object_of(
-      call, {"target", "filter", "filter_scope", "form", "dead_letter", "retries", "confirm"});
+  std::vector<std::string_view> known{"target",      "filter",  "filter_scope", "form",
+                                      "dead_letter", "retries", "confirm"};
+  auto reading = object_of(call, std::move(known));
+  auto body = co_await std::move(reading);
   if (body.has_error()) co_return body.error();
   Subscription subscription;
   subscription.topic = call.name;
@@ -275,26 +297,22 @@ Reply Api::State::publish(Call call) {
   auto publishing = parts.topics->publish(call.name, std::move(*publications));
   const auto results = co_await std::move(publishing);
   if (results.has_error()) co_return results.error();
-  json::array messages;
-  for (const auto& result : *results) {
-    if (result.has_error()) {
-      if (one) co_return result.error();
-      messages.push_back(json::object{{"error", json::object{{"code", code_name(result.error().code)},
-                                                             {"message", result.error().message}}}});
-      continue;
-    }
-    json::object message{{"message_id", result->message_id},
-                         {"deliveries", result->deliveries},
-                         {"duplicate", result->duplicate}};
-    if (result->sequence != 0) message["sequence"] = triggers::sequence_text(result->sequence);
-    messages.push_back(std::move(message));
-  }
+  if (one && results->front().has_error()) co_return results->front().error();
+  json::array messages = render(*results);
   if (one) co_return json_reply(200, messages.front().as_object());
-  co_return json_reply(200, json::object{{"messages", std::move(messages)}});
+  json::object answer;
+  answer["messages"] = std::move(messages);
+  co_return json_reply(200, answer);
 }
 
 Reply Api::State::dispatch_topics(Endpoint endpoint, Call call) {
   switch (endpoint) {
+    case Endpoint::list_keys:
+      return list_keys(std::move(call));
+    case Endpoint::create_key:
+      return create_key(std::move(call));
+    case Endpoint::delete_key:
+      return delete_key(std::move(call));
     case Endpoint::list_topics:
     case Endpoint::put_topic:
     case Endpoint::get_topic:

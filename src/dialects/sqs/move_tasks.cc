@@ -8,7 +8,7 @@
 
 #include "base/ids.h"
 #include "base/log.h"
-#include "dialects/base64.h"
+#include "base/base64.h"
 #include "dialects/sqs/sqs.h"
 #include "dialects/sqs/values.h"
 
