@@ -279,9 +279,17 @@ int run(int argc, char** argv, const std::string& version, const ExtraCommand& e
   add_keys(*command(app, "keys", "Access keys, with which clients of AWS services sign",
                     "mayfly keys create --name backup --json"),
            context, code);
+  add_trigger(*command(app, "trigger", "Functions that handle the messages of queues",
+                       "mayfly trigger create clicks charge --batch 1000"),
+              context, code);
+  add_state(
+      *command(app, "state", "What functions keep between their calls", "mayfly state ls budget/"),
+      context, code);
   add_simulate(*command(app, "simulate", "Compare scheduling policies on a published load",
                         "mayfly simulate --functions 2000 --plot policies.svg"),
                context, code);
+  add_queue(*command(app, "queue", "Queues and their messages", "mayfly queue create clicks"),
+            context, code);
   if (const auto wrong = unknown_command(app, argc, argv)) {
     std::cerr << *wrong;
     return kUsage;

@@ -180,7 +180,9 @@ void Engine::take(const QueueRef& queue, Receiver& receiver, bool& wants_load) {
     receiver.messages.push_back(std::move(message));
     taken.emplace_back(entry->sequence, held.nonce);
     note_reception(behind, *queue, held);
-    if (usage_.body_bytes > parts_.settings.memory_bytes_max) state.drop_record(*entry);
+    // Who may ask again is answered from memory.
+    if (usage_.body_bytes > parts_.settings.memory_bytes_max && receiver.options.attempt_id.empty())
+      state.drop_record(*entry);
   }
   if (settings.fifo && !receiver.options.attempt_id.empty() && !taken.empty())
     queue->attempts.add(receiver.options.attempt_id, std::move(taken), time);

@@ -142,10 +142,15 @@ io::Task<Status> AsyncCalls::State::make_queue(std::string queue) {
   info.settings.message_bytes_max =
       static_cast<std::uint32_t>(parts.settings.inline_bytes_max) + (1u << 20);
   Status made = ok();
-  if (!parts.queues.find(queue)) {
+  const auto known = parts.queues.find(queue);
+  if (!known) {
     io::Task<Status> making = parts.queues.create(std::move(info));
     made = co_await std::move(making);
     if (made.has_error() && made.error().code == Code::already_exists) made = ok();
+  } else if (known->settings.message_bytes_max < info.settings.message_bytes_max) {
+    // calls.inline_bytes_max has grown since.
+    io::Task<Status> updating = parts.queues.update(std::move(info));
+    made = co_await std::move(updating);
   }
   if (made.has_error()) co_return made;
   ready_queues.insert(queue);

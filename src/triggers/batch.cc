@@ -171,7 +171,8 @@ io::Task<Run> run_once(Batch* batch, Indices indices) {
 io::Task<void> hide(Batch* batch, Indices indices, std::uint32_t hold_s) {
   std::vector<queues::QueueEngine::Visibility> changes;
   changes.reserve(indices.size());
-  for (const auto index : indices) changes.push_back({batch->messages[index].receipt, hold_s, hold_s == 0});
+  for (const auto index : indices)
+    changes.push_back({batch->messages[index].receipt, hold_s, hold_s == 0});
   if (changes.empty()) co_return;
   auto changing =
       batch->state->parts.queues.change_visibility(batch->mapping->queue, std::move(changes));

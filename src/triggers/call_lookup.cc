@@ -239,8 +239,7 @@ Status AsyncCalls::open() {
   for (const auto& queue : state.parts.queues.list()) {
     if (!queue->name.starts_with(kLanePrefix) && !queue->name.starts_with(kDeliveryPrefix))
       continue;
-    state.ready_queues.insert(queue->name);
-    state.lane_of(queue->name);
+    state.lane_of(queue->name);  // the first call of this run sees to its settings
   }
   return ok();
 }

@@ -56,6 +56,13 @@ Result<WallTime> time_at(const json::value& value, std::string_view key) {
   return wrong(key, "a time like 2026-11-21T10:00:00Z, or seconds since 1970");
 }
 
+// Whole seconds without a fraction, as people write them.
+std::string short_time(WallTime time) {
+  std::string text = to_rfc3339(time);
+  if (text.ends_with(".000Z")) text.replace(text.size() - 5, 5, "Z");
+  return text;
+}
+
 template <class T>
 Status keep(Result<T> read, T& out) {
   if (read.has_error()) return read.error();
@@ -163,8 +170,8 @@ std::string schedule_to_json(const Schedule& s) {
                       {"remove_when_over", s.remove_when_over},
                       {"created", to_rfc3339(s.created)},
                       {"modified", to_rfc3339(s.modified)}};
-  if (s.start) object["start"] = to_rfc3339(*s.start);
-  if (s.end) object["end"] = to_rfc3339(*s.end);
+  if (s.start) object["start"] = short_time(*s.start);
+  if (s.end) object["end"] = short_time(*s.end);
   if (s.retries) object["retries"] = *s.retries;
   if (s.max_age_s) object["max_age_s"] = *s.max_age_s;
   if (!s.other.empty()) {

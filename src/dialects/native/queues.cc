@@ -274,10 +274,18 @@ Reply Api::State::list_queues(Call) {
 
 // Makes the queue, or changes what is named of one that is there.
 Reply Api::State::put_queue(Call call) {
-  auto request = co_await queue_request(
-      call, {"fifo", "content_deduplication", "deduplicate_by_group", "visibility_timeout_s",
-             "delay_s", "retention_s", "message_bytes_max", "receive_wait_s", "dead_letter_queue",
-             "receive_count_max", "tags"});
+  std::vector<std::string_view> known{"fifo",
+                                      "content_deduplication",
+                                      "deduplicate_by_group",
+                                      "visibility_timeout_s",
+                                      "delay_s",
+                                      "retention_s",
+                                      "message_bytes_max",
+                                      "receive_wait_s",
+                                      "dead_letter_queue",
+                                      "receive_count_max",
+                                      "tags"};
+  auto request = co_await queue_request(call, std::move(known));
   if (request.has_error()) co_return request.error();
   queues::QueueInfo info;
   info.name = call.name;
@@ -314,7 +322,8 @@ Reply Api::State::delete_queue(Call call) {
 }
 
 Reply Api::State::send_messages(Call call) {
-  auto request = co_await queue_request(call, {"messages"});
+  std::vector<std::string_view> known{"messages"};
+  auto request = co_await queue_request(call, std::move(known));
   if (request.has_error()) co_return request.error();
   const auto* list = request->if_contains("messages");
   if (list == nullptr || !list->is_array() || list->get_array().empty() ||
@@ -346,7 +355,8 @@ Reply Api::State::send_messages(Call call) {
 }
 
 Reply Api::State::receive_messages(Call call) {
-  auto request = co_await queue_request(call, {"max", "visibility_s", "wait_s", "attempt_id"});
+  std::vector<std::string_view> known{"max", "visibility_s", "wait_s", "attempt_id"};
+  auto request = co_await queue_request(call, std::move(known));
   if (request.has_error()) co_return request.error();
   Members members(*request);
   queues::ReceiveOptions options;
@@ -363,7 +373,8 @@ Reply Api::State::receive_messages(Call call) {
 }
 
 Reply Api::State::settle_messages(Call call) {
-  auto request = co_await queue_request(call, {"receipts"});
+  std::vector<std::string_view> known{"receipts"};
+  auto request = co_await queue_request(call, std::move(known));
   if (request.has_error()) co_return request.error();
   Members members(*request);
   auto receipts = members.texts("receipts");
@@ -373,7 +384,8 @@ Reply Api::State::settle_messages(Call call) {
 }
 
 Reply Api::State::hide_messages(Call call) {
-  auto request = co_await queue_request(call, {"receipts", "seconds"});
+  std::vector<std::string_view> known{"receipts", "seconds"};
+  auto request = co_await queue_request(call, std::move(known));
   if (request.has_error()) co_return request.error();
   Members members(*request);
   const auto seconds = members.number("seconds", queues::kSecondsMax);
@@ -387,7 +399,8 @@ Reply Api::State::hide_messages(Call call) {
 }
 
 Reply Api::State::dead_letter_messages(Call call) {
-  auto request = co_await queue_request(call, {"receipts", "to", "reason"});
+  std::vector<std::string_view> known{"receipts", "to", "reason"};
+  auto request = co_await queue_request(call, std::move(known));
   if (request.has_error()) co_return request.error();
   Members members(*request);
   auto receipts = members.texts("receipts");
@@ -403,7 +416,8 @@ Reply Api::State::dead_letter_messages(Call call) {
 }
 
 Reply Api::State::redrive_messages(Call call) {
-  auto request = co_await queue_request(call, {"to", "max"});
+  std::vector<std::string_view> known{"to", "max"};
+  auto request = co_await queue_request(call, std::move(known));
   if (request.has_error()) co_return request.error();
   Members members(*request);
   const auto to = members.text("to");
