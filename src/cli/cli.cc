@@ -273,15 +273,24 @@ int run(int argc, char** argv, const std::string& version, const ExtraCommand& e
       *command(app, "schedule", "Schedules: cron lines, rates, once",
                "mayfly schedule create nightly --cron '0 3 * * *' --target function:report"),
       context, code);
+  add_topic(*command(app, "topic", "Topics: publish to functions, queues and web addresses",
+                     "mayfly topic subscribe news function:hello"),
+            context, code);
+  add_event(*command(app, "event", "Put an event on a bus",
+                     "mayfly event put --source shop --type Order --detail '{\"id\":1}'"),
+            context, code);
+  add_rule(*command(app, "rule", "Rules: which events go to which targets",
+                    "mayfly rule put orders --pattern '{\"source\":[\"shop\"]}' --target hello"),
+           context, code);
+  add_keys(*command(app, "keys", "Access keys, with which clients of AWS services sign",
+                    "mayfly keys create --name backup --json"),
+           context, code);
   add_trigger(*command(app, "trigger", "Functions that handle the messages of queues",
                        "mayfly trigger create clicks charge --batch 1000"),
               context, code);
   add_state(
       *command(app, "state", "What functions keep between their calls", "mayfly state ls budget/"),
       context, code);
-  add_keys(*command(app, "keys", "Access keys, with which clients of AWS services sign",
-                    "mayfly keys create --name backup --json"),
-           context, code);
   add_simulate(*command(app, "simulate", "Compare scheduling policies on a published load",
                         "mayfly simulate --functions 2000 --plot policies.svg"),
                context, code);

@@ -73,6 +73,9 @@ void add_keys(CLI::App& command, Context& context, int& code);
 // Gives the command its options and its work.
 void add_calls(CLI::App& command, Context& context, int& code);
 void add_schedule(CLI::App& command, Context& context, int& code);
+void add_topic(CLI::App& command, Context& context, int& code);
+void add_event(CLI::App& command, Context& context, int& code);
+void add_rule(CLI::App& command, Context& context, int& code);
 void add_trigger(CLI::App& command, Context& context, int& code);
 void add_state(CLI::App& command, Context& context, int& code);
 void add_simulate(CLI::App& command, Context& context, int& code);

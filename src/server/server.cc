@@ -20,13 +20,13 @@
 #include "gateway/gateway.h"
 #include "io/http_server.h"
 #include "os/capabilities.h"
-#include "queues/embedded.h"
 #include "sandbox/sandbox.h"
 #include "server/adapters.h"
 #include "server/aws.h"
 #include "server/data_dir.h"
 #include "server/events.h"
 #include "server/layout.h"
+#include "server/publishing.h"
 #include "store/store.h"
 
 namespace mayfly::server {
@@ -101,17 +101,16 @@ class Server {
   SystemClock clock_;
   SteadyTime started_ = clock_.steady_now();
   std::unique_ptr<store::Store> store_;
-  std::unique_ptr<store::Committer> committer_;
   std::unique_ptr<telemetry::Telemetry> telemetry_;
   std::unique_ptr<telemetry::Metrics> metrics_;
   std::unique_ptr<io::BlockingPool> pool_;
-  std::unique_ptr<queues::EmbeddedEngine> queues_;
-  std::unique_ptr<Aws> aws_;
   std::unique_ptr<sandbox::Sandboxes> sandboxes_;
   std::unique_ptr<functions::Packages> packages_;
   std::unique_ptr<functions::Catalogue> catalogue_;
   std::unique_ptr<Adapters> adapters_;
   std::unique_ptr<Events> events_;
+  std::unique_ptr<Aws> aws_;
+  std::unique_ptr<Publishing> publishing_;
   std::unique_ptr<engine::Dispatcher> dispatcher_;
   std::unique_ptr<engine::Deployer> deployer_;
   std::unique_ptr<gateway::Gateway> gateway_;
@@ -156,14 +155,6 @@ Status Server::start_state() {
   telemetry_ = telemetry::make_telemetry(*store_, clock_, settings_.prices, settings_.telemetry);
   metrics_ = telemetry::make_metrics();
   pool_ = std::make_unique<io::BlockingPool>(settings_.blocking_threads);
-  committer_ = std::make_unique<store::Committer>(*store_, loop_.get_executor());
-  auto queues = queues::make_embedded_engine(
-      {loop_.get_executor(), *store_, *committer_, *pool_, clock_, settings_.queues});
-  if (queues.has_error()) return queues.error();
-  queues_ = std::move(*queues);
-  aws_ = std::make_unique<Aws>(Aws::Parts{loop_, *queues_, *store_, *pool_, clock_, settings_.aws,
-                                          settings_.engine.region, settings_.engine.account});
-  MAYFLY_TRY(aws_->open());
   sandboxes_ = spawner_->client(loop_.get_executor());
   packages_ =
       std::make_unique<functions::Packages>(data_->sub("packages"), settings_.packages, *pool_);
@@ -192,7 +183,16 @@ Status Server::start_engine() {
   deployer_ = std::make_unique<engine::Deployer>(
       engine::Deployer::Parts{loop_, *catalogue_, *dispatcher_, *telemetry_, *pool_,
                               [events = events_.get()] { events->review(); }});
-  return events_->attach(*dispatcher_);
+  MAYFLY_TRY(events_->attach(*dispatcher_));
+  aws_ = std::make_unique<Aws>(Aws::Parts{loop_, events_->queues(), *store_, *pool_, clock_,
+                                          settings_.aws, engine.region, engine.account});
+  MAYFLY_TRY(aws_->open());
+  publishing_ = std::make_unique<Publishing>(
+      Publishing::Parts{*store_, events_->queues(), clock_, *catalogue_, events_->calls(),
+                        events_->targets(), settings_.publishing, engine.region, engine.account});
+  MAYFLY_TRY(publishing_->open());
+  publishing_->add_services(aws_->endpoint());
+  return ok();
 }
 
 Status Server::start_ports() {
@@ -207,7 +207,8 @@ Status Server::start_ports() {
   api_ = std::make_unique<dialects::native::Api>(dialects::native::ApiParts{
       loop_, *catalogue_, *packages_, *dispatcher_, *deployer_, *telemetry_, *metrics_, *pool_,
       *sandboxes_, *key, data_->sub("api.key"), &events_->triggers(), &events_->state(),
-      &events_->calls().calls(), &events_->calls().schedules(), &events_->queues(), &aws_->keys()});
+      &events_->calls().calls(), &events_->calls().schedules(), &events_->queues(),
+      &publishing_->topics(), &publishing_->buses(), &aws_->keys()});
 
   io::HttpServerOptions options = settings_.http;
   options.name = "gateway";
@@ -247,6 +248,7 @@ Status Server::announce(const std::string& gateway, const std::string& api) {
   facts.body_bytes_max = settings_.http.body_bytes_max;
   api_->set_facts(std::move(facts));
   aws_->endpoint().set_default_url(api);
+  publishing_->set_api_url(api);
 
   MAYFLY_TRY(data_->publish({api, gateway, ::getpid(), data_->path(), version_}));
   if (auto pointer = write_pointer(default_data_dir(), data_->path()); pointer.has_error())

@@ -17,8 +17,9 @@
 #include "functions/runtimes.h"
 #include "io/http_server.h"
 #include "queues/embedded.h"
-#include "server/calls.h"
 #include "server/aws.h"
+#include "server/calls.h"
+#include "server/publishing.h"
 #include "telemetry/telemetry.h"
 
 namespace mayfly::server {
@@ -42,6 +43,7 @@ struct Settings {
   queues::EmbeddedSettings queues;
   CallsSettings calls;
   AwsSettings aws;
+  PublishingSettings publishing;
   std::vector<functions::RuntimeSetting> runtimes;
 };
 

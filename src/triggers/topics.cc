@@ -168,7 +168,7 @@ io::Task<Result<TopicPtr>> Topics::create(Topic topic) {
   }
   if (state_->topics.size() >= state_->parts.settings.topics_max)
     co_return Error{Code::resource_exhausted,
-                    fmt::format("There are {} topics already (setting topics.topics_max).",
+                    fmt::format("There are {} topics already (setting topics.max).",
                                 state_->topics.size())};
   topic.created = state_->parts.clock.wall_now();
   queues::Batch batch;

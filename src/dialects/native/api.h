@@ -20,6 +20,8 @@ namespace mayfly::triggers {
 class AsyncCalls;
 class QueueTriggers;
 class Schedules;
+class Topics;
+class EventBuses;
 }  // namespace mayfly::triggers
 namespace mayfly::tables {
 class State;
@@ -58,6 +60,8 @@ struct ApiParts {
   triggers::AsyncCalls* calls = nullptr;
   triggers::Schedules* schedules = nullptr;
   queues::QueueEngine* queues = nullptr;
+  triggers::Topics* topics = nullptr;
+  triggers::EventBuses* buses = nullptr;
   identity::AccessKeys* keys = nullptr;
 };
 

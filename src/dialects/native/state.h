@@ -64,6 +64,21 @@ struct Api::State : std::enable_shared_from_this<Api::State> {
   Reply calls(Endpoint endpoint, Call call);
   Reply list_calls(Call call);
 
+  // topics.cc
+  Reply dispatch_topics(Endpoint endpoint, Call call);
+  Reply topic_requests(Endpoint endpoint, Call call);
+  Reply put_topic(Call call);
+  Reply subscribe(Call call);
+  Reply publish(Call call);
+
+  // events.cc
+  Reply event_requests(Endpoint endpoint, Call call);
+  Reply bus_requests(Endpoint endpoint, Call call);
+  Reply rule_requests(Endpoint endpoint, Call call);
+  Reply put_events(Call call);
+  Reply put_rule(Call call);
+  Reply delete_rule(Call call);
+
   // schedules.cc
   Reply schedules(Endpoint endpoint, Call call);
   Reply put_schedule(Call call);
@@ -105,6 +120,7 @@ struct Api::State : std::enable_shared_from_this<Api::State> {
   Reply hide_messages(Call call);
   Reply dead_letter_messages(Call call);
   Reply redrive_messages(Call call);
+
   // keys.cc
   Reply list_keys(Call call);
   Reply create_key(Call call);
