@@ -59,6 +59,12 @@ Engine::Engine(EmbeddedParts parts) : parts_(std::move(parts)), timer_(parts_.lo
 
 Engine::~Engine() {
   *alive_ = false;
+  // Coroutines that wait here would wait for ever: they end with what they wait for.
+  for (Change* change : std::exchange(changes_, {})) change->waiter.drop();
+  for (const auto& [name, queue] : queues_) {
+    const QueueRef kept = queue;
+    while (!kept->receivers.empty()) kept->receivers.front()->waiter.drop();
+  }
 }
 
 Millis Engine::now() const {
@@ -102,7 +108,8 @@ io::Task<Status> Engine::lock_name(std::string name) {
   for (;;) {
     if (stopping_) co_return Error{Code::unavailable, "The queues are being stopped."};
     if (!locked_names_.contains(name)) co_return ok();
-    MAYFLY_CO_TRY(co_await run_change(std::make_shared<Change>()));  // one group later
+    auto barrier = std::make_shared<Change>();
+    MAYFLY_CO_TRY(co_await run_change(std::move(barrier)));
   }
 }
 
@@ -240,11 +247,10 @@ void Engine::reschedule(Queue& queue) {
   const auto due = next_due(queue);
   // A place that is too early costs one look; moving it with each message would cost more.
   if (!due || *due >= queue.scheduled) return;
-  const auto ref = queues_.find(queue.info->name);
-  if (ref == queues_.end()) return;  // being removed
-  schedule_.erase({queue.scheduled, ref->second});
+  QueueRef ref = queue.shared_from_this();
+  schedule_.erase({queue.scheduled, ref});
   queue.scheduled = *due;
-  schedule_.emplace(*due, ref->second);
+  schedule_.emplace(*due, std::move(ref));
   arm_timer();
 }
 

@@ -22,7 +22,7 @@ Error cancelled() {
 DuplicateKey duplicate_key(const QueueSettings& settings, const NewMessage& message) {
   std::string text;
   if (settings.deduplicate_by_group) text = message.group + '\0';
-  text += message.deduplication_id;
+  text += message.deduplication_id.empty() ? sha256_hex(message.body) : message.deduplication_id;
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
   unsigned int size = 0;
   if (EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_sha256(), nullptr) != 1)
@@ -109,6 +109,7 @@ void Engine::depart(Change& change, const QueueRef& queue, Entry& entry) {
 
 void Engine::submit(const ChangePtr& change) {
   ++pending_;
+  changes_.insert(change.get());
   parts_.committer.submit(
       std::move(change->transaction), store::Durability::synced,
       [this, alive = alive_, change](const Status& status, store::Transaction& written) {
@@ -143,6 +144,7 @@ void Engine::finish(Change& change, const Status& status, store::Transaction& wr
   const Millis time = now();
   const auto alive = alive_;
   --pending_;
+  changes_.erase(&change);
   std::vector<QueueRef> touched;
   const auto touch = [&touched](const QueueRef& queue) {
     if (std::find(touched.begin(), touched.end(), queue) == touched.end()) touched.push_back(queue);
@@ -276,7 +278,23 @@ io::Task<std::vector<Status>> Engine::settle(std::string name, std::vector<std::
   co_return statuses;
 }
 
+bool Engine::repeats_pending(const Batch& batch) const {
+  for (const auto& [name, message] : batch.sends) {
+    const auto found = queues_.find(name);
+    if (found == queues_.end() || !found->second->state->fifo()) continue;
+    const auto key = duplicate_key(found->second->info->settings, message);
+    const auto* seen = found->second->duplicates.find(key, now());
+    if (seen != nullptr && seen->pending) return true;
+  }
+  return false;
+}
+
 io::Task<Result<std::vector<Sent>>> Engine::commit(Batch batch) {
+  // What repeats a message that is still being written has to know first whether it was.
+  while (repeats_pending(batch)) {
+    auto barrier = std::make_shared<Change>();
+    MAYFLY_CO_TRY(co_await run_change(std::move(barrier)));
+  }
   if (stopping_) co_return Error{Code::unavailable, "The queues are being stopped."};
   auto change = std::make_shared<Change>();
   std::vector<std::pair<QueueRef, Entry*>> done;

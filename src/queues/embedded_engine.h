@@ -32,7 +32,7 @@ struct Receiver {
   io::Waiter waiter;
 };
 
-struct Queue {
+struct Queue : std::enable_shared_from_this<Queue> {
   std::uint64_t id = 0;
   QueuePtr info;
   std::unique_ptr<QueueState> state;
@@ -134,6 +134,7 @@ class Engine final : public EmbeddedEngine {
   Result<Sent> add_new(Change& change, const QueueRef& queue, NewMessage&& message,
                        std::vector<std::pair<std::size_t, DuplicateKey>>* pending,
                        std::size_t index);
+  bool repeats_pending(const Batch& batch) const;
   Sent arrive(Change& change, const QueueRef& queue, StoredMessage message, Millis delay,
               std::optional<DuplicateKey> duplicate);
   void depart(Change& change, const QueueRef& queue, Entry& entry);
@@ -180,7 +181,8 @@ class Engine final : public EmbeddedEngine {
   std::set<std::pair<Millis, QueueRef>> schedule_;
   boost::asio::steady_timer timer_;
   Millis armed_ = INT64_MAX;
-  std::uint64_t pending_ = 0;  // changes that are being written
+  std::uint64_t pending_ = 0;            // writes under way
+  std::unordered_set<Change*> changes_;  // of these, the ones that somebody waits for
   bool stopping_ = false;
   io::Waiter stopped_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

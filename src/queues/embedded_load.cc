@@ -192,7 +192,8 @@ void Engine::start_loading(const QueueRef& queue) {
 io::Task<void> Engine::load_bodies(QueueRef queue, std::vector<std::uint64_t> wanted) {
   const auto alive = alive_;
   std::sort(wanted.begin(), wanted.end());
-  Records records = co_await parts_.pool.run(ReadRecords{&parts_.store, queue->id, wanted});
+  ReadRecords reading{&parts_.store, queue->id, std::move(wanted)};  // gcc 12: no temporary
+  Records records = co_await parts_.pool.run(std::move(reading));
   if (!*alive) co_return;
   queue->loading = false;
   if (!queue->removed) finish_loading(queue, records);
@@ -249,7 +250,8 @@ io::Task<Engine::Records> Engine::records_of(QueueRef queue, std::vector<std::ui
   }
   if (wanted.empty()) co_return records;
   std::sort(wanted.begin(), wanted.end());
-  Records read = co_await parts_.pool.run(ReadRecords{&parts_.store, queue->id, std::move(wanted)});
+  ReadRecords reading{&parts_.store, queue->id, std::move(wanted)};
+  Records read = co_await parts_.pool.run(std::move(reading));
   for (auto& [sequence, record] : read) records.insert_or_assign(sequence, std::move(record));
   co_return records;
 }
@@ -287,8 +289,8 @@ io::Task<Result<std::vector<Message>>> Engine::peek(std::string name, std::uint3
       wanted.push_back(entry->sequence);
   }
   if (!wanted.empty()) {
-    Records read =
-        co_await parts_.pool.run(ReadRecords{&parts_.store, queue->id, std::move(wanted)});
+    ReadRecords reading{&parts_.store, queue->id, std::move(wanted)};
+    Records read = co_await parts_.pool.run(std::move(reading));
     for (auto& [sequence, record] : read) records.insert_or_assign(sequence, std::move(record));
   }
   std::vector<Message> messages;

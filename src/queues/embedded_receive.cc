@@ -180,7 +180,9 @@ void Engine::take(const QueueRef& queue, Receiver& receiver, bool& wants_load) {
     receiver.messages.push_back(std::move(message));
     taken.emplace_back(entry->sequence, held.nonce);
     note_reception(behind, *queue, held);
-    if (usage_.body_bytes > parts_.settings.memory_bytes_max) state.drop_record(*entry);
+    // Who may ask again is answered from memory.
+    if (usage_.body_bytes > parts_.settings.memory_bytes_max && receiver.options.attempt_id.empty())
+      state.drop_record(*entry);
   }
   if (settings.fifo && !receiver.options.attempt_id.empty() && !taken.empty())
     queue->attempts.add(receiver.options.attempt_id, std::move(taken), time);
@@ -301,6 +303,7 @@ io::Task<std::vector<Status>> Engine::change_visibility(std::string name,
     } else {
       Held& held = *queue->state->find(entry->sequence);
       queue->state->set_until(held, now() + Millis{changes[i].seconds} * 1000);
+      if (changes[i].uncount && entry->received > 0) --entry->received;
       note_reception(behind, *queue, held);
       if (changes[i].seconds == 0) {
         queue->state->give_back(held, QueueState::End::back);

@@ -146,12 +146,46 @@ Reply Api::State::dispatch(Endpoint endpoint, Call call) {
       return put_app(std::move(call));
     case Endpoint::delete_app:
       return delete_app(std::move(call));
-    case Endpoint::list_keys:
-      return list_keys(std::move(call));
-    case Endpoint::create_key:
-      return create_key(std::move(call));
-    case Endpoint::delete_key:
-      return delete_key(std::move(call));
+    case Endpoint::list_calls:
+    case Endpoint::get_call:
+    case Endpoint::cancel_call:
+    case Endpoint::retry_call:
+    case Endpoint::call_result:
+      return calls(endpoint, std::move(call));
+    case Endpoint::list_schedules:
+    case Endpoint::put_schedule:
+    case Endpoint::get_schedule:
+    case Endpoint::delete_schedule:
+    case Endpoint::enable_schedule:
+    case Endpoint::disable_schedule:
+    case Endpoint::run_schedule:
+      return schedules(endpoint, std::move(call));
+    case Endpoint::list_queues:
+      return list_queues(std::move(call));
+    case Endpoint::put_queue:
+      return put_queue(std::move(call));
+    case Endpoint::get_queue:
+      return get_queue(std::move(call));
+    case Endpoint::delete_queue:
+      return delete_queue(std::move(call));
+    case Endpoint::send_messages:
+      return send_messages(std::move(call));
+    case Endpoint::peek_messages:
+      return peek_messages(std::move(call));
+    case Endpoint::purge_queue:
+      return purge_queue(std::move(call));
+    case Endpoint::receive_messages:
+      return receive_messages(std::move(call));
+    case Endpoint::settle_messages:
+      return settle_messages(std::move(call));
+    case Endpoint::hide_messages:
+      return hide_messages(std::move(call));
+    case Endpoint::dead_letter_messages:
+      return dead_letter_messages(std::move(call));
+    case Endpoint::redrive_messages:
+      return redrive_messages(std::move(call));
+    default:
+      return dispatch_events(endpoint, std::move(call));
   }
   return info(std::move(call));
 }

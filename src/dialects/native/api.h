@@ -16,6 +16,17 @@
 #include "queues/engine.h"
 #include "telemetry/telemetry.h"
 
+namespace mayfly::triggers {
+class AsyncCalls;
+class QueueTriggers;
+class Schedules;
+class Topics;
+class EventBuses;
+}  // namespace mayfly::triggers
+namespace mayfly::tables {
+class State;
+}
+
 namespace mayfly::dialects::native {
 
 // What /v1/info says beside what the parts know.
@@ -43,7 +54,14 @@ struct ApiParts {
   const sandbox::Sandboxes& sandboxes;
   std::string key;       // what clients send as Authorization: Bearer KEY
   std::string key_file;  // where people find it; for the text of a 401
+  // The parts that are about events; the server's own has all of them.
+  triggers::QueueTriggers* triggers = nullptr;
+  tables::State* state = nullptr;
+  triggers::AsyncCalls* calls = nullptr;
+  triggers::Schedules* schedules = nullptr;
   queues::QueueEngine* queues = nullptr;
+  triggers::Topics* topics = nullptr;
+  triggers::EventBuses* buses = nullptr;
   identity::AccessKeys* keys = nullptr;
 };
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "aws/digest.h"
-#include "dialects/base64.h"
+#include "base/base64.h"
 #include "dialects/sqs/faults.h"
 #include "dialects/text.h"
 

@@ -6,9 +6,9 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/json/array.hpp>
 
+#include "base/base64.h"
 #include "base/ids.h"
 #include "base/log.h"
-#include "dialects/base64.h"
 #include "dialects/sqs/sqs.h"
 #include "dialects/sqs/values.h"
 

@@ -2,7 +2,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/parse.hpp>
 
-#include "dialects/base64.h"
+#include "base/base64.h"
 #include "dialects/sqs/attributes.h"
 #include "dialects/sqs/sqs.h"
 #include "dialects/sqs/values.h"

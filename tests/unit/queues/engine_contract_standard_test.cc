@@ -236,6 +236,7 @@ TYPED_TEST(StandardQueues, LongPollsEndEmptyInTime) {
   ReceiveOptions options;
   options.wait = seconds(20);
   auto waiting = this->env.start(this->engine().receive("q", options));
+  this->env.settle_down();
   this->env.pass(milliseconds(19'999));
   EXPECT_FALSE(waiting.done());
   this->env.pass(milliseconds(1));
@@ -251,6 +252,7 @@ TYPED_TEST(StandardQueues, LongPollsSeeWhatBecomesVisible) {
   ReceiveOptions options;
   options.wait = seconds(20);
   auto waiting = this->env.start(this->engine().receive("q", options));
+  this->env.settle_down();
   this->env.pass(seconds(5));
   EXPECT_TRUE(this->env.run_until([&] { return waiting.done(); }));
   auto got = this->env.wait(waiting);

@@ -9,7 +9,7 @@ struct OnMemory {
   std::unique_ptr<store::Store> made = store::make_memory_store();
 };
 struct OnRocksdb {
-  store::test::TempDir directory;
+  test::TempDir directory;
   std::unique_ptr<store::Store> made = std::move(*store::open_rocksdb(directory.path() + "/store"));
 };
 

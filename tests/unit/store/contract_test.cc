@@ -146,6 +146,64 @@ TEST_P(StoreContract, ConditionalCountersLoseNothing) {
   EXPECT_EQ(keys({"log/", "log0"}).size(), std::size_t{kThreads * kEach});
 }
 
+TEST_P(StoreContract, AddsCountAndKeepTheirFloor) {
+  const auto commit = [&](Transaction t) { return store_->commit(t, Durability::synced); };
+  ASSERT_TRUE(commit(Transaction().add("n", 5)).has_value());
+  EXPECT_EQ(*store_->get("n"), "5");
+  ASSERT_TRUE(commit(Transaction().add("n", -5, 0).put("a", "1")).has_value());
+  EXPECT_EQ(*store_->get("n"), "0");
+  const auto below = commit(Transaction().add("n", -1, 0).put("a", "2"));
+  ASSERT_TRUE(below.has_error());
+  EXPECT_EQ(below.error().code, Code::conflict);
+  EXPECT_EQ(*store_->get("a"), "1") << "all or nothing";
+  ASSERT_TRUE(commit(Transaction().add("n", -7).add("n", 3, -4)).has_value());
+  EXPECT_EQ(*store_->get("n"), "-4");
+  EXPECT_TRUE(commit(Transaction().add("n", 3).add("n", -4, -4)).has_error());
+}
+
+TEST_P(StoreContract, AddsRefuseWhatIsNoNumberOrTooLarge) {
+  const auto commit = [&](Transaction t) { return store_->commit(t, Durability::synced); };
+  for (const char* text : {"", "x", "1x", " 1", "1.5", "9223372036854775808"}) {
+    ASSERT_TRUE(put("n", text).has_value());
+    const auto added = commit(Transaction().add("n", 1));
+    ASSERT_TRUE(added.has_error()) << text;
+    EXPECT_EQ(added.error().code, Code::conflict);
+    EXPECT_EQ(*store_->get("n"), text);
+  }
+  ASSERT_TRUE(put("n", "9223372036854775807").has_value());
+  EXPECT_EQ(commit(Transaction().add("n", 1)).error().code, Code::conflict);
+  EXPECT_TRUE(commit(Transaction().add("n", -1)).has_value());
+}
+
+TEST_P(StoreContract, AGroupIsDoneInOrder) {
+  ASSERT_TRUE(put("a", "1").has_value());
+  ASSERT_TRUE(put("p/1", "x").has_value());
+  std::vector<Transaction> group(9);
+  group[0].require("a", "1").put("a", "2");
+  group[1].require("a", "1").put("b", "wrong");  // it is 2 by now
+  group[2].require("a", "2").remove("a").add("n", 4);
+  group[3].require("a", std::nullopt).add("n", -3, 0).put("a", "3");
+  group[4].add("n", -3, 0).put("c", "wrong");  // 1 is left
+  group[5].delete_ranges.emplace_back("p/", "p0");
+  group[5].put("p/2", "y");
+  group[6].require("p/1", std::nullopt).require("p/2", "y").put("d", "right");
+  group[7].require("p/1", "x").put("e", "wrong");
+  std::vector<Store::Change> changes;
+  for (std::size_t i = 0; i < group.size(); ++i)
+    changes.push_back({&group[i], i % 2 == 0 ? Durability::synced : Durability::buffered, ok()});
+  store_->commit_group(changes);
+  std::vector<std::size_t> refused;
+  for (std::size_t i = 0; i < changes.size(); ++i)
+    if (changes[i].status.has_error()) {
+      EXPECT_EQ(changes[i].status.error().code, Code::conflict);
+      refused.push_back(i);
+    }
+  EXPECT_THAT(refused, ElementsAre(1, 4, 7));
+  EXPECT_THAT(keys({"a", "z"}), ElementsAre("a", "d", "n", "p/2"));
+  EXPECT_EQ(*store_->get("a"), "3");
+  EXPECT_EQ(*store_->get("n"), "1");
+}
+
 INSTANTIATE_TEST_SUITE_P(Backends, StoreContract,
                          testing::Values(Backend::memory, Backend::rocksdb), [](const auto& info) {
                            return info.param == Backend::memory ? "memory" : "rocksdb";
