@@ -15,8 +15,8 @@ constexpr Shape kPairs{Kind::map, {}, &kString, "Value", "Name", true};
 constexpr Member kInner[] = {{"I", &kInteger}, {"B", &kBoolean}, {"T", &kTimestamp}};
 constexpr Shape kInnerShape{Kind::structure, kInner};
 constexpr Shape kInners{Kind::list, {}, &kInnerShape};
-constexpr Member kMembers[] = {{"S", &kString},  {"N", &kNames},    {"P", &kPairs, "Pair"},
-                               {"L", &kInners},  {"F", &kFloating}, {"Blob", &kBlob},
+constexpr Member kMembers[] = {{"S", &kString},   {"N", &kNames},    {"P", &kPairs, "Pair"},
+                               {"L", &kInners},   {"F", &kFloating}, {"Blob", &kBlob},
                                {"M", &kStringMap}};
 constexpr Shape kShape{Kind::structure, kMembers};
 constexpr Operation kOperation{"Op", &kShape, &kShape};
