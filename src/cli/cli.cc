@@ -239,6 +239,12 @@ std::optional<std::string> unknown_command(const CLI::App& app, int argc, char**
 
 }  // namespace
 
+CLI::App* sub(CLI::App& app, const std::string& name, const std::string& what) {
+  CLI::App* made = app.add_subcommand(name, what);
+  made->fallthrough();
+  return made;
+}
+
 int run(int argc, char** argv, const std::string& version, const ExtraCommand& extra) {
   CLI::App app("Mayfly: functions without servers to care for.", "mayfly");
   app.footer("Start:\n  mayfly serve &\n  mayfly deploy hello.py && curl $(mayfly url hello)\n\n" +

@@ -13,6 +13,9 @@ class App;
 
 namespace mayfly::cli {
 
+// A subcommand that takes the global options behind its own words too.
+CLI::App* sub(CLI::App& app, const std::string& name, const std::string& what);
+
 struct DeployOptions {
   std::string path;
   std::string manifest;  // -f FILE

@@ -28,12 +28,6 @@ std::optional<json::value> parse_option(const char* name, const std::string& tex
   return std::nullopt;
 }
 
-CLI::App* sub(CLI::App& app, const std::string& name, const std::string& what) {
-  CLI::App* made = app.add_subcommand(name, what);
-  made->fallthrough();
-  return made;
-}
-
 int done(Context& context, const std::optional<json::value>& answer, int code,
          const std::string& sentence) {
   if (!answer) return code;

@@ -11,10 +11,6 @@
 namespace mayfly::functions {
 namespace {
 
-Error invalid(std::string message) {
-  return Error{Code::invalid_argument, std::move(message)};
-}
-
 bool is_letter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
@@ -74,6 +70,10 @@ Status check_async(const AsyncSettings& s) {
 }
 
 }  // namespace
+
+Error invalid(std::string message) {
+  return Error{Code::invalid_argument, std::move(message)};
+}
 
 Status check_name(std::string_view what, std::string_view name) {
   const bool good =

@@ -17,31 +17,12 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::string_view kHopsAttribute = "mayfly-hops";
 constexpr std::size_t kInputBytesMax = 1u << 20;
-
-Error invalid(std::string message) {
-  return Error{Code::invalid_argument, std::move(message)};
-}
 
 std::size_t size_of(const Event& event) {
   std::size_t size = event.source.size() + event.detail_type.size() + event.detail.size();
   for (const auto& resource : event.resources) size += resource.size();
   return size + (event.time ? 14 : 0);
-}
-
-// A request that brings a binary CloudEvent to a function that takes HTTP.
-std::string event_request(const CloudEvent& event) {
-  wire::RequestHead head;
-  head.method = "POST";
-  head.target = "/";
-  head.remote_ip = "127.0.0.1";
-  head.headers.add("Host", "mayfly");
-  for (const auto& [name, value] : binary_event_headers(event)) head.headers.add(name, value);
-  if (!event.data_content_type.empty() && wire::is_field_value(event.data_content_type))
-    head.headers.add("Content-Type", event.data_content_type);
-  head.headers.add("Content-Length", std::to_string(event.data.size()));
-  return wire::encode_request_head(head, "/", "");
 }
 
 // Whether the event is a tick of this rule's schedule.
@@ -53,10 +34,10 @@ bool is_tick_of(const Event& event, const std::string& rule_arn) {
 }  // namespace
 
 Result<json::value> EventBuses::State::check(const Event& event) const {
-  if (event.source.empty()) return invalid("Source is required.");
-  if (event.detail_type.empty()) return invalid("DetailType is required.");
+  if (event.source.empty()) return argument_error("Source is required.");
+  if (event.detail_type.empty()) return argument_error("DetailType is required.");
   if (!is_utf8(event.source) || !is_utf8(event.detail_type))
-    return invalid("Source and DetailType must be UTF-8.");
+    return argument_error("Source and DetailType must be UTF-8.");
   if (const std::size_t size = size_of(event); size > parts.settings.entry_bytes_max)
     return Error{Code::too_large, fmt::format("The event has {} bytes; {} are allowed (setting "
                                               "events.entry_bytes_max).",
@@ -64,7 +45,7 @@ Result<json::value> EventBuses::State::check(const Event& event) const {
   boost::system::error_code failed;
   json::value detail = json::parse(event.detail, failed);
   if (failed || !detail.is_object())
-    return invalid("Detail is malformed: it must be a JSON object.");
+    return argument_error("Detail is malformed: it must be a JSON object.");
   return detail;
 }
 
@@ -92,7 +73,7 @@ Result<Outgoing> EventBuses::State::outgoing(const CompiledRule& rule, const Rul
     const CloudEvent cloud_event = cloud_event_of(event, now);
     if (http) {
       out.kind = engine::PayloadKind::http;
-      out.head = event_request(cloud_event);
+      out.head = cloud_event_request(cloud_event);
       delivery.body = cloud_event.data;
     } else if (target.target.kind == Target::Kind::webhook) {
       delivery.body = cloud_event.data;

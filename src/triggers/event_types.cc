@@ -4,7 +4,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "base/base64.h"
-#include "telemetry/bytes.h"
+#include "triggers/stored_maps.h"
 
 namespace mayfly::triggers {
 
@@ -12,24 +12,7 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
-
-void put_map(telemetry::ByteWriter& out, const std::map<std::string, std::string>& map) {
-  out.number(map.size());
-  for (const auto& [name, value] : map) {
-    out.text(name);
-    out.text(value);
-  }
-}
-
-std::map<std::string, std::string> get_map(telemetry::ByteReader& in) {
-  std::map<std::string, std::string> map;
-  for (std::uint64_t n = in.number(); n > 0 && in.good(); --n) {
-    std::string name(in.text());
-    map[std::move(name)] = std::string(in.text());
-  }
-  return map;
-}
+constexpr std::uint8_t kEventVersion = 1;
 
 void put_target(telemetry::ByteWriter& out, const RuleTarget& target) {
   out.text(target.id);
@@ -39,7 +22,7 @@ void put_target(telemetry::ByteWriter& out, const RuleTarget& target) {
   out.text(target.input_path);
   out.byte(static_cast<std::uint8_t>((target.transformer ? 1 : 0) | (target.cloud_event ? 2 : 0)));
   if (target.transformer) {
-    put_map(out, target.transformer->paths);
+    put_texts(out, target.transformer->paths);
     out.text(target.transformer->text);
   }
   out.text(target.group);
@@ -62,7 +45,7 @@ std::optional<RuleTarget> get_target(telemetry::ByteReader& in) {
   target.cloud_event = (flags & 2) != 0;
   if ((flags & 1) != 0) {
     target.transformer.emplace();
-    target.transformer->paths = get_map(in);
+    target.transformer->paths = get_texts(in);
     target.transformer->text = std::string(in.text());
   }
   target.group = std::string(in.text());
@@ -86,11 +69,11 @@ std::string to_seconds(WallTime time) {
 std::string encode(const Bus& bus) {
   std::string bytes;
   telemetry::ByteWriter out(bytes);
-  out.byte(kVersion);
+  out.byte(kEventVersion);
   out.text(bus.name);
   out.text(bus.description);
-  put_map(out, bus.tags);
-  put_map(out, bus.other);
+  put_texts(out, bus.tags);
+  put_texts(out, bus.other);
   out.signed_number(to_epoch_us(bus.created));
   out.signed_number(to_epoch_us(bus.modified));
   return bytes;
@@ -99,11 +82,11 @@ std::string encode(const Bus& bus) {
 Result<Bus> decode_bus(std::string_view bytes) {
   telemetry::ByteReader in(bytes);
   Bus bus;
-  const bool known = in.byte() == kVersion;
+  const bool known = in.byte() == kEventVersion;
   bus.name = std::string(in.text());
   bus.description = std::string(in.text());
-  bus.tags = get_map(in);
-  bus.other = get_map(in);
+  bus.tags = get_texts(in);
+  bus.other = get_texts(in);
   bus.created = from_epoch_us(in.signed_number());
   bus.modified = from_epoch_us(in.signed_number());
   if (!known || !in.good() || !in.at_end())
@@ -114,7 +97,7 @@ Result<Bus> decode_bus(std::string_view bytes) {
 std::string encode(const Rule& rule) {
   std::string bytes;
   telemetry::ByteWriter out(bytes);
-  out.byte(kVersion);
+  out.byte(kEventVersion);
   out.text(rule.bus);
   out.text(rule.name);
   out.text(rule.description);
@@ -122,7 +105,7 @@ std::string encode(const Rule& rule) {
   out.text(rule.schedule);
   out.byte(rule.enabled ? 1 : 0);
   out.text(rule.role);
-  put_map(out, rule.tags);
+  put_texts(out, rule.tags);
   out.signed_number(to_epoch_us(rule.created));
   out.number(rule.targets.size());
   for (const auto& [id, target] : rule.targets) put_target(out, target);
@@ -133,7 +116,7 @@ Result<Rule> decode_rule(std::string_view bytes) {
   const Error broken{Code::corrupt, "A stored rule is broken."};
   telemetry::ByteReader in(bytes);
   Rule rule;
-  if (in.byte() != kVersion) return broken;
+  if (in.byte() != kEventVersion) return broken;
   rule.bus = std::string(in.text());
   rule.name = std::string(in.text());
   rule.description = std::string(in.text());
@@ -141,7 +124,7 @@ Result<Rule> decode_rule(std::string_view bytes) {
   rule.schedule = std::string(in.text());
   rule.enabled = in.byte() != 0;
   rule.role = std::string(in.text());
-  rule.tags = get_map(in);
+  rule.tags = get_texts(in);
   rule.created = from_epoch_us(in.signed_number());
   for (std::uint64_t n = in.number(); n > 0 && in.good(); --n) {
     auto target = get_target(in);

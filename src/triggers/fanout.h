@@ -14,6 +14,13 @@
 
 namespace mayfly::triggers {
 
+inline Error argument_error(std::string message) {
+  return Error{Code::invalid_argument, std::move(message)};
+}
+
+// How many topics and buses led here, on a delivery to the next of them.
+inline constexpr std::string_view kHopsAttribute = "mayfly-hops";
+
 struct Outgoing {
   Target target;
   Delivery delivery;

@@ -18,34 +18,15 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::size_t kSubjectMax = 100;
-constexpr std::size_t kIdMax = 128;
+constexpr std::size_t kPublishIdMax = 128;
 constexpr std::size_t kForgetAtOnce = 64;
-constexpr int kConflictsMax = 8;
+constexpr int kPublishConflictsMax = 8;
 constexpr std::size_t kQueueAttributesMax = 10;
-constexpr std::string_view kHopsAttribute = "mayfly-hops";
-
-Error invalid(std::string message) {
-  return Error{Code::invalid_argument, std::move(message)};
-}
 
 // As SQS and SNS take ids of groups and of duplicates.
 bool is_id(std::string_view text) {
-  return text.size() <= kIdMax &&
+  return text.size() <= kPublishIdMax &&
          std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
-}
-
-// A request that brings a binary CloudEvent to a function that takes HTTP.
-std::string event_request(const CloudEvent& event) {
-  wire::RequestHead head;
-  head.method = "POST";
-  head.target = "/";
-  head.remote_ip = "127.0.0.1";
-  head.headers.add("Host", "mayfly");
-  for (const auto& [name, value] : binary_event_headers(event)) head.headers.add(name, value);
-  if (!event.data_content_type.empty() && wire::is_field_value(event.data_content_type))
-    head.headers.add("Content-Type", event.data_content_type);
-  head.headers.add("Content-Length", std::to_string(event.data.size()));
-  return wire::encode_request_head(head, "/", "");
 }
 
 std::string_view message_for(const Publication& publication, const Target& target) {
@@ -98,15 +79,15 @@ Result<Seen> decode_seen(std::string_view bytes) {
 Status Topics::State::check(const Topic& topic, const Publication& publication) const {
   std::size_t size = publication.message.size();
   for (const auto& [protocol, message] : publication.by_protocol) {
-    if (!is_utf8(message)) return invalid("The message is not UTF-8.");
+    if (!is_utf8(message)) return argument_error("The message is not UTF-8.");
     size = std::max(size, message.size());
   }
-  if (size == 0 && !publication.event) return invalid("The message is empty.");
+  if (size == 0 && !publication.event) return argument_error("The message is empty.");
   if (!is_utf8(publication.message) && !publication.event)
-    return invalid("The message is not UTF-8.");
+    return argument_error("The message is not UTF-8.");
   for (const auto& attribute : publication.attributes) {
     if (attribute.name.empty() || attribute.name.size() > 256 || attribute.type.empty())
-      return invalid("A message attribute has no name or no type.");
+      return argument_error("A message attribute has no name or no type.");
     size += attribute.name.size() + attribute.type.size() + attribute.value.size();
   }
   if (size > parts.settings.message_bytes_max)
@@ -117,17 +98,17 @@ Status Topics::State::check(const Topic& topic, const Publication& publication) 
   if (publication.subject.size() > kSubjectMax ||
       std::any_of(publication.subject.begin(), publication.subject.end(),
                   [](char c) { return c < ' ' || c > '~'; }))
-    return invalid("A subject has up to 100 printable ASCII characters.");
+    return argument_error("A subject has up to 100 printable ASCII characters.");
   if (!is_id(publication.group) || !is_id(publication.deduplication_id))
-    return invalid(
+    return argument_error(
         "MessageGroupId and MessageDeduplicationId have up to 128 printable ASCII characters "
         "without blanks.");
   if (!topic.fifo && !publication.deduplication_id.empty())
-    return invalid("MessageDeduplicationId is for fifo topics.");
+    return argument_error("MessageDeduplicationId is for fifo topics.");
   if (topic.fifo && publication.group.empty())
-    return invalid("A fifo topic wants a MessageGroupId with each message.");
+    return argument_error("A fifo topic wants a MessageGroupId with each message.");
   if (topic.fifo && publication.deduplication_id.empty() && !topic.content_deduplication)
-    return invalid(
+    return argument_error(
         "A fifo topic without ContentBasedDeduplication wants a MessageDeduplicationId with each "
         "message.");
   return ok();
@@ -187,7 +168,7 @@ Outgoing Topics::State::outgoing(const Subscription& subscription, const Publica
           wire::is_field_value(event.data_content_type) ? event.data_content_type : std::string();
     } else {
       out.kind = engine::PayloadKind::http;
-      out.head = event_request(event);
+      out.head = cloud_event_request(event);
       delivery.body = event.data;
     }
   } else if (subscription.form == Form::raw) {
@@ -267,7 +248,7 @@ io::Task<Result<std::vector<Result<Published>>>> Topics::State::publish(
 
 io::Task<Result<Published>> Topics::State::publish_fifo(std::string topic,
                                                         Publication publication) {
-  for (int round = 0; round < kConflictsMax; ++round) {
+  for (int round = 0; round < kPublishConflictsMax; ++round) {
     const auto found = topics.find(topic);
     if (found == topics.end())
       co_return Error{Code::not_found, fmt::format("There is no topic \"{}\".", topic)};

@@ -2,30 +2,13 @@
 
 #include <array>
 
-#include "telemetry/bytes.h"
+#include "triggers/stored_maps.h"
 
 namespace mayfly::triggers {
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kTopicVersion = 1;
 constexpr std::array<std::string_view, 3> kForms{"envelope", "raw", "cloudevent"};
-
-void put_map(telemetry::ByteWriter& out, const std::map<std::string, std::string>& map) {
-  out.number(map.size());
-  for (const auto& [name, value] : map) {
-    out.text(name);
-    out.text(value);
-  }
-}
-
-std::map<std::string, std::string> get_map(telemetry::ByteReader& in) {
-  std::map<std::string, std::string> map;
-  for (std::uint64_t n = in.number(); n > 0 && in.good(); --n) {
-    std::string name(in.text());
-    map[std::move(name)] = std::string(in.text());
-  }
-  return map;
-}
 
 Error broken(const char* what) {
   return Error{Code::corrupt, std::string("A stored ") + what + " is broken."};
@@ -59,12 +42,12 @@ std::optional<Subscription::Form> form_from_name(std::string_view name) {
 std::string encode(const Topic& topic) {
   std::string bytes;
   telemetry::ByteWriter out(bytes);
-  out.byte(kVersion);
+  out.byte(kTopicVersion);
   out.text(topic.name);
   out.byte(static_cast<std::uint8_t>((topic.fifo ? 1 : 0) | (topic.content_deduplication ? 2 : 0) |
                                      (topic.deduplicate_by_group ? 4 : 0)));
-  put_map(out, topic.other);
-  put_map(out, topic.tags);
+  put_texts(out, topic.other);
+  put_texts(out, topic.tags);
   out.signed_number(to_epoch_us(topic.created));
   return bytes;
 }
@@ -72,14 +55,14 @@ std::string encode(const Topic& topic) {
 Result<Topic> decode_topic(std::string_view bytes) {
   telemetry::ByteReader in(bytes);
   Topic topic;
-  if (in.byte() != kVersion) return broken("topic");
+  if (in.byte() != kTopicVersion) return broken("topic");
   topic.name = std::string(in.text());
   const std::uint8_t flags = in.byte();
   topic.fifo = (flags & 1) != 0;
   topic.content_deduplication = (flags & 2) != 0;
   topic.deduplicate_by_group = (flags & 4) != 0;
-  topic.other = get_map(in);
-  topic.tags = get_map(in);
+  topic.other = get_texts(in);
+  topic.tags = get_texts(in);
   topic.created = from_epoch_us(in.signed_number());
   if (!in.good() || !in.at_end()) return broken("topic");
   return topic;
@@ -88,7 +71,7 @@ Result<Topic> decode_topic(std::string_view bytes) {
 std::string encode(const Subscription& subscription) {
   std::string bytes;
   telemetry::ByteWriter out(bytes);
-  out.byte(kVersion);
+  out.byte(kTopicVersion);
   out.text(subscription.id);
   out.text(subscription.topic);
   out.text(to_text(subscription.target));
@@ -99,7 +82,7 @@ std::string encode(const Subscription& subscription) {
   out.text(subscription.filter);
   out.text(subscription.dead_letter);
   out.signed_number(subscription.retries ? static_cast<std::int64_t>(*subscription.retries) : -1);
-  put_map(out, subscription.other);
+  put_texts(out, subscription.other);
   out.signed_number(to_epoch_us(subscription.created));
   return bytes;
 }
@@ -107,7 +90,7 @@ std::string encode(const Subscription& subscription) {
 Result<Subscription> decode_subscription(std::string_view bytes) {
   telemetry::ByteReader in(bytes);
   Subscription subscription;
-  if (in.byte() != kVersion) return broken("subscription");
+  if (in.byte() != kTopicVersion) return broken("subscription");
   subscription.id = std::string(in.text());
   subscription.topic = std::string(in.text());
   auto target = parse_target(in.text());
@@ -124,7 +107,7 @@ Result<Subscription> decode_subscription(std::string_view bytes) {
   subscription.dead_letter = std::string(in.text());
   if (const std::int64_t retries = in.signed_number(); retries >= 0)
     subscription.retries = static_cast<std::uint32_t>(retries);
-  subscription.other = get_map(in);
+  subscription.other = get_texts(in);
   subscription.created = from_epoch_us(in.signed_number());
   if (!in.good() || !in.at_end()) return broken("subscription");
   return subscription;

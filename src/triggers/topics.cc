@@ -12,11 +12,7 @@
 namespace mayfly::triggers {
 namespace {
 
-constexpr std::size_t kNameMax = 256;
-
-Error invalid(std::string message) {
-  return Error{Code::invalid_argument, std::move(message)};
-}
+constexpr std::size_t kTopicNameMax = 256;
 
 Error no_topic(const std::string& name) {
   return Error{Code::not_found, fmt::format("There is no topic \"{}\".", name)};
@@ -42,17 +38,17 @@ Status check_topic_name(const std::string& name, bool fifo) {
   std::string_view stem = name;
   const bool suffix = stem.ends_with(".fifo");
   if (suffix) stem.remove_suffix(5);
-  const bool good =
-      !stem.empty() && name.size() <= kNameMax && std::all_of(stem.begin(), stem.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-               c == '-' || c == '_';
-      });
+  const bool good = !stem.empty() && name.size() <= kTopicNameMax &&
+                    std::all_of(stem.begin(), stem.end(), [](char c) {
+                      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                             (c >= '0' && c <= '9') || c == '-' || c == '_';
+                    });
   if (!good)
-    return invalid(
+    return argument_error(
         "The name of a topic has 1 to 256 of the characters A-Z a-z 0-9 - _, and .fifo behind "
         "them for a fifo topic.");
-  if (fifo && !suffix) return invalid("The name of a fifo topic must end with .fifo.");
-  if (!fifo && suffix) return invalid("Only the name of a fifo topic ends with .fifo.");
+  if (fifo && !suffix) return argument_error("The name of a fifo topic must end with .fifo.");
+  if (!fifo && suffix) return argument_error("Only the name of a fifo topic ends with .fifo.");
   return ok();
 }
 
@@ -132,22 +128,25 @@ Status Topics::State::check(const Subscription& subscription, const Topic& topic
   using Kind = Target::Kind;
   const Target& target = subscription.target;
   if (target.kind == Kind::topic || target.kind == Kind::bus)
-    return invalid("A subscription's target is a function, a queue or an http(s) address.");
+    return argument_error("A subscription's target is a function, a queue or an http(s) address.");
   const bool fifo_queue = target.kind == Kind::queue && target.name.ends_with(".fifo");
   if (topic.fifo && target.kind != Kind::queue)
-    return invalid("Only queues can subscribe to a fifo topic: nothing else keeps the order.");
-  if (!topic.fifo && fifo_queue) return invalid("A fifo queue can only subscribe to a fifo topic.");
+    return argument_error(
+        "Only queues can subscribe to a fifo topic: nothing else keeps the order.");
+  if (!topic.fifo && fifo_queue)
+    return argument_error("A fifo queue can only subscribe to a fifo topic.");
   if (target.kind == Kind::queue && !parts.queues.find(target.name))
-    return invalid(fmt::format("There is no queue \"{}\" to deliver to.", target.name));
+    return argument_error(fmt::format("There is no queue \"{}\" to deliver to.", target.name));
   if (!subscription.filter.empty())
     if (auto filter = Pattern::compile(subscription.filter); filter.has_error())
-      return invalid("The filter policy is not valid: " + filter.error().message);
+      return argument_error("The filter policy is not valid: " + filter.error().message);
   if (!subscription.dead_letter.empty()) {
     const auto letter = parse_target(subscription.dead_letter);
-    if (letter.has_error()) return invalid("dead_letter: " + letter.error().message);
-    if (letter->kind != Kind::queue) return invalid("dead_letter must be a queue.");
+    if (letter.has_error()) return argument_error("dead_letter: " + letter.error().message);
+    if (letter->kind != Kind::queue) return argument_error("dead_letter must be a queue.");
     if (!parts.queues.find(letter->name))
-      return invalid(fmt::format("There is no queue \"{}\" for dead letters.", letter->name));
+      return argument_error(
+          fmt::format("There is no queue \"{}\" for dead letters.", letter->name));
   }
   return ok();
 }
@@ -167,9 +166,9 @@ io::Task<Result<TopicPtr>> Topics::create(Topic topic) {
                     fmt::format("There is a topic \"{}\" with other settings.", topic.name)};
   }
   if (state_->topics.size() >= state_->parts.settings.topics_max)
-    co_return Error{Code::resource_exhausted,
-                    fmt::format("There are {} topics already (setting topics.max).",
-                                state_->topics.size())};
+    co_return Error{
+        Code::resource_exhausted,
+        fmt::format("There are {} topics already (setting topics.max).", state_->topics.size())};
   topic.created = state_->parts.clock.wall_now();
   queues::Batch batch;
   batch.also.require(topic_key(topic.name), std::nullopt);
@@ -191,7 +190,7 @@ io::Task<Result<TopicPtr>> Topics::create(Topic topic) {
 io::Task<Status> Topics::update(Topic topic) {
   const auto there = find(topic.name);
   if (!there) co_return no_topic(topic.name);
-  if (there->fifo != topic.fifo) co_return invalid("FifoTopic cannot change.");
+  if (there->fifo != topic.fifo) co_return argument_error("FifoTopic cannot change.");
   topic.created = there->created;
   queues::Batch batch;
   batch.also.require(topic_key(topic.name), encode(*there));
@@ -316,7 +315,7 @@ io::Task<Result<SubscriptionPtr>> Topics::confirm(std::string topic, std::string
     if (!now) co_return no_subscription(key);
     co_return now;
   }
-  co_return invalid("The token belongs to no subscription of this topic.");
+  co_return argument_error("The token belongs to no subscription of this topic.");
 }
 
 io::Task<Status> Topics::unsubscribe(std::string id) {
