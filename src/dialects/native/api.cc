@@ -146,12 +146,6 @@ Reply Api::State::dispatch(Endpoint endpoint, Call call) {
       return put_app(std::move(call));
     case Endpoint::delete_app:
       return delete_app(std::move(call));
-    case Endpoint::list_keys:
-      return list_keys(std::move(call));
-    case Endpoint::create_key:
-      return create_key(std::move(call));
-    case Endpoint::delete_key:
-      return delete_key(std::move(call));
     case Endpoint::list_calls:
     case Endpoint::get_call:
     case Endpoint::cancel_call:

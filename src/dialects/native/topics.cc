@@ -306,6 +306,12 @@ Reply Api::State::publish(Call call) {
 
 Reply Api::State::dispatch_topics(Endpoint endpoint, Call call) {
   switch (endpoint) {
+    case Endpoint::list_keys:
+      return list_keys(std::move(call));
+    case Endpoint::create_key:
+      return create_key(std::move(call));
+    case Endpoint::delete_key:
+      return delete_key(std::move(call));
     case Endpoint::list_topics:
     case Endpoint::put_topic:
     case Endpoint::get_topic:
