@@ -14,15 +14,15 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::size_t kAttributeNameMax = 64;
+constexpr std::size_t kNameMax = 64;
 constexpr std::size_t kExtensionsMax = 64;
 
-Error no_cloud_event(std::string what) {
+Error wrong(std::string what) {
   return Error{Code::invalid_argument, "This is no CloudEvent: " + std::move(what) + "."};
 }
 
 bool is_attribute_name(std::string_view name) {
-  return !name.empty() && name.size() <= kAttributeNameMax &&
+  return !name.empty() && name.size() <= kNameMax &&
          std::all_of(name.begin(), name.end(),
                      [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
 }
@@ -93,7 +93,7 @@ Result<std::string> from_header_value(std::string_view name, std::string_view te
     }
     out += text[i];
   }
-  if (!is_utf8(out)) return no_cloud_event("the header ce-" + std::string(name) + " is not UTF-8");
+  if (!is_utf8(out)) return wrong("the header ce-" + std::string(name) + " is not UTF-8");
   return out;
 }
 
@@ -108,17 +108,16 @@ std::string* standard_attribute(CloudEvent& event, std::string_view name) {
   return nullptr;
 }
 
-Status check_event(const CloudEvent& event, const std::optional<std::string>& version) {
-  if (!version) return no_cloud_event("specversion is missing");
-  if (*version != "1.0")
-    return no_cloud_event("specversion is " + version->substr(0, 20) + ", not 1.0");
+Status check(const CloudEvent& event, const std::optional<std::string>& version) {
+  if (!version) return wrong("specversion is missing");
+  if (*version != "1.0") return wrong("specversion is " + version->substr(0, 20) + ", not 1.0");
   for (const auto& [name, value] : {std::pair{"id", &event.id}, std::pair{"source", &event.source},
                                     std::pair{"type", &event.type}})
-    if (value->empty()) return no_cloud_event(std::string(name) + " is missing or empty");
+    if (value->empty()) return wrong(std::string(name) + " is missing or empty");
   if (!event.time.empty() && !is_timestamp(event.time))
-    return no_cloud_event("time is no RFC 3339 timestamp");
+    return wrong("time is no RFC 3339 timestamp");
   if (event.extensions.size() > kExtensionsMax)
-    return no_cloud_event("it has more than " + std::to_string(kExtensionsMax) + " extensions");
+    return wrong("it has more than " + std::to_string(kExtensionsMax) + " extensions");
   return ok();
 }
 
@@ -126,11 +125,11 @@ Status read_member(std::string_view name, const json::value& value, CloudEvent& 
                    std::optional<std::string>& version) {
   if (value.is_null()) return ok();  // as if it were not there
   if (!is_attribute_name(name))
-    return no_cloud_event("\"" + std::string(name.substr(0, kAttributeNameMax)) +
-                          "\" is no name of an attribute (a to z, 0 to 9)");
+    return wrong("\"" + std::string(name.substr(0, kNameMax)) +
+                 "\" is no name of an attribute (a to z, 0 to 9)");
   const auto* text = value.if_string();
   if (name == "specversion" || standard_attribute(event, name) != nullptr) {
-    if (text == nullptr) return no_cloud_event(std::string(name) + " is no text");
+    if (text == nullptr) return wrong(std::string(name) + " is no text");
     if (name == "specversion") {
       version = std::string(*text);
     } else {
@@ -147,8 +146,8 @@ Status read_member(std::string_view name, const json::value& value, CloudEvent& 
              number != nullptr && *number >= INT32_MIN && *number <= INT32_MAX) {
     extension = static_cast<std::int32_t>(*number);
   } else {
-    return no_cloud_event("the extension " + std::string(name) +
-                          " is neither text, nor true or false, nor a whole number of 32 bits");
+    return wrong("the extension " + std::string(name) +
+                 " is neither text, nor true or false, nor a whole number of 32 bits");
   }
   return ok();
 }
@@ -167,13 +166,12 @@ Result<CloudEvent> from_object(const json::object& object) {
       MAYFLY_TRY(read_member(name, value, event, version));
     }
   }
-  MAYFLY_TRY(check_event(event, version));
-  if (data != nullptr && base64 != nullptr)
-    return no_cloud_event("it has both data and data_base64");
+  MAYFLY_TRY(check(event, version));
+  if (data != nullptr && base64 != nullptr) return wrong("it has both data and data_base64");
   event.has_data = data != nullptr || base64 != nullptr;
   if (base64 != nullptr) {
     auto bytes = base64->is_string() ? decode_base64(base64->get_string()) : std::nullopt;
-    if (!bytes) return no_cloud_event("data_base64 is no base64");
+    if (!bytes) return wrong("data_base64 is no base64");
     event.data = std::move(*bytes);
   } else if (data != nullptr) {
     const bool as_json = event.data_content_type.empty() || is_json_type(event.data_content_type);
@@ -184,10 +182,10 @@ Result<CloudEvent> from_object(const json::object& object) {
   return event;
 }
 
-Result<json::value> parse_document(std::string_view text) {
+Result<json::value> parse(std::string_view text) {
   boost::system::error_code failed;
   json::value value = json::parse(text, failed);
-  if (failed) return no_cloud_event("its JSON is not valid (" + failed.message() + ")");
+  if (failed) return wrong("its JSON is not valid (" + failed.message() + ")");
   return value;
 }
 
@@ -234,10 +232,8 @@ Result<CloudEvent> read_binary_event(const wire::Headers& headers, std::string b
     if (!name.starts_with("ce-")) continue;
     const std::string attribute = name.substr(3);
     if (!is_attribute_name(attribute))
-      return no_cloud_event("the header " + name.substr(0, kAttributeNameMax) +
-                            " names no attribute");
-    if (attribute == "datacontenttype")
-      return no_cloud_event("datacontenttype belongs into Content-Type");
+      return wrong("the header " + name.substr(0, kNameMax) + " names no attribute");
+    if (attribute == "datacontenttype") return wrong("datacontenttype belongs into Content-Type");
     auto value = from_header_value(attribute, field.value);
     if (value.has_error()) return value.error();
     if (attribute == "specversion") {
@@ -249,31 +245,30 @@ Result<CloudEvent> read_binary_event(const wire::Headers& headers, std::string b
     }
   }
   event.data_content_type = std::string(headers.find("Content-Type").value_or(""));
-  if (!is_utf8(event.data_content_type)) return no_cloud_event("Content-Type is not UTF-8");
-  MAYFLY_TRY(check_event(event, version));
+  if (!is_utf8(event.data_content_type)) return wrong("Content-Type is not UTF-8");
+  MAYFLY_TRY(check(event, version));
   event.has_data = !body.empty();
   event.data = std::move(body);
   return event;
 }
 
 Result<CloudEvent> read_structured_event(std::string_view text) {
-  auto value = parse_document(text);
+  auto value = parse(text);
   if (value.has_error()) return value.error();
-  if (!value->is_object()) return no_cloud_event("it must be a JSON object");
+  if (!value->is_object()) return wrong("it must be a JSON object");
   return from_object(value->get_object());
 }
 
 Result<std::vector<CloudEvent>> read_event_batch(std::string_view text) {
-  auto value = parse_document(text);
+  auto value = parse(text);
   if (value.has_error()) return value.error();
   const auto* list = value->if_array();
-  if (list == nullptr) return no_cloud_event("a batch must be a JSON list");
+  if (list == nullptr) return wrong("a batch must be a JSON list");
   if (list->size() > kCloudEventBatchMax)
-    return no_cloud_event("a batch holds at most " + std::to_string(kCloudEventBatchMax) +
-                          " events");
+    return wrong("a batch holds at most " + std::to_string(kCloudEventBatchMax) + " events");
   std::vector<CloudEvent> events;
   for (const auto& item : *list) {
-    if (!item.is_object()) return no_cloud_event("a batch must hold JSON objects");
+    if (!item.is_object()) return wrong("a batch must hold JSON objects");
     auto event = from_object(item.get_object());
     if (event.has_error()) return event.error();
     events.push_back(std::move(*event));
@@ -285,8 +280,7 @@ Result<std::vector<CloudEvent>> read_cloud_events(const wire::Headers& headers, 
   const CloudEventForm form = cloud_event_form(headers);
   if (form == CloudEventForm::batched) return read_event_batch(body);
   if (form == CloudEventForm::none)
-    return no_cloud_event("it has neither ce- headers nor the Content-Type " +
-                          std::string(kCloudEventType));
+    return wrong("it has neither ce- headers nor the Content-Type " + std::string(kCloudEventType));
   auto event = form == CloudEventForm::structured ? read_structured_event(body)
                                                   : read_binary_event(headers, std::move(body));
   if (event.has_error()) return event.error();
@@ -354,7 +348,7 @@ std::optional<int> take_digits(std::string_view& text, std::size_t count) {
   return value;
 }
 
-bool take_any(std::string_view& text, std::string_view any_of) {
+bool take(std::string_view& text, std::string_view any_of) {
   if (text.empty() || any_of.find(text.front()) == std::string_view::npos) return false;
   text.remove_prefix(1);
   return true;
@@ -364,9 +358,9 @@ bool take_any(std::string_view& text, std::string_view any_of) {
 std::optional<int> take_offset(std::string_view text) {
   if (text == "Z" || text == "z") return 0;
   const bool west = text.starts_with('-');
-  if (!take_any(text, "+-")) return std::nullopt;
+  if (!take(text, "+-")) return std::nullopt;
   const auto hours = take_digits(text, 2);
-  if (!hours || !take_any(text, ":")) return std::nullopt;
+  if (!hours || !take(text, ":")) return std::nullopt;
   const auto minutes = take_digits(text, 2);
   if (!minutes || !text.empty() || *hours > 23 || *minutes > 59) return std::nullopt;
   return (*hours * 60 + *minutes) * (west ? -1 : 1);
@@ -374,19 +368,19 @@ std::optional<int> take_offset(std::string_view text) {
 
 std::optional<WallTime> timestamp_of(std::string_view text) {
   const auto y = take_digits(text, 4);
-  if (!y || !take_any(text, "-")) return std::nullopt;
+  if (!y || !take(text, "-")) return std::nullopt;
   const auto mo = take_digits(text, 2);
-  if (!mo || !take_any(text, "-")) return std::nullopt;
+  if (!mo || !take(text, "-")) return std::nullopt;
   const auto d = take_digits(text, 2);
-  if (!d || !take_any(text, "Tt ")) return std::nullopt;
+  if (!d || !take(text, "Tt ")) return std::nullopt;
   const auto h = take_digits(text, 2);
-  if (!h || !take_any(text, ":")) return std::nullopt;
+  if (!h || !take(text, ":")) return std::nullopt;
   const auto mi = take_digits(text, 2);
-  if (!mi || !take_any(text, ":")) return std::nullopt;
+  if (!mi || !take(text, ":")) return std::nullopt;
   const auto s = take_digits(text, 2);
   if (!s) return std::nullopt;
   std::int64_t fraction_us = 0;
-  if (take_any(text, ".")) {
+  if (take(text, ".")) {
     std::int64_t unit = 100'000;
     bool any = false;
     while (const auto digit = take_digits(text, 1)) {
@@ -417,19 +411,6 @@ Result<WallTime> parse_timestamp(std::string_view text) {
     return Error{Code::invalid_argument,
                  "\"" + std::string(text.substr(0, 40)) + "\" is no RFC 3339 timestamp."};
   return *time;
-}
-
-std::string cloud_event_request(const CloudEvent& event) {
-  wire::RequestHead head;
-  head.method = "POST";
-  head.target = "/";
-  head.remote_ip = "127.0.0.1";
-  head.headers.add("Host", "mayfly");
-  for (const auto& [name, value] : binary_event_headers(event)) head.headers.add(name, value);
-  if (!event.data_content_type.empty() && wire::is_field_value(event.data_content_type))
-    head.headers.add("Content-Type", event.data_content_type);
-  head.headers.add("Content-Length", std::to_string(event.data.size()));
-  return wire::encode_request_head(head, "/", "");
 }
 
 }  // namespace mayfly::triggers

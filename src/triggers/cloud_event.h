@@ -51,10 +51,6 @@ std::string write_structured_event(const CloudEvent& event);
 // The headers of the binary form; the body is event.data.
 std::vector<std::pair<std::string, std::string>> binary_event_headers(const CloudEvent& event);
 
-// The head of a request that brings it in binary form to a function that takes HTTP
-// (wire::encode_request_head); the body is event.data.
-std::string cloud_event_request(const CloudEvent& event);
-
 // application/json, text/json or anything+json; parameters are looked over.
 bool is_json_type(std::string_view content_type);
 bool is_utf8(std::string_view text);

@@ -61,44 +61,43 @@ io::Task<Status> EventBuses::State::write(store::Transaction transaction) {
 
 Status EventBuses::State::check(const RuleTarget& target) const {
   if (!is_name(target.id, kRuleNameMax, ".-_"))
-    return argument_error("The id of a target has 1 to 64 of the characters A-Z a-z 0-9 . - _.");
+    return invalid("The id of a target has 1 to 64 of the characters A-Z a-z 0-9 . - _.");
   const int ways = (target.input.empty() ? 0 : 1) + (target.input_path.empty() ? 0 : 1) +
                    (target.transformer ? 1 : 0);
   if (ways > 1)
-    return argument_error("A target has at most one of Input, InputPath and InputTransformer.");
+    return invalid("A target has at most one of Input, InputPath and InputTransformer.");
   if (!target.input.empty()) {
     boost::system::error_code failed;
     const auto parsed = boost::json::parse(target.input, failed);
-    if (failed) return argument_error("Input is not valid JSON (" + failed.message() + ").");
-    if (target.input.size() > 8192) return argument_error("Input has at most 8192 bytes.");
+    if (failed) return invalid("Input is not valid JSON (" + failed.message() + ").");
+    if (target.input.size() > 8192) return invalid("Input has at most 8192 bytes.");
   }
   if (!target.input_path.empty())
     if (auto path = EventPath::parse(target.input_path); path.has_error())
-      return argument_error("InputPath: " + path.error().message);
+      return invalid("InputPath: " + path.error().message);
   if (target.transformer) MAYFLY_TRY(triggers::check(*target.transformer));
   if (!target.dead_letter.empty()) {
     const auto letter = parse_target(target.dead_letter);
-    if (letter.has_error()) return argument_error("dead_letter: " + letter.error().message);
-    if (letter->kind != Target::Kind::queue) return argument_error("dead_letter must be a queue.");
+    if (letter.has_error()) return invalid("dead_letter: " + letter.error().message);
+    if (letter->kind != Target::Kind::queue) return invalid("dead_letter must be a queue.");
   }
   return ok();
 }
 
 Status EventBuses::State::check(const Rule& rule) const {
   if (!is_name(rule.name, kRuleNameMax, ".-_"))
-    return argument_error("The name of a rule has 1 to 64 of the characters A-Z a-z 0-9 . - _.");
-  if (rule.description.size() > kTextMax)
-    return argument_error("A description has at most 512 bytes.");
+    return invalid("The name of a rule has 1 to 64 of the characters A-Z a-z 0-9 . - _.");
+  if (rule.description.size() > kTextMax) return invalid("A description has at most 512 bytes.");
   if (rule.pattern.empty() && rule.schedule.empty())
-    return argument_error("A rule wants an event pattern or a schedule.");
+    return invalid("A rule wants an event pattern or a schedule.");
   if (!rule.schedule.empty() && rule.bus != kDefaultBus)
-    return argument_error("Only rules of the default event bus can have a schedule.");
+    return invalid("Only rules of the default event bus can have a schedule.");
   if (!rule.schedule.empty() && !parts.set_schedule)
     return Error{Code::unsupported, "This server has no schedules."};
   if (rule.pattern.empty()) return ok();
   auto pattern = Pattern::compile(rule.pattern, parts.settings.pattern_bytes_max);
   if (pattern.has_error())
-    return argument_error("Event pattern is not valid. Reason: " + pattern.error().message);
+    return invalid("Event pattern is not valid. Reason: " + pattern.error().message);
   return ok();
 }
 
@@ -191,10 +190,9 @@ Status EventBuses::open() {
 
 io::Task<Result<BusPtr>> EventBuses::create(Bus bus) {
   if (!is_name(bus.name, kBusNameMax, "./-_"))
-    co_return argument_error(
+    co_return invalid(
         "The name of an event bus has 1 to 256 of the characters A-Z a-z 0-9 / . - _.");
-  if (bus.description.size() > kTextMax)
-    co_return argument_error("A description has at most 512 bytes.");
+  if (bus.description.size() > kTextMax) co_return invalid("A description has at most 512 bytes.");
   if (find(bus.name))
     co_return Error{Code::already_exists, fmt::format("Event bus {} already exists.", bus.name)};
   if (state_->buses.size() >= state_->parts.settings.buses_max)
@@ -231,10 +229,10 @@ io::Task<Status> EventBuses::update(Bus bus) {
 
 io::Task<Status> EventBuses::remove(std::string name) {
   const auto found = state_->buses.find(name);
-  if (name == kDefaultBus) co_return argument_error("The default event bus stays.");
+  if (name == kDefaultBus) co_return invalid("The default event bus stays.");
   if (found == state_->buses.end()) co_return no_bus(name);
   if (!found->second.rules.empty())
-    co_return argument_error(fmt::format("Event bus {} has rules; remove them first.", name));
+    co_return invalid(fmt::format("Event bus {} has rules; remove them first.", name));
   store::Transaction transaction;
   transaction.require(bus_key(name), encode(*found->second.info));
   transaction.remove(bus_key(name));
@@ -318,7 +316,7 @@ io::Task<Status> EventBuses::remove_rule(std::string bus, std::string name) {
   auto rule = state->copy_of(bus, name);
   if (rule.has_error()) co_return rule.error();
   if (!rule->targets.empty())
-    co_return argument_error("Rule can't be deleted since it has targets; remove them first.");
+    co_return invalid("Rule can't be deleted since it has targets; remove them first.");
   store::Transaction transaction;
   transaction.require(rule_key(*rule), encode(*rule));
   transaction.remove(rule_key(*rule));

@@ -17,6 +17,7 @@ namespace {
 
 namespace json = boost::json;
 
+constexpr std::string_view kEventHops = "mayfly-hops";
 constexpr std::size_t kInputBytesMax = 1u << 20;
 
 std::size_t size_of(const Event& event) {
@@ -34,10 +35,10 @@ bool is_tick_of(const Event& event, const std::string& rule_arn) {
 }  // namespace
 
 Result<json::value> EventBuses::State::check(const Event& event) const {
-  if (event.source.empty()) return argument_error("Source is required.");
-  if (event.detail_type.empty()) return argument_error("DetailType is required.");
+  if (event.source.empty()) return invalid("Source is required.");
+  if (event.detail_type.empty()) return invalid("DetailType is required.");
   if (!is_utf8(event.source) || !is_utf8(event.detail_type))
-    return argument_error("Source and DetailType must be UTF-8.");
+    return invalid("Source and DetailType must be UTF-8.");
   if (const std::size_t size = size_of(event); size > parts.settings.entry_bytes_max)
     return Error{Code::too_large, fmt::format("The event has {} bytes; {} are allowed (setting "
                                               "events.entry_bytes_max).",
@@ -45,7 +46,7 @@ Result<json::value> EventBuses::State::check(const Event& event) const {
   boost::system::error_code failed;
   json::value detail = json::parse(event.detail, failed);
   if (failed || !detail.is_object())
-    return argument_error("Detail is malformed: it must be a JSON object.");
+    return invalid("Detail is malformed: it must be a JSON object.");
   return detail;
 }
 
@@ -64,7 +65,7 @@ Result<Outgoing> EventBuses::State::outgoing(const CompiledRule& rule, const Rul
   delivery.trace_id = event.trace_id;
   delivery.group = target.group;
   if (target.target.kind == Target::Kind::topic || target.target.kind == Target::Kind::bus)
-    delivery.attributes[std::string(kHopsAttribute)] = std::to_string(out.hops);
+    delivery.attributes[std::string(kEventHops)] = std::to_string(out.hops);
 
   const bool function = target.target.kind == Target::Kind::function;
   const bool http = function && parts.takes_http(target.target);
@@ -73,7 +74,7 @@ Result<Outgoing> EventBuses::State::outgoing(const CompiledRule& rule, const Rul
     const CloudEvent cloud_event = cloud_event_of(event, now);
     if (http) {
       out.kind = engine::PayloadKind::http;
-      out.head = cloud_event_request(cloud_event);
+      out.head = event_request(cloud_event);
       delivery.body = cloud_event.data;
     } else if (target.target.kind == Target::Kind::webhook) {
       delivery.body = cloud_event.data;
@@ -198,7 +199,7 @@ Event event_from(const Delivery& delivery) {
 io::Task<Status> EventBuses::deliver(Target target, Delivery delivery) {
   Event event = event_from(delivery);
   event.trace_id = delivery.trace_id;
-  if (const auto hops = delivery.attributes.find(std::string(kHopsAttribute));
+  if (const auto hops = delivery.attributes.find(std::string(kEventHops));
       hops != delivery.attributes.end())
     std::from_chars(hops->second.data(), hops->second.data() + hops->second.size(), event.hops);
   std::vector<Event> events;

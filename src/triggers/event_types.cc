@@ -4,7 +4,8 @@
 #include <boost/json/serialize.hpp>
 
 #include "base/base64.h"
-#include "triggers/stored_maps.h"
+#include "telemetry/bytes.h"
+#include "triggers/byte_maps.h"
 
 namespace mayfly::triggers {
 
@@ -22,7 +23,7 @@ void put_target(telemetry::ByteWriter& out, const RuleTarget& target) {
   out.text(target.input_path);
   out.byte(static_cast<std::uint8_t>((target.transformer ? 1 : 0) | (target.cloud_event ? 2 : 0)));
   if (target.transformer) {
-    put_texts(out, target.transformer->paths);
+    put_map(out, target.transformer->paths);
     out.text(target.transformer->text);
   }
   out.text(target.group);
@@ -45,7 +46,7 @@ std::optional<RuleTarget> get_target(telemetry::ByteReader& in) {
   target.cloud_event = (flags & 2) != 0;
   if ((flags & 1) != 0) {
     target.transformer.emplace();
-    target.transformer->paths = get_texts(in);
+    target.transformer->paths = get_map(in);
     target.transformer->text = std::string(in.text());
   }
   target.group = std::string(in.text());
@@ -72,8 +73,8 @@ std::string encode(const Bus& bus) {
   out.byte(kEventVersion);
   out.text(bus.name);
   out.text(bus.description);
-  put_texts(out, bus.tags);
-  put_texts(out, bus.other);
+  put_map(out, bus.tags);
+  put_map(out, bus.other);
   out.signed_number(to_epoch_us(bus.created));
   out.signed_number(to_epoch_us(bus.modified));
   return bytes;
@@ -85,8 +86,8 @@ Result<Bus> decode_bus(std::string_view bytes) {
   const bool known = in.byte() == kEventVersion;
   bus.name = std::string(in.text());
   bus.description = std::string(in.text());
-  bus.tags = get_texts(in);
-  bus.other = get_texts(in);
+  bus.tags = get_map(in);
+  bus.other = get_map(in);
   bus.created = from_epoch_us(in.signed_number());
   bus.modified = from_epoch_us(in.signed_number());
   if (!known || !in.good() || !in.at_end())
@@ -105,7 +106,7 @@ std::string encode(const Rule& rule) {
   out.text(rule.schedule);
   out.byte(rule.enabled ? 1 : 0);
   out.text(rule.role);
-  put_texts(out, rule.tags);
+  put_map(out, rule.tags);
   out.signed_number(to_epoch_us(rule.created));
   out.number(rule.targets.size());
   for (const auto& [id, target] : rule.targets) put_target(out, target);
@@ -124,7 +125,7 @@ Result<Rule> decode_rule(std::string_view bytes) {
   rule.schedule = std::string(in.text());
   rule.enabled = in.byte() != 0;
   rule.role = std::string(in.text());
-  rule.tags = get_texts(in);
+  rule.tags = get_map(in);
   rule.created = from_epoch_us(in.signed_number());
   for (std::uint64_t n = in.number(); n > 0 && in.good(); --n) {
     auto target = get_target(in);

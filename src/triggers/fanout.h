@@ -10,16 +10,10 @@
 
 #include "engine/invocation.h"
 #include "queues/engine.h"
+#include "triggers/cloud_event.h"
 #include "triggers/targets.h"
 
 namespace mayfly::triggers {
-
-inline Error argument_error(std::string message) {
-  return Error{Code::invalid_argument, std::move(message)};
-}
-
-// How many topics and buses led here, on a delivery to the next of them.
-inline constexpr std::string_view kHopsAttribute = "mayfly-hops";
 
 struct Outgoing {
   Target target;
@@ -56,5 +50,8 @@ class Fanout {
   queues::QueueEngine& queues_;
   const AddCall add_call_;
 };
+
+// The head of the request by which a function that takes HTTP gets an event, as frames carry it.
+std::string event_request(const CloudEvent& event);
 
 }  // namespace mayfly::triggers

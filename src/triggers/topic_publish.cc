@@ -18,14 +18,15 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::size_t kSubjectMax = 100;
-constexpr std::size_t kPublishIdMax = 128;
+constexpr std::size_t kIdMax = 128;
 constexpr std::size_t kForgetAtOnce = 64;
-constexpr int kPublishConflictsMax = 8;
+constexpr int kPublishTriesMax = 8;
 constexpr std::size_t kQueueAttributesMax = 10;
+constexpr std::string_view kHopsAttribute = "mayfly-hops";
 
 // As SQS and SNS take ids of groups and of duplicates.
 bool is_id(std::string_view text) {
-  return text.size() <= kPublishIdMax &&
+  return text.size() <= kIdMax &&
          std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
 }
 
@@ -36,7 +37,7 @@ std::string_view message_for(const Publication& publication, const Target& targe
 }
 
 // Event models get JSON: what is none becomes a JSON string.
-std::string as_json(std::string_view message) {
+std::string json_text(std::string_view message) {
   boost::system::error_code failed;
   const json::value parsed = json::parse(message, failed);
   if (!failed) return std::string(message);
@@ -79,15 +80,15 @@ Result<Seen> decode_seen(std::string_view bytes) {
 Status Topics::State::check(const Topic& topic, const Publication& publication) const {
   std::size_t size = publication.message.size();
   for (const auto& [protocol, message] : publication.by_protocol) {
-    if (!is_utf8(message)) return argument_error("The message is not UTF-8.");
+    if (!is_utf8(message)) return invalid("The message is not UTF-8.");
     size = std::max(size, message.size());
   }
-  if (size == 0 && !publication.event) return argument_error("The message is empty.");
+  if (size == 0 && !publication.event) return invalid("The message is empty.");
   if (!is_utf8(publication.message) && !publication.event)
-    return argument_error("The message is not UTF-8.");
+    return invalid("The message is not UTF-8.");
   for (const auto& attribute : publication.attributes) {
     if (attribute.name.empty() || attribute.name.size() > 256 || attribute.type.empty())
-      return argument_error("A message attribute has no name or no type.");
+      return invalid("A message attribute has no name or no type.");
     size += attribute.name.size() + attribute.type.size() + attribute.value.size();
   }
   if (size > parts.settings.message_bytes_max)
@@ -98,17 +99,17 @@ Status Topics::State::check(const Topic& topic, const Publication& publication) 
   if (publication.subject.size() > kSubjectMax ||
       std::any_of(publication.subject.begin(), publication.subject.end(),
                   [](char c) { return c < ' ' || c > '~'; }))
-    return argument_error("A subject has up to 100 printable ASCII characters.");
+    return invalid("A subject has up to 100 printable ASCII characters.");
   if (!is_id(publication.group) || !is_id(publication.deduplication_id))
-    return argument_error(
+    return invalid(
         "MessageGroupId and MessageDeduplicationId have up to 128 printable ASCII characters "
         "without blanks.");
   if (!topic.fifo && !publication.deduplication_id.empty())
-    return argument_error("MessageDeduplicationId is for fifo topics.");
+    return invalid("MessageDeduplicationId is for fifo topics.");
   if (topic.fifo && publication.group.empty())
-    return argument_error("A fifo topic wants a MessageGroupId with each message.");
+    return invalid("A fifo topic wants a MessageGroupId with each message.");
   if (topic.fifo && publication.deduplication_id.empty() && !topic.content_deduplication)
-    return argument_error(
+    return invalid(
         "A fifo topic without ContentBasedDeduplication wants a MessageDeduplicationId with each "
         "message.");
   return ok();
@@ -168,12 +169,12 @@ Outgoing Topics::State::outgoing(const Subscription& subscription, const Publica
           wire::is_field_value(event.data_content_type) ? event.data_content_type : std::string();
     } else {
       out.kind = engine::PayloadKind::http;
-      out.head = cloud_event_request(event);
+      out.head = event_request(event);
       delivery.body = event.data;
     }
   } else if (subscription.form == Form::raw) {
     delivery.body =
-        function && !http ? as_json(notification.message) : std::string(notification.message);
+        function && !http ? json_text(notification.message) : std::string(notification.message);
     // More than a queue takes: none, as SNS does.
     if (publication.attributes.size() <= kQueueAttributesMax)
       out.attributes = publication.attributes;
@@ -248,7 +249,7 @@ io::Task<Result<std::vector<Result<Published>>>> Topics::State::publish(
 
 io::Task<Result<Published>> Topics::State::publish_fifo(std::string topic,
                                                         Publication publication) {
-  for (int round = 0; round < kPublishConflictsMax; ++round) {
+  for (int round = 0; round < kPublishTriesMax; ++round) {
     const auto found = topics.find(topic);
     if (found == topics.end())
       co_return Error{Code::not_found, fmt::format("There is no topic \"{}\".", topic)};

@@ -2,13 +2,14 @@
 
 #include <array>
 
-#include "triggers/stored_maps.h"
+#include "telemetry/bytes.h"
+#include "triggers/byte_maps.h"
 
 namespace mayfly::triggers {
 namespace {
 
 constexpr std::uint8_t kTopicVersion = 1;
-constexpr std::array<std::string_view, 3> kForms{"envelope", "raw", "cloudevent"};
+constexpr std::array<std::string_view, 3> kDeliveryForms{"envelope", "raw", "cloudevent"};
 
 Error broken(const char* what) {
   return Error{Code::corrupt, std::string("A stored ") + what + " is broken."};
@@ -30,12 +31,12 @@ std::string_view protocol_of(const Target& target) {
 }
 
 std::string_view form_name(Subscription::Form form) {
-  return kForms[static_cast<std::size_t>(form)];
+  return kDeliveryForms[static_cast<std::size_t>(form)];
 }
 
 std::optional<Subscription::Form> form_from_name(std::string_view name) {
-  for (std::size_t i = 0; i < kForms.size(); ++i)
-    if (kForms[i] == name) return static_cast<Subscription::Form>(i);
+  for (std::size_t i = 0; i < kDeliveryForms.size(); ++i)
+    if (kDeliveryForms[i] == name) return static_cast<Subscription::Form>(i);
   return std::nullopt;
 }
 
@@ -46,8 +47,8 @@ std::string encode(const Topic& topic) {
   out.text(topic.name);
   out.byte(static_cast<std::uint8_t>((topic.fifo ? 1 : 0) | (topic.content_deduplication ? 2 : 0) |
                                      (topic.deduplicate_by_group ? 4 : 0)));
-  put_texts(out, topic.other);
-  put_texts(out, topic.tags);
+  put_map(out, topic.other);
+  put_map(out, topic.tags);
   out.signed_number(to_epoch_us(topic.created));
   return bytes;
 }
@@ -61,8 +62,8 @@ Result<Topic> decode_topic(std::string_view bytes) {
   topic.fifo = (flags & 1) != 0;
   topic.content_deduplication = (flags & 2) != 0;
   topic.deduplicate_by_group = (flags & 4) != 0;
-  topic.other = get_texts(in);
-  topic.tags = get_texts(in);
+  topic.other = get_map(in);
+  topic.tags = get_map(in);
   topic.created = from_epoch_us(in.signed_number());
   if (!in.good() || !in.at_end()) return broken("topic");
   return topic;
@@ -82,7 +83,7 @@ std::string encode(const Subscription& subscription) {
   out.text(subscription.filter);
   out.text(subscription.dead_letter);
   out.signed_number(subscription.retries ? static_cast<std::int64_t>(*subscription.retries) : -1);
-  put_texts(out, subscription.other);
+  put_map(out, subscription.other);
   out.signed_number(to_epoch_us(subscription.created));
   return bytes;
 }
@@ -97,7 +98,7 @@ Result<Subscription> decode_subscription(std::string_view bytes) {
   if (target.has_error()) return broken("subscription");
   subscription.target = std::move(*target);
   const std::uint8_t form = in.byte();
-  if (form >= kForms.size()) return broken("subscription");
+  if (form >= kDeliveryForms.size()) return broken("subscription");
   subscription.form = static_cast<Subscription::Form>(form);
   const std::uint8_t flags = in.byte();
   subscription.confirmed = (flags & 1) != 0;
@@ -107,7 +108,7 @@ Result<Subscription> decode_subscription(std::string_view bytes) {
   subscription.dead_letter = std::string(in.text());
   if (const std::int64_t retries = in.signed_number(); retries >= 0)
     subscription.retries = static_cast<std::uint32_t>(retries);
-  subscription.other = get_texts(in);
+  subscription.other = get_map(in);
   subscription.created = from_epoch_us(in.signed_number());
   if (!in.good() || !in.at_end()) return broken("subscription");
   return subscription;

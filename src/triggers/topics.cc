@@ -44,11 +44,11 @@ Status check_topic_name(const std::string& name, bool fifo) {
                              (c >= '0' && c <= '9') || c == '-' || c == '_';
                     });
   if (!good)
-    return argument_error(
+    return invalid(
         "The name of a topic has 1 to 256 of the characters A-Z a-z 0-9 - _, and .fifo behind "
         "them for a fifo topic.");
-  if (fifo && !suffix) return argument_error("The name of a fifo topic must end with .fifo.");
-  if (!fifo && suffix) return argument_error("Only the name of a fifo topic ends with .fifo.");
+  if (fifo && !suffix) return invalid("The name of a fifo topic must end with .fifo.");
+  if (!fifo && suffix) return invalid("Only the name of a fifo topic ends with .fifo.");
   return ok();
 }
 
@@ -128,25 +128,22 @@ Status Topics::State::check(const Subscription& subscription, const Topic& topic
   using Kind = Target::Kind;
   const Target& target = subscription.target;
   if (target.kind == Kind::topic || target.kind == Kind::bus)
-    return argument_error("A subscription's target is a function, a queue or an http(s) address.");
+    return invalid("A subscription's target is a function, a queue or an http(s) address.");
   const bool fifo_queue = target.kind == Kind::queue && target.name.ends_with(".fifo");
   if (topic.fifo && target.kind != Kind::queue)
-    return argument_error(
-        "Only queues can subscribe to a fifo topic: nothing else keeps the order.");
-  if (!topic.fifo && fifo_queue)
-    return argument_error("A fifo queue can only subscribe to a fifo topic.");
+    return invalid("Only queues can subscribe to a fifo topic: nothing else keeps the order.");
+  if (!topic.fifo && fifo_queue) return invalid("A fifo queue can only subscribe to a fifo topic.");
   if (target.kind == Kind::queue && !parts.queues.find(target.name))
-    return argument_error(fmt::format("There is no queue \"{}\" to deliver to.", target.name));
+    return invalid(fmt::format("There is no queue \"{}\" to deliver to.", target.name));
   if (!subscription.filter.empty())
     if (auto filter = Pattern::compile(subscription.filter); filter.has_error())
-      return argument_error("The filter policy is not valid: " + filter.error().message);
+      return invalid("The filter policy is not valid: " + filter.error().message);
   if (!subscription.dead_letter.empty()) {
     const auto letter = parse_target(subscription.dead_letter);
-    if (letter.has_error()) return argument_error("dead_letter: " + letter.error().message);
-    if (letter->kind != Kind::queue) return argument_error("dead_letter must be a queue.");
+    if (letter.has_error()) return invalid("dead_letter: " + letter.error().message);
+    if (letter->kind != Kind::queue) return invalid("dead_letter must be a queue.");
     if (!parts.queues.find(letter->name))
-      return argument_error(
-          fmt::format("There is no queue \"{}\" for dead letters.", letter->name));
+      return invalid(fmt::format("There is no queue \"{}\" for dead letters.", letter->name));
   }
   return ok();
 }
@@ -190,7 +187,7 @@ io::Task<Result<TopicPtr>> Topics::create(Topic topic) {
 io::Task<Status> Topics::update(Topic topic) {
   const auto there = find(topic.name);
   if (!there) co_return no_topic(topic.name);
-  if (there->fifo != topic.fifo) co_return argument_error("FifoTopic cannot change.");
+  if (there->fifo != topic.fifo) co_return invalid("FifoTopic cannot change.");
   topic.created = there->created;
   queues::Batch batch;
   batch.also.require(topic_key(topic.name), encode(*there));
@@ -315,7 +312,7 @@ io::Task<Result<SubscriptionPtr>> Topics::confirm(std::string topic, std::string
     if (!now) co_return no_subscription(key);
     co_return now;
   }
-  co_return argument_error("The token belongs to no subscription of this topic.");
+  co_return invalid("The token belongs to no subscription of this topic.");
 }
 
 io::Task<Status> Topics::unsubscribe(std::string id) {

@@ -18,7 +18,7 @@ using triggers::Event;
 
 namespace {
 
-constexpr std::int64_t kBusPageMax = 100;
+constexpr std::int64_t kPageMax = 100;
 constexpr std::size_t kEntriesMax = 10;
 constexpr std::size_t kTagsMax = 50;
 
@@ -26,7 +26,7 @@ double epoch_s(WallTime time) {
   return static_cast<double>(to_epoch_us(time)) / 1e6;
 }
 
-Event event_in(const json::object& entry) {
+Event event_of(const json::object& entry) {
   Event event;
   event.source = text_member(entry, "Source");
   event.detail_type = text_member(entry, "DetailType");
@@ -122,8 +122,8 @@ Outcome<json::object> EventBridge::describe_bus(const Call& call) const {
 }
 
 Outcome<json::object> EventBridge::list_buses(const Call& call) const {
-  const std::int64_t limit = number_member(call.input, "Limit", kBusPageMax);
-  if (limit < 1 || limit > kBusPageMax)
+  const std::int64_t limit = number_member(call.input, "Limit", kPageMax);
+  if (limit < 1 || limit > kPageMax)
     return aws::Fault{"ValidationException", "Limit must be 1 to 100."};
   auto buses = parts_.buses.list();
   const std::string prefix = text_member(call.input, "NamePrefix");
@@ -150,7 +150,7 @@ EventBridge::Answer EventBridge::put_events(Call call) {
   std::int64_t failed = 0;
   for (const auto& [bus, places] : by_bus) {
     std::vector<Event> events;
-    for (const std::size_t place : places) events.push_back(event_in(*entries[place]));
+    for (const std::size_t place : places) events.push_back(event_of(*entries[place]));
     auto putting = parts_.buses.put(bus, std::move(events));
     const auto put = co_await std::move(putting);
     for (std::size_t k = 0; k < places.size(); ++k) {

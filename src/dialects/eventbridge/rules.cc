@@ -16,15 +16,15 @@ using triggers::Rule;
 
 namespace {
 
-constexpr std::int64_t kRulePageMax = 100;
+constexpr std::int64_t kRulesPageMax = 100;
 
-aws::Fault bad_input(std::string message) {
+aws::Fault validation(std::string message) {
   return {"ValidationException", std::move(message)};
 }
 
 Outcome<std::size_t> page_size(const json::object& input) {
-  const std::int64_t limit = number_member(input, "Limit", kRulePageMax);
-  if (limit < 1 || limit > kRulePageMax) return bad_input("Limit must be 1 to 100.");
+  const std::int64_t limit = number_member(input, "Limit", kRulesPageMax);
+  if (limit < 1 || limit > kRulesPageMax) return validation("Limit must be 1 to 100.");
   return static_cast<std::size_t>(limit);
 }
 
@@ -56,7 +56,7 @@ EventBridge::Answer EventBridge::put_rule(Call call) {
   rule.tags = tags_member(call.input, "Tags");
   const std::string state = text_member(call.input, "State");
   if (!state.empty() && !state.starts_with("ENABLED") && state != "DISABLED")
-    co_return bad_input("State must be ENABLED or DISABLED.");
+    co_return validation("State must be ENABLED or DISABLED.");
   rule.enabled = state != "DISABLED";
   auto putting = parts_.buses.put_rule(std::move(rule));
   const auto made = co_await std::move(putting);
@@ -142,12 +142,12 @@ Outcome<json::object> EventBridge::test_pattern(const Call& call) const {
   boost::system::error_code failed;
   const json::value event = json::parse(text_member(call.input, "Event"), failed);
   if (failed || !event.is_object())
-    return bad_input("Parameter Event is not valid. Reason: it is no JSON object.");
+    return validation("Parameter Event is not valid. Reason: it is no JSON object.");
   for (const char* member :
        {"id", "account", "source", "time", "region", "resources", "detail-type"})
     if (!event.get_object().contains(member))
-      return bad_input(std::string("Parameter Event is not valid. Reason: Required property '") +
-                       member + "' is missing.");
+      return validation(std::string("Parameter Event is not valid. Reason: Required property '") +
+                        member + "' is missing.");
   return Object{{"Result", pattern->matches(event)}};
 }
 

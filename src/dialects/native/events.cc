@@ -17,13 +17,8 @@ using triggers::RuleTarget;
 
 namespace {
 
-constexpr std::size_t kEventBodyMax = 1u << 20;
+constexpr std::size_t kEventsBytesMax = 1u << 20;
 constexpr std::size_t kEventsMax = 1000;
-
-std::string event_text(const json::object& object, std::string_view key) {
-  const auto* value = object.if_contains(key);
-  return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
-}
 
 json::object render(const RuleTarget& target) {
   const auto letter = triggers::parse_target(target.dead_letter);
@@ -71,46 +66,44 @@ Result<RuleTarget> target_from(const json::value& value, std::size_t place) {
     return target;
   }
   const auto* object = value.if_object();
-  if (object == nullptr) return triggers::argument_error("targets holds texts or objects.");
+  if (object == nullptr) return invalid("targets holds texts or objects.");
   for (const auto& [key, ignored] : *object) {
     static constexpr std::string_view kKeys[] = {"id",        "target",   "input", "input_path",
                                                  "transform", "form",     "group", "dead_letter",
                                                  "retries",   "max_age_s"};
     if (std::find(std::begin(kKeys), std::end(kKeys), key) == std::end(kKeys))
-      return triggers::argument_error("targets: unknown key \"" + std::string(key) + "\".");
+      return invalid("targets: unknown key \"" + std::string(key) + "\".");
   }
-  auto parsed = triggers::parse_target(event_text(*object, "target"));
+  auto parsed = triggers::parse_target(text_of(*object, "target"));
   if (parsed.has_error()) return parsed.error();
   target.target = std::move(*parsed);
-  if (const std::string id = event_text(*object, "id"); !id.empty()) target.id = id;
+  if (const std::string id = text_of(*object, "id"); !id.empty()) target.id = id;
   if (const auto* input = object->if_contains("input")) target.input = json::serialize(*input);
-  target.input_path = event_text(*object, "input_path");
+  target.input_path = text_of(*object, "input_path");
   if (const auto* transform = object->if_contains("transform")) {
-    if (!transform->is_object())
-      return triggers::argument_error("targets: transform must be an object.");
+    if (!transform->is_object()) return invalid("targets: transform must be an object.");
     target.transformer.emplace();
-    target.transformer->text = event_text(transform->get_object(), "template");
+    target.transformer->text = text_of(transform->get_object(), "template");
     if (const auto* paths = transform->get_object().if_contains("paths");
         paths != nullptr && paths->is_object())
       for (const auto& [name, path] : paths->get_object())
         if (path.is_string())
           target.transformer->paths[std::string(name)] = std::string(path.get_string());
   }
-  const std::string form = event_text(*object, "form");
-  if (!form.empty() && form != "cloudevent")
-    return triggers::argument_error("targets: form must be cloudevent.");
+  const std::string form = text_of(*object, "form");
+  if (!form.empty() && form != "cloudevent") return invalid("targets: form must be cloudevent.");
   target.cloud_event = form == "cloudevent";
-  target.group = event_text(*object, "group");
-  if (const std::string letter = event_text(*object, "dead_letter"); !letter.empty())
+  target.group = text_of(*object, "group");
+  if (const std::string letter = text_of(*object, "dead_letter"); !letter.empty())
     target.dead_letter = letter.find(':') == std::string::npos ? "queue:" + letter : letter;
   if (const auto* retries = object->if_contains("retries"); retries != nullptr) {
     if (!retries->is_int64() || retries->get_int64() < 0 || retries->get_int64() > 185)
-      return triggers::argument_error("targets: retries must be 0 to 185.");
+      return invalid("targets: retries must be 0 to 185.");
     target.retries = static_cast<std::uint32_t>(retries->get_int64());
   }
   if (const auto* age = object->if_contains("max_age_s"); age != nullptr) {
     if (!age->is_int64() || age->get_int64() < 0 || age->get_int64() > 1'209'600)
-      return triggers::argument_error("targets: max_age_s must be 0 to 1209600.");
+      return invalid("targets: max_age_s must be 0 to 1209600.");
     target.max_age_s = age->get_int64();
   }
   return target;
@@ -118,19 +111,19 @@ Result<RuleTarget> target_from(const json::value& value, std::size_t place) {
 
 Result<Event> event_from(const json::value& value) {
   const auto* object = value.if_object();
-  if (object == nullptr) return triggers::argument_error("An event must be a JSON object.");
+  if (object == nullptr) return invalid("An event must be a JSON object.");
   Event event;
-  event.source = event_text(*object, "source");
+  event.source = text_of(*object, "source");
   event.detail_type =
-      event_text(*object, object->contains("detail-type") ? "detail-type" : "detail_type");
+      text_of(*object, object->contains("detail-type") ? "detail-type" : "detail_type");
   const auto* detail = object->if_contains("detail");
   event.detail = detail == nullptr ? "{}" : json::serialize(*detail);
   if (const auto* resources = object->if_contains("resources")) {
-    if (!resources->is_array()) return triggers::argument_error("resources must be a list.");
+    if (!resources->is_array()) return invalid("resources must be a list.");
     for (const auto& resource : resources->get_array())
       if (resource.is_string()) event.resources.emplace_back(resource.get_string());
   }
-  if (const std::string time = event_text(*object, "time"); !time.empty()) {
+  if (const std::string time = text_of(*object, "time"); !time.empty()) {
     auto parsed = triggers::parse_timestamp(time);
     if (parsed.has_error()) return parsed.error();
     event.time = *parsed;
@@ -148,13 +141,11 @@ Result<std::vector<Event>> events_from(const wire::Headers& headers, std::string
   }
   boost::system::error_code failed;
   const json::value value = json::parse(body, failed);
-  if (failed)
-    return triggers::argument_error("The body is not valid JSON (" + failed.message() + ").");
+  if (failed) return invalid("The body is not valid JSON (" + failed.message() + ").");
   json::array one;
   if (!value.is_array()) one.push_back(value);
   const json::array& list = value.is_array() ? value.get_array() : one;
-  if (list.empty() || list.size() > kEventsMax)
-    return triggers::argument_error("Put 1 to 1000 events at once.");
+  if (list.empty() || list.size() > kEventsMax) return invalid("Put 1 to 1000 events at once.");
   for (const auto& item : list) {
     auto event = event_from(item);
     if (event.has_error()) return event.error();
@@ -197,7 +188,7 @@ std::string bus_in(const Query& query) {
   return bus.empty() ? std::string(triggers::kDefaultBus) : bus;
 }
 
-Error no_such_rule(const std::string& bus, const std::string& name) {
+Error no_rule(const std::string& bus, const std::string& name) {
   return Error{Code::not_found, "There is no rule \"" + name + "\" on event bus \"" + bus + "\"."};
 }
 
@@ -209,7 +200,7 @@ Reply Api::State::put_events(Call call) {
   if (query.has_error()) co_return query.error();
   std::string setting = "1 MB for events that are put at once";
   auto body = co_await io::read_all(std::move(call.http.body), std::move(call.http.more),
-                                    kEventBodyMax, std::move(setting));
+                                    kEventsBytesMax, std::move(setting));
   if (body.has_error()) co_return body.error();
   auto events = events_from(call.http.head.headers, std::move(*body));
   if (events.has_error()) co_return events.error();
@@ -233,15 +224,15 @@ Reply Api::State::put_rule(Call call) {
   rule.bus = bus_in(*query);
   rule.name = call.name;
   if (const auto* pattern = body->if_contains("pattern")) rule.pattern = json::serialize(*pattern);
-  rule.schedule = event_text(*body, "schedule");
-  rule.description = event_text(*body, "description");
+  rule.schedule = text_of(*body, "schedule");
+  rule.description = text_of(*body, "description");
   if (const auto* enabled = body->if_contains("enabled"); enabled != nullptr) {
-    if (!enabled->is_bool()) co_return triggers::argument_error("enabled must be true or false.");
+    if (!enabled->is_bool()) co_return invalid("enabled must be true or false.");
     rule.enabled = enabled->get_bool();
   }
   std::vector<RuleTarget> targets;
   if (const auto* list = body->if_contains("targets"); list != nullptr) {
-    if (!list->is_array()) co_return triggers::argument_error("targets must be a list.");
+    if (!list->is_array()) co_return invalid("targets must be a list.");
     for (std::size_t i = 0; i < list->get_array().size(); ++i) {
       auto target = target_from(list->get_array()[i], i);
       if (target.has_error()) co_return target.error();
@@ -269,7 +260,7 @@ Reply Api::State::put_rule(Call call) {
     if (added.has_error()) co_return added.error();
   }
   const auto now = parts.buses->find_rule(bus, call.name);
-  if (!now) co_return no_such_rule(bus, call.name);
+  if (!now) co_return no_rule(bus, call.name);
   co_return json_reply(200, render(*now, *parts.buses));
 }
 
@@ -278,7 +269,7 @@ Reply Api::State::delete_rule(Call call) {
   if (query.has_error()) co_return query.error();
   const std::string bus = bus_in(*query);
   const auto rule = parts.buses->find_rule(bus, call.name);
-  if (!rule) co_return no_such_rule(bus, call.name);
+  if (!rule) co_return no_rule(bus, call.name);
   std::vector<std::string> ids;
   for (const auto& [id, target] : rule->targets) ids.push_back(id);
   auto emptying = parts.buses->remove_targets(bus, call.name, std::move(ids));
@@ -307,7 +298,7 @@ Reply Api::State::rule_requests(Endpoint endpoint, Call call) {
     if (switched.has_error()) co_return switched.error();
   }
   const auto rule = parts.buses->find_rule(bus, call.name);
-  if (!rule) co_return no_such_rule(bus, call.name);
+  if (!rule) co_return no_rule(bus, call.name);
   co_return json_reply(200, render(*rule, *parts.buses));
 }
 
@@ -332,7 +323,7 @@ Reply Api::State::bus_requests(Endpoint endpoint, Call call) {
     const auto there = parts.buses->find(call.name);
     if (there) bus = *there;
     bus.name = call.name;
-    bus.description = event_text(*body, "description");
+    bus.description = text_of(*body, "description");
     if (there) {
       auto updating = parts.buses->update(std::move(bus));
       const Status updated = co_await std::move(updating);

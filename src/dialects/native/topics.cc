@@ -20,18 +20,12 @@ using triggers::Topic;
 
 namespace {
 
-constexpr std::size_t kPublishBodyMax = 1u << 20;
+constexpr std::size_t kTopicBytesMax = 1u << 20;
 
-std::string topic_text(const json::object& object, std::string_view key) {
-  const auto* value = object.if_contains(key);
-  return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
-}
-
-Result<bool> topic_flag(const json::object& object, std::string_view key, bool fallback) {
+Result<bool> flag_of(const json::object& object, std::string_view key, bool fallback) {
   const auto* value = object.if_contains(key);
   if (value == nullptr) return fallback;
-  if (!value->is_bool())
-    return triggers::argument_error(std::string(key) + " must be true or false.");
+  if (!value->is_bool()) return invalid(std::string(key) + " must be true or false.");
   return value->get_bool();
 }
 
@@ -74,20 +68,20 @@ json::object render(const Subscription& subscription, const triggers::Topics& to
 Result<Topic> topic_from(const std::string& name, const json::object& body) {
   Topic topic;
   topic.name = name;
-  auto fifo = topic_flag(body, "fifo", name.ends_with(".fifo"));
-  auto content = topic_flag(body, "content_deduplication", false);
-  auto group = topic_flag(body, "deduplicate_by_group", false);
+  auto fifo = flag_of(body, "fifo", name.ends_with(".fifo"));
+  auto content = flag_of(body, "content_deduplication", false);
+  auto group = flag_of(body, "deduplicate_by_group", false);
   for (const auto* flag : {&fifo, &content, &group})
     if (flag->has_error()) return flag->error();
   topic.fifo = *fifo;
   topic.content_deduplication = *content;
   topic.deduplicate_by_group = *group;
-  if (const std::string display = topic_text(body, "display_name"); !display.empty())
+  if (const std::string display = text_of(body, "display_name"); !display.empty())
     topic.other["DisplayName"] = display;
   if (const auto* tags = body.if_contains("tags")) {
-    if (!tags->is_object()) return triggers::argument_error("tags must be an object.");
+    if (!tags->is_object()) return invalid("tags must be an object.");
     for (const auto& [key, value] : tags->get_object()) {
-      if (!value.is_string()) return triggers::argument_error("tags must hold texts.");
+      if (!value.is_string()) return invalid("tags must hold texts.");
       topic.tags[std::string(key)] = std::string(value.get_string());
     }
   }
@@ -98,30 +92,29 @@ Status settings_from(const json::object& body, Subscription& subscription) {
   subscription.filter.clear();
   if (const auto* filter = body.if_contains("filter"); filter != nullptr && !filter->is_null()) {
     if (!filter->is_object())
-      return triggers::argument_error("filter must be an object (docs/reference/topics.md).");
+      return invalid("filter must be an object (docs/reference/topics.md).");
     if (!filter->get_object().empty()) subscription.filter = json::serialize(*filter);
   }
-  const std::string scope = topic_text(body, "filter_scope");
+  const std::string scope = text_of(body, "filter_scope");
   if (!scope.empty() && scope != "body" && scope != "attributes")
-    return triggers::argument_error("filter_scope must be attributes or body.");
+    return invalid("filter_scope must be attributes or body.");
   subscription.filter_on_body = scope == "body";
-  const std::string form = topic_text(body, "form");
+  const std::string form = text_of(body, "form");
   const auto known = triggers::form_from_name(form.empty() ? "envelope" : form);
-  if (!known) return triggers::argument_error("form must be envelope, raw or cloudevent.");
+  if (!known) return invalid("form must be envelope, raw or cloudevent.");
   subscription.form = *known;
-  std::string letter = topic_text(body, "dead_letter");
+  std::string letter = text_of(body, "dead_letter");
   if (!letter.empty() && letter.find(':') == std::string::npos) letter = "queue:" + letter;
   if (!letter.empty()) {
     auto target = triggers::parse_target(letter);
-    if (target.has_error())
-      return triggers::argument_error("dead_letter: " + target.error().message);
+    if (target.has_error()) return invalid("dead_letter: " + target.error().message);
     letter = triggers::to_text(*target);
   }
   subscription.dead_letter = letter;
   subscription.retries.reset();
   if (const auto* retries = body.if_contains("retries"); retries != nullptr) {
     if (!retries->is_int64() || retries->get_int64() < 0 || retries->get_int64() > 100)
-      return triggers::argument_error("retries must be 0 to 100.");
+      return invalid("retries must be 0 to 100.");
     subscription.retries = static_cast<std::uint32_t>(retries->get_int64());
   }
   return ok();
@@ -131,7 +124,7 @@ Status settings_from(const json::object& body, Subscription& subscription) {
 Status attributes_from(const json::object& body, Publication& publication) {
   const auto* attributes = body.if_contains("attributes");
   if (attributes == nullptr) return ok();
-  if (!attributes->is_object()) return triggers::argument_error("attributes must be an object.");
+  if (!attributes->is_object()) return invalid("attributes must be an object.");
   for (const auto& [name, value] : attributes->get_object()) {
     queues::MessageAttribute attribute{std::string(name), "String", ""};
     if (const auto* text = value.if_string()) {
@@ -140,18 +133,17 @@ Status attributes_from(const json::object& body, Publication& publication) {
       attribute.type = "Number";
       attribute.value = json::serialize(value);
     } else if (const auto* object = value.if_object()) {
-      attribute.type = topic_text(*object, "type");
-      attribute.value = topic_text(*object, "value");
+      attribute.type = text_of(*object, "type");
+      attribute.value = text_of(*object, "value");
     }
     if (attribute.type.starts_with("Binary")) {
       auto bytes = decode_base64(attribute.value);
-      if (!bytes)
-        return triggers::argument_error("attributes: " + attribute.name + " is no base64.");
+      if (!bytes) return invalid("attributes: " + attribute.name + " is no base64.");
       attribute.value = std::move(*bytes);
     }
     if (attribute.type.empty() || attribute.value.empty())
-      return triggers::argument_error("attributes: " + attribute.name +
-                                      " must be a text, a number, or {\"type\", \"value\"}.");
+      return invalid("attributes: " + attribute.name +
+                     " must be a text, a number, or {\"type\", \"value\"}.");
     publication.attributes.push_back(std::move(attribute));
   }
   return ok();
@@ -177,12 +169,12 @@ Result<std::vector<Publication>> publications_from(const wire::Headers& headers,
   if (object.has_error()) return object.error();
   Publication publication;
   const auto* message = object->if_contains("message");
-  if (message == nullptr) return triggers::argument_error("message is missing.");
+  if (message == nullptr) return invalid("message is missing.");
   publication.message =
       message->is_string() ? std::string(message->get_string()) : json::serialize(*message);
-  publication.subject = topic_text(*object, "subject");
-  publication.group = topic_text(*object, "group");
-  publication.deduplication_id = topic_text(*object, "deduplication_id");
+  publication.subject = text_of(*object, "subject");
+  publication.group = text_of(*object, "group");
+  publication.deduplication_id = text_of(*object, "deduplication_id");
   MAYFLY_TRY(attributes_from(*object, publication));
   out.push_back(std::move(publication));
   return out;
@@ -206,11 +198,11 @@ json::array render(const std::vector<Result<triggers::Published>>& results) {
   return messages;
 }
 
-Error no_such_topic(const std::string& name) {
+Error no_topic(const std::string& name) {
   return Error{Code::not_found,
                "There is no topic \"" + name + "\"; `mayfly topic ls` lists them."};
 }
-Error no_such_subscription(const std::string& id) {
+Error no_subscription(const std::string& id) {
   return Error{Code::not_found, "There is no subscription \"" + id + "\"."};
 }
 
@@ -231,7 +223,7 @@ Reply Api::State::put_topic(Call call) {
     const Status updated = co_await std::move(updating);
     if (updated.has_error()) co_return updated.error();
     const auto now = parts.topics->find(call.name);
-    if (!now) co_return no_such_topic(call.name);
+    if (!now) co_return no_topic(call.name);
     co_return json_reply(200, render(*now, *parts.topics));
   }
   auto creating = parts.topics->create(std::move(*topic));
@@ -249,11 +241,11 @@ Reply Api::State::subscribe(Call call) {
   if (body.has_error()) co_return body.error();
   Subscription subscription;
   subscription.topic = call.name;
-  auto target = triggers::parse_target(topic_text(*body, "target"));
+  auto target = triggers::parse_target(text_of(*body, "target"));
   if (target.has_error()) co_return target.error();
   subscription.target = std::move(*target);
   if (Status good = settings_from(*body, subscription); good.has_error()) co_return good.error();
-  const auto confirm = topic_flag(*body, "confirm", false);
+  const auto confirm = flag_of(*body, "confirm", false);
   if (confirm.has_error()) co_return confirm.error();
   subscription.confirmed = !*confirm;
   for (const auto& one : parts.topics->subscriptions(call.name)) {
@@ -264,7 +256,7 @@ Reply Api::State::subscribe(Call call) {
     const Status updated = co_await std::move(updating);
     if (updated.has_error()) co_return updated.error();
     const auto now = parts.topics->find_subscription(one->id);
-    if (!now) co_return no_such_subscription(one->id);
+    if (!now) co_return no_subscription(one->id);
     co_return json_reply(200, render(*now, *parts.topics));
   }
   auto subscribing = parts.topics->subscribe(std::move(subscription));
@@ -275,12 +267,12 @@ Reply Api::State::subscribe(Call call) {
 
 Reply Api::State::publish(Call call) {
   const auto topic = parts.topics->find(call.name);
-  if (!topic) co_return no_such_topic(call.name);
+  if (!topic) co_return no_topic(call.name);
   const auto query = query_of(call, {"group"});
   if (query.has_error()) co_return query.error();
   std::string setting = "1 MB for what is published at once";
   auto body = co_await io::read_all(std::move(call.http.body), std::move(call.http.more),
-                                    kPublishBodyMax, std::move(setting));
+                                    kTopicBytesMax, std::move(setting));
   if (body.has_error()) co_return body.error();
   auto publications = publications_from(call.http.head.headers, std::move(*body));
   if (publications.has_error()) co_return publications.error();
@@ -349,19 +341,19 @@ Reply Api::State::topic_requests(Endpoint endpoint, Call call) {
     co_return json_reply(200, json::object{{"topics", std::move(list)}});
   }
   if (endpoint == Endpoint::list_subscriptions || endpoint == Endpoint::list_topic_subscriptions) {
-    if (!call.name.empty() && !topics.find(call.name)) co_return no_such_topic(call.name);
+    if (!call.name.empty() && !topics.find(call.name)) co_return no_topic(call.name);
     json::array list;
     for (const auto& one : topics.subscriptions(call.name)) list.push_back(render(*one, topics));
     co_return json_reply(200, json::object{{"subscriptions", std::move(list)}});
   }
   if (endpoint == Endpoint::get_topic) {
     const auto topic = topics.find(call.name);
-    if (!topic) co_return no_such_topic(call.name);
+    if (!topic) co_return no_topic(call.name);
     co_return json_reply(200, render(*topic, topics));
   }
   if (endpoint == Endpoint::get_subscription) {
     const auto one = topics.find_subscription(call.name);
-    if (!one) co_return no_such_subscription(call.name);
+    if (!one) co_return no_subscription(call.name);
     co_return json_reply(200, render(*one, topics));
   }
   if (endpoint == Endpoint::delete_topic || endpoint == Endpoint::delete_subscription) {

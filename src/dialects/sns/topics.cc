@@ -15,7 +15,7 @@ using triggers::Topic;
 
 namespace {
 
-constexpr std::size_t kTopicPageMax = 100;
+constexpr std::size_t kPageMax = 100;
 constexpr std::size_t kTagsMax = 50;
 // What is kept for clients, and has no effect here.
 constexpr std::string_view kKept[] = {
@@ -138,7 +138,7 @@ Outcome<json::object> Sns::get_topic_attributes(const Call& call) const {
 
 Outcome<json::object> Sns::list_topics(const Call& call) const {
   const auto [page, next] =
-      page_of(parts_.topics.list(), text_member(call.input, "NextToken"), kTopicPageMax,
+      page_of(parts_.topics.list(), text_member(call.input, "NextToken"), kPageMax,
               [](const triggers::TopicPtr& topic) { return topic->name; });
   json::array topics;
   for (const auto& topic : page)

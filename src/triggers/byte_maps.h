@@ -1,15 +1,14 @@
 #pragma once
-// Internal: maps of texts in stored records.
+// Maps of text in records. Internal.
 
 #include <map>
 #include <string>
-#include <utility>
 
 #include "telemetry/bytes.h"
 
 namespace mayfly::triggers {
 
-inline void put_texts(telemetry::ByteWriter& out, const std::map<std::string, std::string>& map) {
+inline void put_map(telemetry::ByteWriter& out, const std::map<std::string, std::string>& map) {
   out.number(map.size());
   for (const auto& [name, value] : map) {
     out.text(name);
@@ -17,7 +16,7 @@ inline void put_texts(telemetry::ByteWriter& out, const std::map<std::string, st
   }
 }
 
-inline std::map<std::string, std::string> get_texts(telemetry::ByteReader& in) {
+inline std::map<std::string, std::string> get_map(telemetry::ByteReader& in) {
   std::map<std::string, std::string> map;
   for (std::uint64_t n = in.number(); n > 0 && in.good(); --n) {
     std::string name(in.text());
