@@ -194,9 +194,10 @@ class Reader {
       case Place::headers: {
         json::object fields(memory_);
         for (const auto field : head_.headers)
-          if (field.name.size() >= member.wire().size() &&
-              wire::equal_ignoring_case(field.name.substr(0, member.wire().size()), member.wire()))
-            fields.insert_or_assign(field.name.substr(member.wire().size()),
+          if (field.name.size() >= member.wire_name.size() &&
+              wire::equal_ignoring_case(field.name.substr(0, member.wire_name.size()),
+                                        member.wire_name))
+            fields.insert_or_assign(field.name.substr(member.wire_name.size()),
                                     json::string_view(field.value));
         if (!fields.empty()) out_.emplace(member.name, std::move(fields));
         return {};
@@ -357,10 +358,10 @@ RestAnswer write_rest(const Operation& operation, const json::object& output) {
       put(member.wire(), field_text(*member.shape, *value));
     } else if (member.place == Place::headers && value->is_object()) {
       for (const auto& entry : value->get_object())
-        put(std::string(member.wire()) + std::string(entry.key()),
+        put(std::string(member.wire_name) + std::string(entry.key()),
             field_text(*member.shape->element, entry.value()));
-    } else if (member.place == Place::status && value->is_int64()) {
-      answer.head.status = static_cast<int>(value->get_int64());
+    } else if (member.place == Place::status && value->is_number()) {
+      answer.head.status = value->to_number<int>();
     } else if (member.place == Place::payload) {
       const Kind kind = member.shape->kind;
       if ((kind == Kind::blob || kind == Kind::string) && value->is_string()) {
