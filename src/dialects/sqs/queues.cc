@@ -18,12 +18,7 @@ using queues::QueuePtr;
 namespace {
 
 constexpr std::size_t kPageMax = 1000;
-<<<<<<< HEAD
-constexpr seconds kPurgePause{60};
 constexpr std::size_t kQueueTagsMax = 50;
-=======
-constexpr std::size_t kTagsMax = 50;
->>>>>>> sqs
 
 aws::Fault bad_name(bool fifo) {
   return invalid_parameter(
