@@ -30,6 +30,23 @@ std::uint32_t to_ms(double seconds) {
   return static_cast<std::uint32_t>(seconds * 1000 + 0.5);
 }
 
+void add_async_options(CLI::App& c, functions::AsyncSettings& async) {
+  c.add_option("--retries", async.retries, "Of async calls that fail (default: 2)")
+      ->type_name("N")
+      ->check(CLI::Range(0, 100));
+  c.add_option("--max-age", async.max_age_s, "Async calls are given up after this (default: 6 h)")
+      ->type_name("S")
+      ->check(CLI::Range(0, 1'209'600));
+  c.add_option("--on-success", async.on_success,
+               "Target of a record of each async call that succeeds")
+      ->type_name("TARGET");
+  c.add_option("--on-failure", async.on_failure, "Target of a record of each async call that fails")
+      ->type_name("TARGET");
+  c.add_option("--dead-letter", async.dead_letter,
+               "Target of the payloads of async calls that fail")
+      ->type_name("TARGET");
+}
+
 struct DeployFlags {
   DeployOptions options;
   std::vector<std::string> env;
@@ -94,6 +111,7 @@ void add_deploy(CLI::App& app, Context& context, int& code) {
       ->type_name("NAME=VALUE")
       ->take_all()
       ->allow_extra_args(false);
+  add_async_options(*c, o.settings.async);
   c->add_flag("--no-check", flags->no_check, "Deploy without starting an instance first");
   c->callback([&context, &code, flags] { code = run_deploy(context, *flags); });
 }
@@ -109,6 +127,12 @@ void add_invoke(CLI::App& app, Context& context, int& code) {
   c->add_option("--qualifier", options->qualifier, "Published version to call")->type_name("N");
   c->add_flag("--log", options->log, "Show the end of its log, and how long it took");
   c->add_flag("--raw", options->raw, "Print the answer's bytes and nothing else");
+  c->add_flag("--async", options->async, "Do not wait: print the id of the call ('mayfly calls')");
+  c->add_option("--idempotency-key", options->idempotency_key,
+                "With --async: the same key again is the same call")
+      ->type_name("KEY");
+  c->add_option("--callback-url", options->callback_url, "With --async: the result is POSTed there")
+      ->type_name("URL");
   c->callback([&context, &code, options] { code = invoke(context, *options); });
 }
 
@@ -215,6 +239,12 @@ std::optional<std::string> unknown_command(const CLI::App& app, int argc, char**
 
 }  // namespace
 
+CLI::App* sub(CLI::App& app, const std::string& name, const std::string& what) {
+  CLI::App* made = app.add_subcommand(name, what);
+  made->fallthrough();
+  return made;
+}
+
 int run(int argc, char** argv, const std::string& version, const ExtraCommand& extra) {
   CLI::App app("Mayfly: functions without servers to care for.", "mayfly");
   app.footer("Start:\n  mayfly serve &\n  mayfly deploy hello.py && curl $(mayfly url hello)\n\n" +
@@ -236,6 +266,31 @@ int run(int argc, char** argv, const std::string& version, const ExtraCommand& e
   add_invoke(app, context, code);
   add_functions(app, context, code);
   add_insight(app, context, code);
+  add_calls(*command(app, "calls", "Async calls: list, result, cancel, run again",
+                     "mayfly calls ls hello --state failed"),
+            context, code);
+  add_schedule(
+      *command(app, "schedule", "Schedules: cron lines, rates, once",
+               "mayfly schedule create nightly --cron '0 3 * * *' --target function:report"),
+      context, code);
+  add_topic(*command(app, "topic", "Topics: publish to functions, queues and web addresses",
+                     "mayfly topic subscribe news function:hello"),
+            context, code);
+  add_event(*command(app, "event", "Put an event on a bus",
+                     "mayfly event put --source shop --type Order --detail '{\"id\":1}'"),
+            context, code);
+  add_rule(*command(app, "rule", "Rules: which events go to which targets",
+                    "mayfly rule put orders --pattern '{\"source\":[\"shop\"]}' --target hello"),
+           context, code);
+  add_keys(*command(app, "keys", "Access keys, with which clients of AWS services sign",
+                    "mayfly keys create --name backup --json"),
+           context, code);
+  add_trigger(*command(app, "trigger", "Functions that handle the messages of queues",
+                       "mayfly trigger create clicks charge --batch 1000"),
+              context, code);
+  add_state(
+      *command(app, "state", "What functions keep between their calls", "mayfly state ls budget/"),
+      context, code);
   add_simulate(*command(app, "simulate", "Compare scheduling policies on a published load",
                         "mayfly simulate --functions 2000 --plot policies.svg"),
                context, code);

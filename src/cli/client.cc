@@ -225,12 +225,14 @@ Result<Response> Client::run(std::unique_ptr<Exchange> exchange) {
 }
 
 Result<Response> Client::request(const std::string& method, const std::string& target,
-                                 std::string body, const std::string& content_type) {
+                                 std::string body, const std::string& content_type,
+                                 const std::vector<std::pair<std::string, std::string>>& fields) {
   auto exchange = std::make_unique<Exchange>();
   exchange->request.head.method = method;
   exchange->request.head.target = target;
   auto& headers = exchange->request.head.headers;
   if (!content_type.empty()) headers.set("Content-Type", content_type);
+  for (const auto& [name, value] : fields) headers.set(name, value);
   if (method != "GET" && method != "HEAD")
     headers.set("Content-Length", std::to_string(body.size()));
   exchange->request.body = std::move(body);

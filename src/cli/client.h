@@ -45,7 +45,8 @@ class Client {
   ~Client();
 
   Result<Response> request(const std::string& method, const std::string& target,
-                           std::string body = {}, const std::string& content_type = {});
+                           std::string body = {}, const std::string& content_type = {},
+                           const std::vector<std::pair<std::string, std::string>>& fields = {});
   // The file as the body, in pieces.
   Result<Response> upload(const std::string& method, const std::string& target,
                           const PackedFile& file);

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "cli/commands.h"
+#include "cli/deploy_events.h"
 #include "functions/app.h"
 
 namespace mayfly::cli {
@@ -117,24 +118,26 @@ std::vector<functions::Route> site_routes(const functions::Manifest::StaticSite&
   return routes;
 }
 
-// Whether the server's app of that name is this one.
-bool same_app(Context& context, const functions::App& app, int& code) {
+// The server's app of that name; an empty one when there is none.
+functions::App app_there(Context& context, const std::string& name, int& code) {
   auto apps = fetch_json(context, "GET", "/v1/apps", code);
-  if (!apps) return false;
+  if (!apps) return {};
   for (const auto& item : list_of(*apps, "apps")) {
-    if (text_of(item, "name") != app.name) continue;
+    if (text_of(item, "name") != name) continue;
     auto there = functions::app_from_json(json::serialize(item));
-    if (there.has_error()) return false;
+    if (there.has_error()) return {};
     for (auto& route : there->routes) route.static_dir.clear();
-    return *there == app;
+    return std::move(*there);
   }
-  return false;
+  return {};
 }
 
 int deploy_app(Context& context, const functions::App& app, json::object& summary) {
   int code = kOk;
-  const bool unchanged = same_app(context, app, code);
+  const functions::App before = app_there(context, app.name, code);
   if (code != kOk) return code;
+  const bool unchanged = before == app;
+  report_unnamed(before, app, summary, context);
   if (!unchanged) {
     auto put = fetch_json(context, "PUT", "/v1/apps/" + percent_encode(app.name), code,
                           functions::app_to_json(app));
@@ -169,9 +172,14 @@ int deploy_manifest(Context& context, const std::string& file, bool check) {
     return fail(error);
   }
 
-  if (manifest->functions.empty() && manifest->routes.empty() && manifest->sites.empty())
-    return usage_error(file + " describes nothing: it has no functions, no routes and no static");
+  const std::vector<std::string> resources = resources_of(*manifest);
+  if (manifest->functions.empty() && manifest->routes.empty() && manifest->sites.empty() &&
+      resources.empty())
+    return usage_error(file +
+                       " describes nothing: it has no functions, routes, static folders, queues, "
+                       "topics or schedules");
   json::object summary;
+  if (const int code = deploy_queues(context, *manifest, summary); code != kOk) return code;
   json::array deployed;
   int worst = kOk;
   for (const auto& function : manifest->functions) {
@@ -190,18 +198,20 @@ int deploy_manifest(Context& context, const std::string& file, bool check) {
   summary["functions"] = std::move(deployed);
   // Routes to functions that are not there would be refused anyway.
   if (worst != kOk) return worst;
+  if (const int code = deploy_triggers(context, *manifest, summary); code != kOk) return code;
 
   functions::App app;
   app.name = manifest->name;
   app.routes = manifest->routes;
   app.cors = manifest->cors;
+  app.resources = resources;
   for (const auto& site : manifest->sites) {
     auto packed = pack((folder / site.folder).string());
     if (packed.has_error()) return fail(packed.error());
     if (const int code = send_package(context, *packed); code != kOk) return code;
     for (auto& route : site_routes(site, packed->sha256)) app.routes.push_back(std::move(route));
   }
-  if (!app.routes.empty())
+  if (!app.routes.empty() || !app.resources.empty())
     if (const int code = deploy_app(context, app, summary); code != kOk) return code;
   if (context.json) return print_json(json::value(std::move(summary)));
   return kOk;

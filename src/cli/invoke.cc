@@ -109,6 +109,30 @@ void print_result(const Context& context, const InvokeOptions& options, const Re
 
 }  // namespace
 
+namespace {
+
+int invoke_async(Context& context, const InvokeOptions& options, const std::string& path,
+                 std::string payload) {
+  auto client = context.connect();
+  if (client.has_error()) return fail(client.error());
+  std::vector<std::pair<std::string, std::string>> headers;
+  const auto add = [&headers](const char* name, const std::string& value) {
+    if (!value.empty()) headers.emplace_back(name, value);
+  };
+  add("Idempotency-Key", options.idempotency_key);
+  add("X-Callback-Url", options.callback_url);
+  auto response = (*client)->request("POST", path + "/invoke?async=1", std::move(payload),
+                                     "application/json", headers);
+  if (response.has_error()) return fail(response.error());
+  if (response->status != 202) return fail(context, *response);
+  boost::system::error_code failed;
+  const json::value value = json::parse(response->body, failed);
+  write_out(context.json ? response->body : text_of(value, "call_id") + "\n");
+  return kOk;
+}
+
+}  // namespace
+
 int invoke(Context& context, const InvokeOptions& options) {
   auto payload = payload_of(options.data);
   if (payload.has_error()) return fail(payload.error());
@@ -117,6 +141,9 @@ int invoke(Context& context, const InvokeOptions& options) {
 
   std::string name = options.name;
   if (!options.qualifier.empty()) name += ":" + options.qualifier;
+  if (options.async)
+    return invoke_async(context, options, "/v1/functions/" + percent_encode(name),
+                        std::move(*payload));
   const std::string target =
       "/v1/functions/" + percent_encode(name) + "/invoke" + (options.log ? "?log=1" : "");
   boost::system::error_code no_json;

@@ -62,6 +62,7 @@ Call::Call(std::shared_ptr<Core> the_core, std::shared_ptr<Pool> the_pool,
   record.version = version.number;
   record.revision = version.revision;
   record.source = invocation.source;
+  record.attempt = invocation.attempt;
   record.arrived_us = to_epoch_us(core->clock.wall_now()) - to_us(now - arrived);
   record.memory_mb = static_cast<std::uint32_t>(pool->memory_bytes() >> 20);
   record.bytes_in = invocation.body.size();

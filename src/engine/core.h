@@ -55,6 +55,7 @@ class Core : public std::enable_shared_from_this<Core> {
   const std::vector<const ProtocolFactory*> protocols;
   const functions::RuntimeTable& runtimes;
   EngineSettings settings;
+  FunctionServices* const services;  // may be null
   std::uint32_t cores;
 
   TimerQueue timers;

@@ -97,6 +97,7 @@ struct Deployer::State : std::enable_shared_from_this<State> {
     parts.dispatcher.adopt(done.version);
     if (before && before->revision != done.version->revision && !is_published(*before))
       parts.dispatcher.retire(before->function, before->revision);
+    if (parts.changed) parts.changed();
     co_return done;
   }
 
@@ -126,6 +127,7 @@ struct Deployer::State : std::enable_shared_from_this<State> {
 
   io::Task<Result<functions::VersionPtr>> do_publish(std::string function) {
     auto published = co_await parts.catalogue.publish(std::move(function));
+    if (parts.changed) parts.changed();
     co_return published;
   }
 
@@ -133,6 +135,7 @@ struct Deployer::State : std::enable_shared_from_this<State> {
     auto removed = co_await parts.catalogue.remove(function);
     if (removed.has_error()) co_return removed.error();
     parts.dispatcher.retire_function(function);
+    if (parts.changed) parts.changed();
     telemetry::Telemetry& telemetry = parts.telemetry;
     auto forget = [&telemetry, function] { return telemetry.forget(function); };
     auto forgotten = co_await parts.pool.run(forget);

@@ -5,6 +5,7 @@
 // that has begun is finished even when its caller goes away. Belongs to one loop.
 
 #include <boost/asio/io_context.hpp>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -37,6 +38,7 @@ class Deployer {
     Dispatcher& dispatcher;
     telemetry::Telemetry& telemetry;
     io::BlockingPool& pool;
+    std::function<void()> changed = {};  // functions or versions have come or gone; may be empty
   };
   explicit Deployer(Parts parts);
   ~Deployer();

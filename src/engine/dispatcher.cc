@@ -11,6 +11,7 @@
 #include "engine/core.h"
 #include "engine/instance.h"
 #include "engine/pool.h"
+#include "engine/questions.h"
 #include "engine/template_keeper.h"
 #include "wire/http_message.h"
 
@@ -22,7 +23,8 @@ using telemetry::Outcome;
 using telemetry::Party;
 using telemetry::Phase;
 
-constexpr milliseconds kKillTakes{5'000};
+constexpr milliseconds kAllKilledTakes{5'000};
+constexpr std::uint32_t kRoomLooked = 64;  // more starts at once than that are not looked for
 
 std::shared_ptr<Failure> cancelled_failure(Phase phase) {
   auto failure = std::make_shared<Failure>();
@@ -191,9 +193,16 @@ io::Task<Answer> Dispatcher::State::run(std::shared_ptr<Core> core, Invocation i
     gone->kill("was ended because it hung up");
     gone->free_slot();
   }
+  std::string effects = std::move(called.reply.effects);
   auto settling = settle(call, std::move(called));
   Answer answer = co_await std::move(settling);
-  co_return answer;
+  if (answer.failure || (effects.empty() && !invocation.settlement)) co_return answer;
+  // The instance is free already; the caller waits until it is durable.
+  answer.reply.effects = std::move(effects);
+  auto committing = commit_effects(core, std::move(invocation.version),
+                                   std::move(invocation.settlement), std::move(answer));
+  Answer committed = co_await std::move(committing);
+  co_return committed;
 }
 
 io::Task<std::shared_ptr<Failure>> Dispatcher::State::get_slot(std::shared_ptr<Call> call,
@@ -306,6 +315,39 @@ io::Task<Pool::Watcher*> Dispatcher::State::first_start(std::shared_ptr<Core> co
   co_return watcher;
 }
 
+std::uint32_t Dispatcher::room(const functions::VersionPtr& version) const {
+  constexpr microseconds kShortRun{20'000};
+  auto& core = *state_->core;
+  if (core.stopping) return 0;
+  const auto pool = core.find_pool(*version);
+  scaler::PoolView view;
+  view.concurrency = std::max(1u, version->concurrency);
+  view.instances_max = version->settings.instances_max;
+  std::uint64_t memory = std::uint64_t{version->settings.memory_mb} << 20;
+  if (pool) {
+    view = pool->view();
+    memory = pool->memory_bytes();
+  }
+  const std::uint32_t have = view.ready + view.starting;
+  std::uint64_t most = have;
+  // What idle instances of others hold can be had, too.
+  for (auto node = core.node; most < have + kRoomLooked && scaler::fits(node, memory); ++most) {
+    node.memory_used += memory;
+    ++node.instances;
+  }
+  if (most == have) {
+    for (const auto& [key, other] : core.pools)
+      if (other != pool) most += other->idle_instances().size();
+  }
+  if (view.instances_max != 0) most = std::min<std::uint64_t>(most, view.instances_max);
+  if (pool) most = std::min<std::uint64_t>(most, std::max(have, scaler::useful_instances(view)));
+  std::uint64_t slots = most * (view.per_call ? 1 : std::max(1u, view.concurrency));
+  if (most > 0 && view.run_median && *view.run_median < kShortRun) ++slots;
+  const std::uint64_t taken = std::uint64_t{view.running} + view.waiting;
+  return static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(slots > taken ? slots - taken : 0, UINT32_MAX));
+}
+
 io::Task<Result<Model>> Dispatcher::model_of(functions::VersionPtr version) {
   if (version->model != Model::unknown) co_return version->model;
   const auto core = state_->core;
@@ -408,7 +450,7 @@ io::Task<void> Dispatcher::stop(std::chrono::milliseconds grace) {
   limit.disarm();
   const auto left = core->pools;
   for (const auto& [key, pool] : left) pool->kill_all("was ended because the server stopped");
-  const auto killed_until = core->now() + kKillTakes;
+  const auto killed_until = core->now() + kAllKilledTakes;
   for (const auto& [key, pool] : left) {
     while (!pool->empty() && core->now() < killed_until) {
       TimerQueue::Entry tick(&Park::wake_by, &limit_park);

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/function_services.h"
 #include "engine/instance_protocol.h"
 #include "engine/invocation.h"
 #include "sandbox/sandbox.h"
@@ -75,6 +76,7 @@ class Dispatcher {
     std::vector<const ProtocolFactory*> protocols;  // one for each model; outlive this
     const functions::RuntimeTable& runtimes;
     EngineSettings settings;
+    FunctionServices* services = nullptr;  // null: functions can ask nothing and stage nothing
   };
   explicit Dispatcher(Parts parts);
   ~Dispatcher();
@@ -83,6 +85,12 @@ class Dispatcher {
   // through reply.more; the record is written when that has ended. Never throws.
   // Cancelling (terminal) tells the instance and writes a record with outcome cancelled.
   io::Task<Answer> invoke(Invocation invocation);
+
+  // How many more invocations of a version would be at work at once, and not stand in line: on
+  // instances that are there, on their way, or that the machine and the version's limits have room
+  // for and that would help. One more while runs are so short that a line keeps instances busy.
+  // For callers that can hold their work back (queues).
+  std::uint32_t room(const functions::VersionPtr& version) const;
 
   // The model of a version: at once when known, else by starting its first instance.
   io::Task<Result<functions::Model>> model_of(functions::VersionPtr version);

@@ -132,7 +132,9 @@ bool FrameConnection::handle(const wire::Frame& frame) {
       return handle_window(frame);
     case FrameType::reply:
     case FrameType::data:
-    case FrameType::error: {
+    case FrameType::error:
+    case FrameType::effects:
+    case FrameType::ask: {
       Stream* stream = find(frame.stream);
       if (stream == nullptr || stream->remote_ended) {
         broken("answered on a stream that is not open");
@@ -140,6 +142,8 @@ bool FrameConnection::handle(const wire::Frame& frame) {
       }
       if (frame.type == FrameType::reply) return handle_reply(*stream, frame);
       if (frame.type == FrameType::data) return handle_data(*stream, frame);
+      if (frame.type == FrameType::effects) return handle_effects(*stream, frame);
+      if (frame.type == FrameType::ask) return handle_ask(*stream, frame);
       handle_error(*stream, frame);
       return !closed_;
     }
@@ -380,6 +384,7 @@ InstanceProtocol::Called FrameConnection::answer_of(Stream& stream) {
   called.reply.kind = stream.http ? PayloadKind::http : PayloadKind::event;
   called.reply.head = std::move(stream.head);
   called.reply.body = std::move(stream.received);
+  called.reply.effects = std::move(stream.effects);
   stream.received.clear();
   if (stream.remote_ended) {
     release(stream);

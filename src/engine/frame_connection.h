@@ -68,6 +68,10 @@ class FrameConnection : public std::enable_shared_from_this<FrameConnection> {
   bool handle_data(Stream& stream, const wire::Frame& frame);
   void handle_error(Stream& stream, const wire::Frame& frame);
   void handle_log(const wire::Frame& frame);
+  bool handle_effects(Stream& stream, const wire::Frame& frame);
+  bool handle_ask(Stream& stream, const wire::Frame& frame);
+  void answer_ask(std::uint32_t id, std::uint64_t serial, std::uint32_t question,
+                  const Result<std::string>& answer);
   bool handle_window(const wire::Frame& frame);
   bool take_credit(Stream& stream, std::size_t bytes);
   void remote_end(Stream& stream);
@@ -93,6 +97,7 @@ class FrameConnection : public std::enable_shared_from_this<FrameConnection> {
 
   std::vector<std::unique_ptr<Stream>> streams_;
   std::vector<std::uint32_t> free_;
+  std::size_t questions_open_ = 0;
   std::uint64_t serial_ = 0;  // tells uses of one stream id apart
 
   std::string partial_;  // a frame that a read cut

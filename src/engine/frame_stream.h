@@ -19,6 +19,7 @@ struct FrameConnection::Stream {
   bool cancel_sent = false;
   bool pending_abort = false;  // cancelled; events.released when the instance ends it
   std::string head, received;
+  std::string effects;  // JSON, what the call has staged
   std::shared_ptr<Failure> failure;
   std::uint32_t receive_credit = 0;  // what the instance may still send
   std::uint32_t consumed = 0;        // read, but not granted again yet
@@ -49,6 +50,7 @@ struct FrameConnection::Stream {
     request_id.clear();
     head.clear();
     received.clear();
+    effects.clear();
     unsent.clear();
     failure.reset();
   }

@@ -8,6 +8,7 @@
 #include "base/ids.h"
 #include "base/log.h"
 #include "engine/launch_spec.h"
+#include "engine/questions.h"
 
 namespace mayfly::engine {
 namespace {
@@ -218,6 +219,10 @@ void Instance::attach() {
   };
   events.released = [weak] {
     if (const auto self = weak.lock()) self->on_released();
+  };
+  events.ask = [weak](std::string question, InstanceEvents::Answering answer) {
+    if (const auto self = weak.lock())
+      ask_services(self->core_, self->version_, std::move(question), std::move(answer));
   };
   protocol_->listen(std::move(events));
   open_pipes();

@@ -42,6 +42,10 @@ struct InstanceEvents {
   std::function<void(const std::string& why)> closed;
   // The program has let go of a call that abort() left pending.
   std::function<void()> released;
+  // A call that runs asks the platform something (engine/function_services.h): JSON, to be answered
+  // with JSON, once, at any time, also after the call is over. Empty: nobody answers.
+  using Answering = std::function<void(Result<std::string>)>;
+  std::function<void(std::string question, Answering answer)> ask;
 };
 
 // One started instance. Belongs to the loop. Several call()s may run at once, up to the version's

@@ -18,10 +18,13 @@ enum class PayloadKind {
   http,   // head is wire::encode_request_head(); body may be streamed through more
 };
 
+class Settlement;
+
 struct Invocation {
   std::string request_id;  // new_uuid() when empty
   functions::VersionPtr version;
   std::string source = "http";  // as in telemetry::Record
+  std::uint32_t attempt = 1;    // of a call that is tried several times
   SteadyTime arrived;           // when the first byte was here; default: now
   std::string trace_id;         // W3C traceparent or X-Amzn-Trace-Id; may be empty
   std::string client_context;   // JSON, may be empty (Lambda's ClientContext)
@@ -30,6 +33,9 @@ struct Invocation {
   std::string body;
   io::BodyReaderPtr more;
   bool want_log_tail = false;  // fill Reply::log_tail with the last 4 KB
+  // What is to happen, in one transaction with what the function stages, when it ends well; may be
+  // null. See engine/function_services.h.
+  std::shared_ptr<Settlement> settlement;
 };
 
 // Why an invocation has no proper answer. Everything a caller needs for an honest error.
@@ -52,6 +58,7 @@ struct Reply {
   // null when body is complete, as it always is with kind event; an error from read(): cut off
   io::BodyReaderPtr more;
   std::string log_tail;
+  std::string effects;  // what the function staged, JSON; done by the dispatcher before its answer
 };
 
 class Call;

@@ -2,6 +2,8 @@
 // An application: what a mayfly.yaml describes; named functions and the routes that lead to them.
 // Plain values. Kept by the Catalogue, served by the gateway.
 
+#include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,15 +40,65 @@ struct App {
   std::string name;  // [a-zA-Z0-9_-]{1,64}
   std::vector<Route> routes;
   Cors cors;
+  // What its manifest named beside functions and routes: "queue:clicks", "topic:news",
+  // "schedule:shop-report", "trigger:clicks>charge", "subscription:news>charge".
+  std::vector<std::string> resources;
   bool operator==(const App&) const = default;
 };
 
 // mayfly.yaml as written: paths are relative to its folder. Read by the CLI.
 struct Manifest {
+  // What is not set is the server's default.
+  struct Queue {
+    std::string name;
+    bool fifo = false;  // also by a name that ends with .fifo
+    bool content_deduplication = false;
+    bool deduplicate_by_group = false;
+    std::optional<std::uint32_t> visibility_timeout_s, delay_s, retention_s, message_bytes_max,
+        receive_wait_s;
+    std::string dead_letter;         // name of a queue
+    std::uint32_t max_receives = 0;  // then a message goes to dead_letter
+    std::map<std::string, std::string> tags;
+  };
+  struct Topic {
+    std::string name;
+    bool fifo = false;
+    bool content_deduplication = false;
+  };
+  // JSON texts are as EventBridge has them for filters (triggers/patterns.h).
+  struct QueueTrigger {
+    std::string queue;
+    std::uint32_t batch = 10;
+    std::uint32_t window_s = 0;
+    std::uint32_t concurrency = 0;     // invocations at once; 0: no limit of its own
+    std::vector<std::string> filters;  // JSON
+    std::uint32_t attempts = 0;        // then a message is given up; 0: as its queue says
+    std::string on_failure;            // target
+    bool partial = true;               // batchItemFailures in the answer count
+    bool enabled = true;
+  };
+  struct Subscription {
+    std::string topic;
+    std::string filter;                 // JSON; empty: everything
+    std::string filter_scope = "body";  // or "attributes"
+    std::string dead_letter;            // name of a queue
+  };
+  struct Schedule {
+    std::string name;
+    std::string expression;  // "rate(1 minute)", "cron(...)", "at(...)"
+    std::string target;      // "function:NAME", "queue:NAME" ...
+    std::string timezone;
+    std::string input;  // JSON; empty: the server's event
+    std::string start, end, catch_up, dead_letter, description;
+    std::optional<std::uint32_t> flexible_s, retries, max_age_s;
+    bool enabled = true;
+  };
   struct Function {
     std::string name;
     std::string path;  // file, folder or archive
     Settings settings;
+    std::vector<QueueTrigger> queues;
+    std::vector<Subscription> topics;
   };
   struct StaticSite {
     std::string path;  // route, "/site/{proxy+}" or "/site"
@@ -59,6 +111,9 @@ struct Manifest {
   std::vector<Route> routes;  // only those to functions
   std::vector<StaticSite> sites;
   Cors cors;
+  std::vector<Queue> queues;
+  std::vector<Topic> topics;
+  std::vector<Schedule> schedules;  // those of functions' triggers among them
 };
 
 // Reads a mayfly.yaml. Errors name the line and the key; unknown keys are errors that offer the

@@ -11,10 +11,6 @@
 namespace mayfly::functions {
 namespace {
 
-Error invalid(std::string message) {
-  return Error{Code::invalid_argument, std::move(message)};
-}
-
 bool is_letter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
@@ -60,7 +56,24 @@ Status check_env(const Settings& settings, const Defaults& defaults) {
   return ok();
 }
 
+// Whether the targets can be delivered to is for the room triggers to say, at the deploy's way in.
+Status check_async(const AsyncSettings& s) {
+  if (s.retries < -1 || s.retries > 100)
+    return invalid(fmt::format("async.retries is {}; it must be 0 to 100.", s.retries));
+  if (s.max_age_s < -1 || s.max_age_s > 1'209'600)
+    return invalid(
+        fmt::format("async.max_age is {} s; it must be 0 to 1209600 (14 days).", s.max_age_s));
+  for (const auto* target : {&s.on_success, &s.on_failure, &s.dead_letter})
+    if (target->size() > 2048 || target->find('\0') != std::string::npos)
+      return invalid("A target under async is longer than 2048 bytes or holds a NUL.");
+  return ok();
+}
+
 }  // namespace
+
+Error invalid(std::string message) {
+  return Error{Code::invalid_argument, std::move(message)};
+}
 
 Status check_name(std::string_view what, std::string_view name) {
   const bool good =
@@ -99,6 +112,7 @@ Status check_settings(const Settings& s, const Defaults& defaults) {
   if (s.handler.size() > 512) return invalid("handler is longer than 512 bytes.");
   for (const auto* text : {&s.runtime, &s.handler, &s.description})
     if (text->find('\0') != std::string::npos) return invalid("A setting holds a NUL byte.");
+  MAYFLY_TRY(check_async(s.async));
   return check_env(s, defaults);
 }
 

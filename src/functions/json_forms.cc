@@ -17,10 +17,6 @@ namespace json = boost::json;
 
 constexpr std::size_t kJsonBytesMax = 4u << 20;
 
-Error invalid(std::string message) {
-  return Error{Code::invalid_argument, std::move(message)};
-}
-
 std::string_view kind_name(const json::value& value) {
   switch (value.kind()) {
     case json::kind::null:
@@ -139,6 +135,26 @@ class Fields {
   std::optional<Error> error_;
 };
 
+json::object async_object(const AsyncSettings& s) {
+  return {{"retries", s.retries},
+          {"max_age_s", s.max_age_s},
+          {"on_success", s.on_success},
+          {"on_failure", s.on_failure},
+          {"dead_letter", s.dead_letter}};
+}
+
+Result<AsyncSettings> async_from(const json::object& object, const std::string& where) {
+  AsyncSettings s;
+  Fields fields(object, where + "async.");
+  fields.integer("retries", s.retries, -1);
+  fields.integer("max_age_s", s.max_age_s, -1);
+  fields.text("on_success", s.on_success);
+  fields.text("on_failure", s.on_failure);
+  fields.text("dead_letter", s.dead_letter);
+  MAYFLY_TRY(fields.finish());
+  return s;
+}
+
 json::object settings_object(const Settings& s) {
   json::object env;
   for (const auto& [name, value] : s.env) env[name] = value;
@@ -153,7 +169,8 @@ json::object settings_object(const Settings& s) {
           {"keep_alive_ms", s.keep_alive_ms},
           {"network", s.network == NetworkMode::none ? "none" : "nat"},
           {"snapshot", s.snapshot},
-          {"env", std::move(env)}};
+          {"env", std::move(env)},
+          {"async", async_object(s.async)}};
 }
 
 Result<Settings> settings_from(const json::object& object, const std::string& where) {
@@ -184,7 +201,13 @@ Result<Settings> settings_from(const json::object& object, const std::string& wh
       s.env[std::string(entry.key())] = std::string(entry.value().get_string());
     }
   }
+  const auto* async = fields.object("async");
   MAYFLY_TRY(fields.finish());
+  if (async != nullptr) {
+    auto read = async_from(*async, where);
+    if (read.has_error()) return std::move(read).error();
+    s.async = std::move(*read);
+  }
   return s;
 }
 
@@ -276,6 +299,7 @@ std::string app_to_json(const App& app) {
                         {"expose_headers", to_array(cors.expose_headers)},
                         {"allow_credentials", cors.allow_credentials},
                         {"max_age_s", cors.max_age_s}}}};
+  if (!app.resources.empty()) object["resources"] = to_array(app.resources);
   return json::serialize(object);
 }
 
@@ -287,6 +311,7 @@ Result<App> app_from_json(std::string_view text) {
   fields.text("name", app.name);
   const auto* routes = fields.array("routes");
   const auto* cors = fields.object("cors");
+  fields.texts("resources", app.resources);
   MAYFLY_TRY(fields.finish());
   if (cors != nullptr) {
     auto read = cors_from(*cors);

@@ -4,125 +4,21 @@
 #include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
 
-#include <charconv>
-#include <cmath>
 #include <set>
 
 #include "functions/app.h"
 #include "functions/catalogue.h"
 #include "functions/checks.h"
+#include "functions/manifest_events.h"
+#include "functions/yaml_reader.h"
 
 namespace mayfly::functions {
 namespace {
 
+using namespace yaml;
+
 constexpr std::size_t kManifestBytesMax = 1u << 20;
 constexpr std::size_t kListMax = 10'000;
-
-// Thrown within this file only; parse_manifest turns it into an Error.
-struct Wrong {
-  int line;
-  std::string message;
-};
-
-[[noreturn]] void wrong(const YAML::Node& node, std::string message) {
-  throw Wrong{node.Mark().line + 1, std::move(message)};
-}
-
-void unwrap(const YAML::Node& node, const Status& status) {
-  if (status.has_error()) wrong(node, status.error().message);
-}
-
-std::string text_of(const YAML::Node& node, const std::string& what) {
-  if (!node.IsScalar()) wrong(node, what + " must be a text.");
-  return node.Scalar();
-}
-
-std::string filled_text_of(const YAML::Node& node, const std::string& what) {
-  std::string text = text_of(node, what);
-  if (text.empty()) wrong(node, what + " must not be empty.");
-  if (text.find('\0') != std::string::npos) wrong(node, what + " holds a NUL byte.");
-  return text;
-}
-
-std::uint32_t whole_of(const YAML::Node& node, const std::string& what, std::uint32_t max) {
-  const std::string text = text_of(node, what);
-  std::uint32_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || error != std::errc() || end != text.data() + text.size() || value > max)
-    wrong(node, fmt::format("{} must be a whole number from 0 to {}, not '{}'.", what, max,
-                            text.substr(0, 40)));
-  return value;
-}
-
-std::int64_t milliseconds_of(const YAML::Node& node, const std::string& what) {
-  const std::string text = text_of(node, what);
-  double value = -1;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || error != std::errc() || end != text.data() + text.size() ||
-      !(value >= 0 && value <= 1e6))
-    wrong(node, fmt::format("{} must be a number of seconds, not '{}'.", what, text.substr(0, 40)));
-  const auto ms = static_cast<std::int64_t>(std::llround(value * 1000));
-  if (ms == 0 && value > 0) wrong(node, fmt::format("{} is shorter than a millisecond.", what));
-  return ms;
-}
-
-bool boolean_of(const YAML::Node& node, const std::string& what) {
-  const std::string text = text_of(node, what);
-  if (text == "true") return true;
-  if (text == "false") return false;
-  wrong(node, what + " must be true or false.");
-}
-
-// YAML 1.1 calls a bare on or off a boolean.
-bool on_of(const YAML::Node& node, const std::string& what) {
-  const std::string text = text_of(node, what);
-  if (text == "on" || text == "true") return true;
-  if (text == "off" || text == "false") return false;
-  wrong(node, what + " must be on or off.");
-}
-
-std::vector<std::string> texts_of(const YAML::Node& node, const std::string& what) {
-  std::vector<std::string> texts;
-  if (node.IsScalar()) return {filled_text_of(node, what)};  // one item needs no brackets
-  if (!node.IsSequence()) wrong(node, what + " must be a list of texts.");
-  for (const auto& item : node) texts.push_back(filled_text_of(item, "An item of " + what));
-  return texts;
-}
-
-// The members of a mapping, each known and there once.
-class Keys {
- public:
-  Keys(const YAML::Node& node, std::string what, std::vector<std::string_view> known)
-      : node_(node), what_(std::move(what)) {
-    if (!node.IsMap()) wrong(node, what_ + " must be a mapping (key: value).");
-    std::set<std::string> seen;
-    for (const auto& member : node) {
-      const std::string key = text_of(member.first, "A key of " + what_);
-      if (!seen.insert(key).second)
-        wrong(member.first, fmt::format("'{}' is there twice in {}.", key.substr(0, 100), what_));
-      if (std::find(known.begin(), known.end(), key) == known.end())
-        wrong(member.first,
-              fmt::format("'{}' is not a known key of {}.{} Known: {}.", key.substr(0, 100), what_,
-                          did_you_mean(key, known), fmt::join(known, ", ")));
-    }
-  }
-
-  // Calls use(value) when the key is there with a value.
-  template <class Use>
-  void with(const char* key, Use use) const {
-    const YAML::Node value = node_[key];
-    if (value.IsDefined() && !value.IsNull()) use(value);
-  }
-  void require(const char* key) const {
-    const YAML::Node value = node_[key];
-    if (!value.IsDefined() || value.IsNull())
-      wrong(node_, fmt::format("{} has no '{}'.", what_, key));
-  }
-
- private:
-  const YAML::Node node_;
-  const std::string what_;
-};
 
 void read_env(const YAML::Node& node, const std::string& what, Settings& settings) {
   if (!node.IsMap()) wrong(node, what + " must be a mapping (NAME: value).");
@@ -137,14 +33,15 @@ void read_env(const YAML::Node& node, const std::string& what, Settings& setting
   }
 }
 
-Manifest::Function read_function(const std::string& name, const YAML::Node& node) {
+Manifest::Function read_function(const std::string& name, const YAML::Node& node,
+                                 Manifest& manifest) {
   Manifest::Function function;
   function.name = name;
   auto& s = function.settings;
   const std::string what = "function '" + name + "'";
   const Keys keys(node, what,
                   {"path", "runtime", "handler", "memory", "timeout", "concurrency", "min", "max",
-                   "keep_alive", "network", "snapshot", "description", "env"});
+                   "keep_alive", "network", "snapshot", "description", "env", "triggers", "async"});
   keys.require("path");
   keys.with("path", [&](auto& v) { function.path = filled_text_of(v, what + ": path"); });
   keys.with("runtime", [&](auto& v) { s.runtime = filled_text_of(v, what + ": runtime"); });
@@ -178,6 +75,8 @@ Manifest::Function read_function(const std::string& name, const YAML::Node& node
     s.network = network == "none" ? NetworkMode::none : NetworkMode::nat;
   });
   keys.with("env", [&](auto& v) { read_env(v, what + ": env", s); });
+  keys.with("triggers", [&](auto& v) { read_triggers(v, function, manifest); });
+  keys.with("async", [&](auto& v) { s.async = read_async(v, what); });
   // The server has the last word on its own limits; these hold for every server.
   Defaults widest;
   widest.memory_mb_max = 1u << 20;
@@ -250,7 +149,9 @@ Cors read_cors(const YAML::Node& node) {
 Manifest read_manifest(const YAML::Node& root, std::string_view folder_name) {
   if (!root.IsDefined() || root.IsNull()) wrong(root, "The file is empty.");
   Manifest manifest;
-  const Keys keys(root, "the manifest", {"name", "functions", "routes", "static", "cors"});
+  const Keys keys(
+      root, "the manifest",
+      {"name", "functions", "routes", "static", "cors", "queues", "topics", "schedules"});
   manifest.name = std::string(folder_name);
   keys.with("name", [&](auto& v) {
     manifest.name = text_of(v, "name");
@@ -266,7 +167,7 @@ Manifest read_manifest(const YAML::Node& root, std::string_view folder_name) {
       const std::string name = text_of(member.first, "The name of a function");
       unwrap(member.first, check_name("function", name));
       if (!seen.insert(name).second) wrong(member.first, "'" + name + "' is there twice.");
-      manifest.functions.push_back(read_function(name, member.second));
+      manifest.functions.push_back(read_function(name, member.second, manifest));
       if (manifest.functions.size() > kListMax) wrong(v, "There are too many functions.");
     }
   });
@@ -291,6 +192,10 @@ Manifest read_manifest(const YAML::Node& root, std::string_view folder_name) {
     }
   });
   keys.with("cors", [&](auto& v) { manifest.cors = read_cors(v); });
+  keys.with("queues", [&](auto& v) { read_queues(v, manifest); });
+  keys.with("topics", [&](auto& v) { read_topics(v, manifest); });
+  keys.with("schedules", [&](auto& v) { read_schedules(v, manifest); });
+  check_events(root, manifest);
   return manifest;
 }
 

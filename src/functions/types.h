@@ -32,6 +32,17 @@ std::uint32_t default_concurrency(Model model);
 
 enum class NetworkMode { nat, none };
 
+// What happens to calls that nobody waits for (docs/reference/async.md). Targets are texts as in
+// triggers/targets.h: "queue:NAME", "function:NAME", "topic:NAME", "https://...", an ARN.
+struct AsyncSettings {
+  std::int32_t retries = -1;           // after the first attempt; -1: setting calls.retries (2)
+  std::int64_t max_age_s = -1;         // then a call is given up; -1: setting calls.max_age_s (6 h)
+  std::string on_success, on_failure;  // target of a record about the call; may be empty
+  std::string dead_letter;             // target of the payload of calls that failed; may be empty
+
+  bool operator==(const AsyncSettings&) const = default;
+};
+
 // Settings as the user gave them; an unset value is a default from Defaults (limits.h).
 struct Settings {
   std::string runtime;  // "python3.11", "node", "native", "provided", "http", "exec"; empty: detect
@@ -46,6 +57,7 @@ struct Settings {
   NetworkMode network = NetworkMode::nat;
   bool snapshot = true;  // false: its instances are never cloned from a template
   std::map<std::string, std::string> env;
+  AsyncSettings async;
 
   bool operator==(const Settings&) const = default;
 };

@@ -16,6 +16,7 @@ using telemetry::Party;
 using telemetry::Phase;
 
 constexpr std::size_t kFileThreads = 2;
+constexpr std::string_view kAsyncBase = "/async-function/";
 constexpr std::string_view kRequestId = "X-Mayfly-Request-Id";
 
 // "1.234" from 1234 µs.
@@ -46,15 +47,6 @@ std::string server_timing(const engine::Answer& answer) {
   return out;
 }
 
-std::string join(const std::vector<std::string>& list) {
-  std::string out;
-  for (const auto& item : list) {
-    if (!out.empty()) out += ", ";
-    out += item;
-  }
-  return out;
-}
-
 bool is_static(const functions::Route& route) {
   return route.function.empty();
 }
@@ -68,7 +60,8 @@ std::vector<std::string> methods_of(const functions::Route& route) {
 
 // Who is to blame for an error of HttpDialect::to_invocation: the client, unless the code says not.
 Party blame(Code code) {
-  return code == Code::internal || code == Code::io_error ? Party::platform : Party::client;
+  const bool ours = code == Code::internal || code == Code::io_error || code == Code::unavailable;
+  return ours ? Party::platform : Party::client;
 }
 
 }  // namespace
@@ -158,6 +151,8 @@ io::Task<io::HttpResponse> Gateway::State::route(io::HttpRequest request, const 
     match.route_key = "$default";
     match.base.assign(parts.base);
     match.path.assign(parts.rest);
+    match.async = parts.async;
+    if (match.async) match.base = "/function/" + match.base.substr(kAsyncBase.size());
     io::Task<io::HttpResponse> task =
         call_path(std::move(request), std::move(match), std::move(parts.name), id);
     io::HttpResponse response = co_await std::move(task);
@@ -270,11 +265,24 @@ io::Task<io::HttpResponse> Gateway::State::call(io::HttpRequest request, RouteMa
   }
   const HttpDialect& dialect =
       functions::takes_http(model) ? seams.http_dialect : seams.event_dialect;
+  AsyncWish wish = async_wish(request.head, match.async);
   io::Task<Result<engine::Invocation>> conversion =
       dialect.to_invocation(std::move(request), match, id);
   Result<engine::Invocation> invocation = co_await std::move(conversion);
   if (!invocation)
     co_return error_response(invocation.error(), blame(invocation.error().code), Phase::accept, id);
+  if (wish.wanted) {
+    if (!seams.accept_call) {
+      Error error{Code::unsupported, "This server takes no async calls.", "accept"};
+      co_return error_response(error, Party::platform, Phase::accept, id);
+    }
+    io::Task<Result<io::HttpResponse>> accepting = accept_call(
+        seams.accept_call, std::move(*invocation), std::move(wish), seams.payload_bytes_max);
+    Result<io::HttpResponse> accepted = co_await std::move(accepting);
+    if (!accepted)
+      co_return error_response(accepted.error(), blame(accepted.error().code), Phase::accept, id);
+    co_return std::move(*accepted);
+  }
   invocation->arrived = arrived;
   if (invocation->request_id.empty()) invocation->request_id = id;
 

@@ -8,6 +8,7 @@
 
 #include "engine/dispatcher.h"
 #include "functions/catalogue.h"
+#include "gateway/async_door.h"
 #include "io/http.h"
 
 namespace mayfly::gateway {
@@ -19,6 +20,7 @@ struct RouteMatch {
   std::string base;       // taken off the path for http models: "/function/NAME", "" for routes
   std::string path;       // what the function sees, percent-encoded
   std::vector<std::pair<std::string, std::string>> parameters;  // decoded path parameters
+  bool async = false;  // the path asks for a call that nobody waits for
 };
 
 // Turns an HTTP request into an invocation of a model, and the answer back into HTTP. Implemented
@@ -39,8 +41,10 @@ struct GatewayParts {
   functions::Catalogue& catalogue;
   engine::Dispatcher& dispatcher;
   telemetry::Metrics& metrics;
-  const HttpDialect& event_dialect;  // API Gateway v2 events
-  const HttpDialect& http_dialect;   // http, http_port, stdio models
+  const HttpDialect& event_dialect;           // API Gateway v2 events
+  const HttpDialect& http_dialect;            // http, http_port, stdio models
+  AcceptCall accept_call = nullptr;           // null: async calls are answered 501
+  std::size_t payload_bytes_max = 64u << 20;  // of those
 };
 
 // The same, as calls: what the gateway needs of catalogue and dispatcher. Built from GatewayParts,
@@ -54,6 +58,8 @@ struct GatewaySeams {
   telemetry::Metrics& metrics;
   const HttpDialect& event_dialect;
   const HttpDialect& http_dialect;
+  AcceptCall accept_call = nullptr;
+  std::size_t payload_bytes_max = 64u << 20;
 };
 GatewaySeams seams_of(GatewayParts parts);
 

@@ -18,6 +18,8 @@ GatewaySeams seams_of(GatewayParts parts) {
       parts.metrics,
       parts.event_dialect,
       parts.http_dialect,
+      std::move(parts.accept_call),
+      parts.payload_bytes_max,
   };
 }
 

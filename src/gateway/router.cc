@@ -158,10 +158,13 @@ Router::Found Router::find(std::string_view method, const PathSegments& path) co
 }
 
 bool split_function_path(std::string_view path, FunctionPath& parts) {
-  constexpr std::string_view kPrefix = "/function/";
-  if (!path.starts_with(kPrefix)) return false;
-  const auto end = path.find('/', kPrefix.size());
-  const auto raw = path.substr(kPrefix.size(), end - kPrefix.size());
+  constexpr std::string_view kAsyncPrefix = "/async-function/";
+  constexpr std::string_view kPlainPrefix = "/function/";
+  parts.async = path.starts_with(kAsyncPrefix);
+  const std::string_view prefix = parts.async ? kAsyncPrefix : kPlainPrefix;
+  if (!path.starts_with(prefix)) return false;
+  const auto end = path.find('/', prefix.size());
+  const auto raw = path.substr(prefix.size(), end - prefix.size());
   auto name = wire::percent_decode(raw);
   if (!name || name->empty()) return false;
   parts.name = std::move(*name);

@@ -70,6 +70,7 @@ struct FunctionPath {
   std::string name;       // with the qualifier, decoded
   std::string_view base;  // "/function/NAME", as received
   std::string_view rest;  // "/any/path", as received; "/" when there is none
+  bool async = false;     // "/async-function/NAME...": nobody waits for the answer
 };
 bool split_function_path(std::string_view path, FunctionPath& parts);
 

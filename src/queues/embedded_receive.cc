@@ -303,6 +303,7 @@ io::Task<std::vector<Status>> Engine::change_visibility(std::string name,
     } else {
       Held& held = *queue->state->find(entry->sequence);
       queue->state->set_until(held, now() + Millis{changes[i].seconds} * 1000);
+      if (changes[i].uncount && entry->received > 0) --entry->received;
       note_reception(behind, *queue, held);
       if (changes[i].seconds == 0) {
         queue->state->give_back(held, QueueState::End::back);

@@ -135,6 +135,7 @@ class QueueEngine {
   struct Visibility {
     std::string receipt;
     std::uint32_t seconds = 0;
+    bool uncount = false;  // this reception does not count: nobody tried to handle the message
   };
   virtual io::Task<std::vector<Status>> change_visibility(std::string queue,
                                                           std::vector<Visibility> changes) = 0;

@@ -20,11 +20,13 @@
 #include "gateway/gateway.h"
 #include "io/http_server.h"
 #include "os/capabilities.h"
-#include "queues/embedded.h"
 #include "sandbox/sandbox.h"
 #include "server/adapters.h"
+#include "server/aws.h"
 #include "server/data_dir.h"
+#include "server/events.h"
 #include "server/layout.h"
+#include "server/publishing.h"
 #include "store/store.h"
 
 namespace mayfly::server {
@@ -99,15 +101,16 @@ class Server {
   SystemClock clock_;
   SteadyTime started_ = clock_.steady_now();
   std::unique_ptr<store::Store> store_;
-  std::unique_ptr<store::Committer> committer_;
   std::unique_ptr<telemetry::Telemetry> telemetry_;
   std::unique_ptr<telemetry::Metrics> metrics_;
   std::unique_ptr<io::BlockingPool> pool_;
-  std::unique_ptr<queues::EmbeddedEngine> queues_;
   std::unique_ptr<sandbox::Sandboxes> sandboxes_;
   std::unique_ptr<functions::Packages> packages_;
   std::unique_ptr<functions::Catalogue> catalogue_;
   std::unique_ptr<Adapters> adapters_;
+  std::unique_ptr<Events> events_;
+  std::unique_ptr<Aws> aws_;
+  std::unique_ptr<Publishing> publishing_;
   std::unique_ptr<engine::Dispatcher> dispatcher_;
   std::unique_ptr<engine::Deployer> deployer_;
   std::unique_ptr<gateway::Gateway> gateway_;
@@ -152,11 +155,6 @@ Status Server::start_state() {
   telemetry_ = telemetry::make_telemetry(*store_, clock_, settings_.prices, settings_.telemetry);
   metrics_ = telemetry::make_metrics();
   pool_ = std::make_unique<io::BlockingPool>(settings_.blocking_threads);
-  committer_ = std::make_unique<store::Committer>(*store_, loop_.get_executor());
-  auto queues = queues::make_embedded_engine(
-      {loop_.get_executor(), *store_, *committer_, *pool_, clock_, settings_.queues});
-  if (queues.has_error()) return queues.error();
-  queues_ = std::move(*queues);
   sandboxes_ = spawner_->client(loop_.get_executor());
   packages_ =
       std::make_unique<functions::Packages>(data_->sub("packages"), settings_.packages, *pool_);
@@ -173,24 +171,44 @@ Status Server::start_engine() {
   engine.runtimes_dir = layout_.runtimes_dir;
   engine.runtime_lib = layout_.runtime_lib;
   adapters_ = make_adapters(engine, settings_.http.body_bytes_max);
-  dispatcher_ = std::make_unique<engine::Dispatcher>(
-      engine::Dispatcher::Parts{loop_, *sandboxes_, *telemetry_, *metrics_, clock_,
-                                adapters_->protocols(), catalogue_->runtimes(), engine});
+  auto events = Events::make({loop_, *store_, *pool_, *catalogue_, clock_, engine, settings_.queues,
+                              settings_.calls, data_->path()});
+  if (events.has_error()) return events.error();
+  events_ = std::move(*events);
+  dispatcher_ = std::make_unique<engine::Dispatcher>(engine::Dispatcher::Parts{
+      loop_, *sandboxes_, *telemetry_, *metrics_, clock_, adapters_->protocols(),
+      catalogue_->runtimes(), engine, &events_->services()});
   for (const auto& version : catalogue_->list())
     if (version->settings.instances_min > 0) dispatcher_->keep(version);
   deployer_ = std::make_unique<engine::Deployer>(
-      engine::Deployer::Parts{loop_, *catalogue_, *dispatcher_, *telemetry_, *pool_});
+      engine::Deployer::Parts{loop_, *catalogue_, *dispatcher_, *telemetry_, *pool_,
+                              [events = events_.get()] { events->review(); }});
+  MAYFLY_TRY(events_->attach(*dispatcher_));
+  aws_ = std::make_unique<Aws>(Aws::Parts{loop_, events_->queues(), *store_, *pool_, clock_,
+                                          settings_.aws, engine.region, engine.account});
+  MAYFLY_TRY(aws_->open());
+  publishing_ = std::make_unique<Publishing>(
+      Publishing::Parts{*store_, events_->queues(), clock_, *catalogue_, events_->calls(),
+                        events_->targets(), settings_.publishing, engine.region, engine.account});
+  MAYFLY_TRY(publishing_->open());
+  publishing_->add_services(aws_->endpoint());
   return ok();
 }
 
 Status Server::start_ports() {
   gateway_ = std::make_unique<gateway::Gateway>(gateway::GatewayParts{
-      *catalogue_, *dispatcher_, *metrics_, adapters_->event_dialect(), adapters_->http_dialect()});
+      *catalogue_, *dispatcher_, *metrics_, adapters_->event_dialect(), adapters_->http_dialect(),
+      [calls = &events_->calls().calls()](triggers::NewCall call) {
+        return calls->accept(std::move(call));
+      },
+      settings_.calls.calls.payload_bytes_max});
   auto key = data_->api_key();
   if (key.has_error()) return key.error();
   api_ = std::make_unique<dialects::native::Api>(dialects::native::ApiParts{
       loop_, *catalogue_, *packages_, *dispatcher_, *deployer_, *telemetry_, *metrics_, *pool_,
-      *sandboxes_, *key, data_->sub("api.key"), queues_.get()});
+      *sandboxes_, *key, data_->sub("api.key"), &events_->triggers(), &events_->state(),
+      &events_->calls().calls(), &events_->calls().schedules(), &events_->queues(),
+      &publishing_->topics(), &publishing_->buses(), &aws_->keys()});
 
   io::HttpServerOptions options = settings_.http;
   options.name = "gateway";
@@ -204,13 +222,16 @@ Status Server::start_ports() {
       std::max<std::uint64_t>(settings_.http.body_bytes_max, settings_.packages.archive_bytes_max) +
       1);
   api_port_ = std::make_unique<io::HttpServer>(
-      loop_, options,
-      [api = api_.get()](io::HttpRequest request) { return api->handle(std::move(request)); });
+      loop_, options, [api = api_.get(), aws = &aws_->endpoint()](io::HttpRequest request) {
+        return aws::Endpoint::takes(request.head) ? aws->handle(std::move(request))
+                                                  : api->handle(std::move(request));
+      });
 
   auto gateway_bound = gateway_port_->listen(settings_.gateway_address);
   if (gateway_bound.has_error()) return gateway_bound.error();  // names the flag
   auto api_bound = api_port_->listen(settings_.api_address);
   if (api_bound.has_error()) return api_bound.error();
+  events_->start();
   return announce(local_url(*gateway_bound), local_url(*api_bound));
 }
 
@@ -226,6 +247,8 @@ Status Server::announce(const std::string& gateway, const std::string& api) {
   facts.instances_max = settings_.engine.instances_max;
   facts.body_bytes_max = settings_.http.body_bytes_max;
   api_->set_facts(std::move(facts));
+  aws_->endpoint().set_default_url(api);
+  publishing_->set_api_url(api);
 
   MAYFLY_TRY(data_->publish({api, gateway, ::getpid(), data_->path(), version_}));
   if (auto pointer = write_pointer(default_data_dir(), data_->path()); pointer.has_error())
@@ -264,14 +287,19 @@ void Server::on_signal() {
 io::Task<void> Server::stop() {
   const SteadyTime deadline = clock_.steady_now() + milliseconds(settings_.drain_timeout_ms);
   api_->close_streams();
+  aws_->stop();
   co_await gateway_port_->stop(milliseconds(settings_.drain_timeout_ms));
   milliseconds left = std::max(
       milliseconds(0), std::chrono::duration_cast<milliseconds>(deadline - clock_.steady_now()));
   co_await api_port_->stop(left);
   left = std::max(milliseconds(0),
                   std::chrono::duration_cast<milliseconds>(deadline - clock_.steady_now()));
+  events_->quiesce();
+  co_await events_->calls().stop(left);
+  left = std::max(milliseconds(0),
+                  std::chrono::duration_cast<milliseconds>(deadline - clock_.steady_now()));
   co_await dispatcher_->stop(left);
-  co_await queues_->stop();
+  co_await events_->stop();
 }
 
 void Server::finish() {

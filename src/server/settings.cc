@@ -153,6 +153,13 @@ void add_server(std::vector<SettingSpec>& table) {
                        "every function said network: none."));
 }
 
+void add_aws(std::vector<SettingSpec>& table) {
+  table.push_back(text("aws.url_base", "URL", FIELD(aws.url_base),
+                       "Base of queue URLs. Empty: as the client addressed the server."));
+  table.push_back(number("aws.body_bytes_max", "bytes", FIELD(aws.body_bytes_max), 65'536, 1 << 30,
+                         "Body of a request to an AWS service; more is answered 413."));
+}
+
 void add_http(std::vector<SettingSpec>& table) {
   table.push_back(number("http.head_bytes_max", "bytes", FIELD(http.head_bytes_max), 1024, 16 << 20,
                          "Request line and fields; more is answered 431."));
@@ -234,6 +241,77 @@ void add_engine(std::vector<SettingSpec>& table) {
                          kAny,
                          "Bodies of queued messages kept in memory; what is over is read from the "
                          "disk when its turn comes."));
+}
+
+void add_calls(std::vector<SettingSpec>& table) {
+  table.push_back(number("calls.retries", "attempts", FIELD(calls.calls.retries), 0, 100,
+                         "Of an async call that fails, when the function does not say."));
+  table.push_back(number("calls.max_age_s", "s", FIELD(calls.calls.max_age_s), 0, 1'209'600,
+                         "An async call that keeps failing is given up after this, when the "
+                         "function does not say."));
+  table.push_back(number("calls.backoff_ms", "ms", FIELD(calls.calls.backoff_ms), 0, kDayMs,
+                         "The most before the first retry; doubles with each. The wait is a random "
+                         "part of it, in whole seconds."));
+  table.push_back(number("calls.backoff_ms_max", "ms", FIELD(calls.calls.backoff_ms_max), 0,
+                         43'200'000, "The most that it grows to."));
+  table.push_back(number("calls.inline_bytes_max", "bytes", FIELD(calls.calls.inline_bytes_max), 1,
+                         16 << 20, "A longer payload of an async call waits in a file."));
+  table.push_back(number("calls.payload_bytes_max", "bytes", FIELD(calls.calls.payload_bytes_max),
+                         1, kAny, "Payload of an async call; more is answered 413."));
+  table.push_back(number("calls.result_bytes_max", "bytes", FIELD(calls.calls.result_bytes_max), 0,
+                         16 << 20, "Of an async call's answer that is kept; the rest is cut."));
+  table.push_back(number("calls.keep_payload_bytes", "bytes", FIELD(calls.calls.keep_payload_bytes),
+                         0, 16 << 20,
+                         "Payloads of succeeded calls up to this are kept, so that they can be run "
+                         "again; those of failed calls always are."));
+  table.push_back(number("calls.keep_s", "s", FIELD(calls.calls.keep_s), 0, kInt32,
+                         "Records of async calls that are over are kept for so long."));
+  table.push_back(number("calls.records_max", "records", FIELD(calls.calls.records_max), 1, kAny,
+                         "With more of them, the oldest that are over go before that."));
+  table.push_back(number("calls.idempotency_s", "s", FIELD(calls.calls.idempotency_s), 0, kInt32,
+                         "An Idempotency-Key is known for so long."));
+  table.push_back(number("calls.concurrency_max", "calls", FIELD(calls.calls.concurrency_max), 1,
+                         100'000, "Async calls of one function that are begun at once."));
+  table.push_back(number("calls.hold_s", "s", FIELD(calls.calls.hold_s), 3, 43'200,
+                         "A call whose server was killed comes again after this."));
+  table.push_back(number("schedules.max", "schedules", FIELD(calls.schedules.schedules_max), 0,
+                         1'000'000, "Schedules of this server."));
+  table.push_back(number("schedules.catch_up_max", "ticks", FIELD(calls.schedules.catch_up_max), 0,
+                         100'000,
+                         "Missed ticks of one schedule that run after a downtime, with catch_up "
+                         "all: the newest."));
+  table.push_back(number("webhooks.timeout_ms", "ms", FIELD(calls.webhooks.timeout_ms), 1, kDayMs,
+                         "A web address must have answered a delivery after this."));
+  table.push_back(flag("webhooks.allow_loopback", FIELD(calls.webhooks.allow_loopback),
+                       "Deliveries may go to addresses of this machine itself."));
+}
+
+void add_publishing(std::vector<SettingSpec>& table) {
+  table.push_back(number("topics.message_bytes_max", "bytes",
+                         FIELD(publishing.topics.message_bytes_max), 1, 1 << 20,
+                         "A message that is published to a topic, with its attributes."));
+  table.push_back(number("topics.max", "topics", FIELD(publishing.topics.topics_max), 0, 1'000'000,
+                         "Topics of this server."));
+  table.push_back(number("topics.subscriptions_max", "subscriptions",
+                         FIELD(publishing.topics.subscriptions_max), 0, 1'000'000,
+                         "Subscriptions of one topic."));
+  table.push_back(number("topics.webhook_retries", "attempts",
+                         FIELD(publishing.topics.webhook_retries), 0, 100,
+                         "Of a delivery to a web address, when its subscription does not say."));
+  table.push_back(number("topics.deduplication_s", "s", FIELD(publishing.topics.deduplication_s), 1,
+                         86'400, "A fifo topic knows a message's id for so long."));
+  table.push_back(number("events.entry_bytes_max", "bytes",
+                         FIELD(publishing.events.entry_bytes_max), 1, 1 << 20,
+                         "An event that is put on a bus."));
+  table.push_back(number("events.pattern_bytes_max", "bytes",
+                         FIELD(publishing.events.pattern_bytes_max), 1, 65'536,
+                         "The pattern of a rule."));
+  table.push_back(number("events.buses_max", "buses", FIELD(publishing.events.buses_max), 1,
+                         1'000'000, "Event buses of this server, with the default one."));
+  table.push_back(number("events.rules_max", "rules", FIELD(publishing.events.rules_max), 0,
+                         1'000'000, "Rules of one event bus."));
+  table.push_back(number("events.targets_max", "targets", FIELD(publishing.events.targets_max), 0,
+                         1'000, "Targets of one rule."));
 }
 
 void add_insight(std::vector<SettingSpec>& table) {
@@ -351,8 +429,11 @@ const std::vector<SettingSpec>& setting_table() {
     std::vector<SettingSpec> made;
     add_server(made);
     add_http(made);
+    add_aws(made);
+    add_publishing(made);
     add_functions(made);
     add_engine(made);
+    add_calls(made);
     add_insight(made);
     return made;
   }();

@@ -26,8 +26,10 @@ namespace {
 constexpr int kEnterMs = 2000;   // from the order to the report that the clone is inside
 constexpr int kWaitMs = 10'000;  // for a shell
 constexpr int kStraysMs = 5000;
-constexpr int kDyingMs = 2000;        // before the template's program is killed, so that its init
-constexpr int kDyingFamilyMs = 4000;  // reaps; and before the whole family is
+// Before the template's program is killed, so that its init reaps; and before the whole family is.
+// Long enough for a machine with ten times the work that it can do: clones that only wait for a
+// core are innocent, and so are their siblings.
+constexpr int kDyingMs = 6000, kDyingFamilyMs = 12'000;
 constexpr unsigned kShellsMax = 64, kAtOnce = 4, kFailuresMax = 3;
 // What the kernel keeps for one clone: page tables, stacks, mappings. A Python hello has 150 KB.
 constexpr std::uint64_t kKeptForClone = 1 << 20;

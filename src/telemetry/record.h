@@ -43,7 +43,8 @@ struct Record {
   std::uint64_t version = 0;  // 0: $LATEST
   std::string revision;
   std::string instance;         // id of the instance; empty if none was reached
-  std::string source;           // "http", "invoke", "check"
+  std::string source;           // "http", "invoke", "check", "async", "schedule" ...
+  std::uint32_t attempt = 1;    // of a call that is tried several times
   std::int64_t arrived_us = 0;  // Unix epoch
   std::uint64_t queue_us = 0;   // waiting for an instance that was busy or not asked for yet
   std::uint64_t start_us = 0;   // making the sandbox (cold start only)

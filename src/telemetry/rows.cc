@@ -8,6 +8,7 @@ namespace mayfly::telemetry {
 namespace {
 
 constexpr std::uint8_t kRowVersion = 1;
+constexpr std::uint8_t kAttemptFollows = 0x80;  // in the byte of a record's start
 
 std::string key_of(std::string_view prefix, std::string_view function) {
   std::string key(prefix);
@@ -149,7 +150,10 @@ void append_record(std::string& chunk, const Record& r) {
         std::uint64_t{r.memory_mb}, r.bytes_in, r.bytes_out})
     out.number(value);
   // 1 was the whole of it before there were clones: 0, or cold as 1 (boot) and 2 (clone).
-  out.byte(!r.cold ? 0 : r.start == StartKind::clone ? 2 : 1);
+  // The high bit: the number of the attempt follows.
+  const int start = !r.cold ? 0 : r.start == StartKind::clone ? 2 : 1;
+  out.byte(static_cast<std::uint8_t>(start | (r.attempt > 1 ? kAttemptFollows : 0)));
+  if (r.attempt > 1) out.number(r.attempt);
   out.byte(static_cast<std::uint8_t>(r.outcome));
   out.byte(static_cast<std::uint8_t>(r.party));
   out.byte(static_cast<std::uint8_t>(r.phase));
@@ -208,7 +212,9 @@ bool decode_records(std::string_view chunk, std::string_view function, std::vect
     r.memory_mb = static_cast<std::uint32_t>(in.number());
     r.bytes_in = in.number();
     r.bytes_out = in.number();
-    const std::uint8_t start = in.byte();
+    std::uint8_t start = in.byte();
+    if ((start & kAttemptFollows) != 0) r.attempt = static_cast<std::uint32_t>(in.number());
+    start &= static_cast<std::uint8_t>(~kAttemptFollows);
     r.cold = start != 0;
     r.start = start == 0 ? StartKind::none : start == 2 ? StartKind::clone : StartKind::boot;
     r.outcome = static_cast<Outcome>(in.byte());

@@ -35,11 +35,14 @@ bool known_type(std::uint8_t type) {
     case FrameType::cancel:
     case FrameType::window:
     case FrameType::shutdown:
+    case FrameType::answer:
     case FrameType::ready:
     case FrameType::init_error:
     case FrameType::reply:
     case FrameType::error:
     case FrameType::log:
+    case FrameType::effects:
+    case FrameType::ask:
       return true;
   }
   return false;
@@ -77,6 +80,20 @@ void append_invoke(std::string& out, std::uint32_t stream, std::uint8_t flags,
 void append_window(std::string& out, std::uint32_t stream, std::uint32_t bytes) {
   put_header(out, 4, stream, FrameType::window, 0);
   put_u32(out, bytes);
+}
+
+void append_answer(std::string& out, std::uint32_t stream, std::uint32_t question,
+                   std::string_view json) {
+  put_header(out, 4 + json.size(), stream, FrameType::answer, 0);
+  put_u32(out, question);
+  out.append(json);
+}
+
+bool split_ask(std::string_view payload, std::uint32_t& question, std::string_view& json) {
+  if (payload.size() < 4) return false;
+  question = get_u32(payload.data());
+  json = payload.substr(4);
+  return true;
 }
 
 bool split_reply(std::string_view payload, std::string_view& head, std::string_view& body) {

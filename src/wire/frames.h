@@ -13,6 +13,7 @@
 //     cancel   the caller is gone or the deadline passed: stop working on the stream
 //     window   u32: so many more bytes of response body may be sent on the stream
 //     shutdown stream 0: finish what runs, then exit
+//     answer   u32 question | JSON {"value":...} or {"error":{"code","message"}}: to an ask
 //   instance -> engine
 //     ready       stream 0, JSON {"model":"event"|"http","handler":"...","runtime":"Python 3.11.2",
 //                 "concurrency":N (0: by model),"notes":["..."]}; nothing is invoked before it
@@ -24,6 +25,9 @@
 //     data        more of the response body; kEnd on the last
 //     error       JSON as init_error; the invocation failed. After a reply without kEnd: the answer
 //                 is cut off
+//     effects     JSON: what is to happen together with the success of the invocation; once, before
+//                 its reply
+//     ask         u32 question (the instance's own number) | JSON: answered by an answer
 //     log         u8 1 stdout | 2 stderr, then text (one or more whole lines); stream 0: no
 //     invocation window      u32: so many more bytes of request body may be sent on the stream
 //
@@ -39,6 +43,8 @@ namespace mayfly::wire {
 inline constexpr std::size_t kFrameHeader = 12;
 inline constexpr std::uint32_t kMaxFrame = 64u << 20;
 inline constexpr std::uint32_t kInitialWindow = 1u << 20;
+inline constexpr std::uint32_t kEffectsMax = 16u << 20;   // bytes of an effects frame
+inline constexpr std::uint32_t kQuestionMax = 64u << 10;  // bytes of an ask frame
 
 enum class FrameType : std::uint8_t {
   invoke = 1,
@@ -46,11 +52,14 @@ enum class FrameType : std::uint8_t {
   cancel = 3,
   window = 4,
   shutdown = 5,
+  answer = 6,
   ready = 65,
   init_error = 66,
   reply = 67,
   error = 69,
   log = 70,
+  effects = 71,
+  ask = 72,
 };
 
 inline constexpr std::uint8_t kEnd = 1;
@@ -69,6 +78,12 @@ void append_frame(std::string& out, std::uint32_t stream, FrameType type, std::u
 void append_invoke(std::string& out, std::uint32_t stream, std::uint8_t flags,
                    std::string_view meta, std::string_view head, std::string_view body);
 void append_window(std::string& out, std::uint32_t stream, std::uint32_t bytes);
+
+void append_answer(std::string& out, std::uint32_t stream, std::uint32_t question,
+                   std::string_view json);
+
+// Splits the payload of an ask frame; false when it is too short.
+bool split_ask(std::string_view payload, std::uint32_t& question, std::string_view& json);
 
 // Splits a reply payload into head and body; false when the lengths do not fit.
 bool split_reply(std::string_view payload, std::string_view& head, std::string_view& body);

@@ -12,8 +12,8 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-INVOKE, DATA, CANCEL, WINDOW, SHUTDOWN = 1, 2, 3, 4, 5
-READY, INIT_ERROR, REPLY, ERROR, LOG = 65, 66, 67, 69, 70
+INVOKE, DATA, CANCEL, WINDOW, SHUTDOWN, ANSWER = 1, 2, 3, 4, 5, 6
+READY, INIT_ERROR, REPLY, ERROR, LOG, EFFECTS, ASK = 65, 66, 67, 69, 70, 71, 72
 END, HTTP = 1, 2
 INITIAL_WINDOW = 1 << 20
 MAX_FRAME = 64 << 20
@@ -83,6 +83,8 @@ class Call:
         self.request_credit = INITIAL_WINDOW
         self.response_credit = INITIAL_WINDOW
         self.window_frames = 0
+        self.effects = None  # what was staged
+        self.questions = []  # (number, question) not answered yet
 
     @property
     def body(self):
@@ -239,6 +241,13 @@ class Runtime:
     def cancel(self, call):
         self.send(frame(call.stream, CANCEL))
 
+    def answer(self, call, answer):
+        """Answers the oldest question of the call, once it is there; returns the question."""
+        self.wait(lambda: call.questions or call.done, "question of stream %d" % call.stream)
+        number, question = call.questions.pop(0)
+        self.send(frame(call.stream, ANSWER, 0, struct.pack("<I", number) + to_json(answer)))
+        return question
+
     def shutdown(self):
         """Asks the runtime to end; returns its exit status."""
         self.send(frame(0, SHUTDOWN))
@@ -294,7 +303,14 @@ class Runtime:
             return
         if call.done:
             raise Broken("frame of type %d after the end of stream %d" % (kind, stream))
-        if kind == REPLY:
+        if kind == EFFECTS:
+            if call.replied or call.effects is not None:
+                raise Broken("an effects frame out of turn")
+            call.effects = json.loads(payload.decode())
+        elif kind == ASK:
+            (number,) = struct.unpack_from("<I", payload)
+            call.questions.append((number, json.loads(payload[4:].decode())))
+        elif kind == REPLY:
             self.take_reply(call, flags, payload)
         elif kind == DATA:
             if not call.replied:

@@ -126,11 +126,14 @@ def test_shop_functions():
 
 
 @once
-def test_shop_names_what_is_there():
-    with open(os.path.join(EXAMPLES, "shop", "mayfly.yaml"), encoding="utf-8") as file:
+@pytest.mark.parametrize("name", ["shop", "adclick"])
+def test_manifests_name_what_is_there(name):
+    with open(os.path.join(EXAMPLES, name, "mayfly.yaml"), encoding="utf-8") as file:
         text = file.read()
-    for path in re.findall(r"^    path: (?!/)(\S+)$|^    folder: (\S+)$", text, re.M):
-        assert os.path.exists(os.path.join(EXAMPLES, "shop", *[part for part in path if part])), path
+    paths = re.findall(r"^    path: (?!/)(\S+)$|folder: (\w+)", text, re.M)
+    assert paths
+    for path in paths:
+        assert os.path.exists(os.path.join(EXAMPLES, name, *[part for part in path if part])), path
 
 
 # ---- native

@@ -4,9 +4,11 @@
 const { INITIAL_WINDOW, BODY_BYTES, DATA, ERROR, END, EMPTY } = require('./frames');
 
 class ResponseBody {
-  constructor(channel, stream) {
+  // begin: called before the first frame of the answer.
+  constructor(channel, stream, begin) {
     this.channel = channel;
     this.stream = stream;
+    this.begin = begin;
     this.credit = INITIAL_WINDOW;
     this.head = '';
     this.headSent = false;
@@ -27,6 +29,7 @@ class ResponseBody {
   sendHead() {
     if (this.headSent || this.over || this.dropped) return;
     this.headSent = true;
+    this.begin();
     this.channel.reply(this.stream, 0, this.head, EMPTY);
   }
 
@@ -76,6 +79,7 @@ class ResponseBody {
     if (last) this.over = true;
     if (!this.headSent) {
       this.headSent = true;
+      this.begin();
       this.channel.reply(this.stream, flags, this.head, data);
     } else {
       this.channel.frame(this.stream, DATA, flags, data);

@@ -1,6 +1,8 @@
 'use strict';
 // The context object of event handlers.
 
+const { State, stageMessage } = require('./state');
+
 const env = process.env;
 const FUNCTION_NAME = env.AWS_LAMBDA_FUNCTION_NAME || '';
 const FUNCTION_VERSION = env.AWS_LAMBDA_FUNCTION_VERSION || '$LATEST';
@@ -16,10 +18,13 @@ function clientContextOf(text) {
   }
 }
 
-// AWS's members as own properties.
+// AWS's members as own properties; state and send(), which are Mayfly's, on the prototype.
 class Context {
-  constructor(metaText) {
-    const meta = JSON.parse(metaText);
+  #call;
+
+  constructor(call) {
+    this.#call = call;
+    const meta = JSON.parse(call.metaText);
     this.callbackWaitsForEmptyEventLoop = true;
     this.functionVersion = FUNCTION_VERSION;
     this.functionName = FUNCTION_NAME;
@@ -33,6 +38,14 @@ class Context {
     this.awsRequestId = meta.id || '';
     const deadline = meta.deadline_ms || 0;
     this.getRemainingTimeInMillis = () => Math.max(0, deadline - Date.now());
+  }
+
+  get state() {
+    return new State(this.#call);
+  }
+
+  send(queue, body, options) {
+    stageMessage(this.#call, queue, body, options);
   }
 }
 
@@ -52,17 +65,25 @@ const NAMES = [
 // For handlers that do not declare the parameter and hardly ever ask for it: the meta JSON is
 // parsed with the first question.
 class LazyContext {
-  #metaText;
+  #call;
   #full = null;
 
-  constructor(metaText) {
+  constructor(call) {
     this.callbackWaitsForEmptyEventLoop = true;
-    this.#metaText = metaText;
+    this.#call = call;
   }
 
   full() {
-    if (this.#full === null) this.#full = new Context(this.#metaText);
+    if (this.#full === null) this.#full = new Context(this.#call);
     return this.#full;
+  }
+
+  get state() {
+    return new State(this.#call);
+  }
+
+  send(queue, body, options) {
+    stageMessage(this.#call, queue, body, options);
   }
 
   toJSON() {
@@ -92,8 +113,8 @@ for (const name of NAMES) {
   });
 }
 
-function makeContext(metaText, declared) {
-  return declared ? new Context(metaText) : new LazyContext(metaText);
+function makeContext(call, declared) {
+  return declared ? new Context(call) : new LazyContext(call);
 }
 
 function hidden(value) {

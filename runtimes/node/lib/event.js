@@ -7,6 +7,7 @@ const { Server, Call, cutInvoke } = require('./server');
 const { ResponseStream, STREAMING } = require('./awslambda');
 const { lambdaHead, bytesOf } = require('./body');
 const { makeContext, addCompletions } = require('./context');
+const { stage } = require('./state');
 const { fault, cancelledFault } = require('./errors');
 
 class EventServer extends Server {
@@ -119,7 +120,7 @@ class EventServer extends Server {
       return;
     }
     if (self.storage === null) self.setTrace(call.metaText);
-    const context = makeContext(call.metaText, self.declared);
+    const context = makeContext(call, self.declared);
     if (self.streaming) self.runStreaming(call, event, context);
     else self.runPlain(call, event, context);
   }
@@ -180,7 +181,14 @@ class EventServer extends Server {
   waitForLoop(call) {
     if (this.storage !== null) return; // several run: there is no such moment
     this.draining = call;
-    this.channel.socket.unref();
+    this.questionsChanged();
+  }
+
+  // An answer that is waited for is work.
+  questionsChanged() {
+    if (this.draining === null) return;
+    if (this.questions.size === 0) this.channel.socket.unref();
+    else this.channel.socket.ref();
   }
 
   drained() {
@@ -221,6 +229,7 @@ class EventServer extends Server {
     if (text === undefined) text = 'null';
     if (call.partial !== null) logs.finish(call);
     if (text.length * 3 <= INITIAL_WINDOW) {
+      if (call.effects !== null) stage(call);
       this.channel.result(call.stream, text);
       this.finish(call);
       return;

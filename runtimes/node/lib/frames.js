@@ -8,12 +8,15 @@ const INVOKE = 1,
   DATA = 2,
   CANCEL = 3,
   WINDOW = 4,
-  SHUTDOWN = 5;
+  SHUTDOWN = 5,
+  ANSWER = 6;
 const READY = 65,
   INIT_ERROR = 66,
   REPLY = 67,
   ERROR = 69,
-  LOG = 70;
+  LOG = 70,
+  EFFECTS = 71,
+  ASK = 72;
 const END = 1,
   HTTP = 2;
 
@@ -29,7 +32,7 @@ const EMPTY = Buffer.alloc(0);
 // One channel. Frames of one turn of the event loop leave in one write.
 class Channel {
   // on: { invoke(stream, flags, buffer, at, end), data(stream, flags, payload), cancel(stream),
-  //       window(stream, count), shutdown(), closed(error) }
+  //       window(stream, count), answer(question, text), shutdown(), closed(error) }
   // The buffer of invoke is only valid during the call; payload of data may be kept.
   constructor(fd, on) {
     this.on = on;
@@ -95,6 +98,7 @@ class Channel {
       else if (type === WINDOW) on.window(stream, buffer.readUInt32LE(at + 12));
       else if (type === CANCEL) on.cancel(stream);
       else if (type === SHUTDOWN) on.shutdown();
+      else if (type === ANSWER) on.answer(buffer.readUInt32LE(at + 12), buffer.utf8Slice(at + 16, end));
       else return on.closed(new Error(`a frame of the unknown type ${type}`));
       at = end;
     }
@@ -268,6 +272,9 @@ module.exports = {
   CANCEL,
   WINDOW,
   SHUTDOWN,
+  ANSWER,
+  EFFECTS,
+  ASK,
   READY,
   INIT_ERROR,
   REPLY,

@@ -5,6 +5,7 @@
 const logs = require('./logs');
 const { HTTP, ERROR, END } = require('./frames');
 const { ResponseBody } = require('./body');
+const { stage, answered } = require('./state');
 const { fault, describe, logText, logTextOf, cancelledFault } = require('./errors');
 
 // One invocation; also a log writer (stream, partial).
@@ -19,10 +20,13 @@ class Call {
     this.body = null; // ResponseBody, once there is one
     this.result = undefined; // { error, value } of a callback
     this.output = undefined; // the stream of a streaming handler
+    this.effects = null; // what it has staged
   }
 
   response() {
-    if (this.body === null) this.body = new ResponseBody(this.server.channel, this.stream);
+    if (this.body === null) {
+      this.body = new ResponseBody(this.server.channel, this.stream, () => stage(this));
+    }
     return this.body;
   }
 }
@@ -34,7 +38,20 @@ class Server {
     this.calls = new Map();
     this.background = 0; // work after an answer that shutdown waits for
     this.closing = false;
+    this.questions = new Map(); // number -> { resolve, reject }
+    this.asked = 0;
   }
+
+  nextQuestion() {
+    this.asked = (this.asked + 1) >>> 0;
+    return this.asked;
+  }
+
+  answer(number, text) {
+    answered(this, number, text);
+  }
+
+  questionsChanged() {}
 
   start(channel) {
     this.channel = channel;

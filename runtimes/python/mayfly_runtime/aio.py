@@ -18,6 +18,7 @@ from .errors import (
 )
 from .jsonio import dumps, loads
 from .serve import leave, send_ready
+from .state import taken
 
 _EAGER = {"eager_start": True} if hasattr(asyncio, "eager_task_factory") else {}
 
@@ -29,9 +30,10 @@ class Disconnected(OSError):
 class Stream:
     """One invocation. Belongs to the loop."""
 
-    def __init__(self, number, meta, head, body, complete):
+    def __init__(self, number, meta, head, body, complete, ask):
         self.number = number
         self.context = LambdaContext(number, meta)
+        self.context._ask = ask
         self.head = head
         self.body = [body] if body else []
         self.complete = complete  # the request body is all here
@@ -60,6 +62,8 @@ class AsyncServer:
         self.out = channel.out
         self.decoder = frames.Decoder()
         self.streams = {}
+        self.questions = {}  # number -> future of the answer
+        self.asked = 0
         self.closing = False
         self.blocked = False  # the socket takes no more: a writer is registered
         self.flush_due = False
@@ -164,6 +168,10 @@ class AsyncServer:
             stream = self.streams.get(number)
             if stream is not None:
                 self.cancel(stream)
+        elif kind == frames.ANSWER:
+            future = self.questions.pop(frames.U32.unpack_from(payload)[0], None)
+            if future is not None and not future.done():
+                future.set_result(payload[4:])
         elif kind == frames.SHUTDOWN:
             self.closing = True
             self.stop_when_idle()
@@ -172,7 +180,7 @@ class AsyncServer:
 
     def begin(self, number, flags, payload):
         meta, head, body = frames.split_invoke(payload, flags)
-        stream = Stream(number, meta, head, body, bool(flags & frames.END))
+        stream = Stream(number, meta, head, body, bool(flags & frames.END), self.ask)
         self.streams[number] = stream
         if bool(flags & frames.HTTP) != self.http:
             message = "the invocation does not fit the model of the function"
@@ -237,6 +245,21 @@ class AsyncServer:
         error = describe(exc)
         self.finish(stream, error, log_text_of(exc, error))
 
+    async def ask(self, context, question, take):
+        """Asks the engine. On the loop's thread only."""
+        if question is None:
+            return take(None)
+        if context._cancelled:
+            raise asyncio.CancelledError
+        self.asked = number = (self.asked + 1) & 0xFFFFFFFF
+        self.questions[number] = future = self.loop.create_future()
+        self.out.append(frames.ask_frame(context._stream, number, question))
+        self.flush_soon()
+        try:
+            return taken(await future, take)
+        finally:
+            self.questions.pop(number, None)
+
     def stop_when_idle(self):
         if not self.streams:
             self.loop.call_soon(self.stop_if_idle)
@@ -271,6 +294,8 @@ class AsyncServer:
                 logs.finish(stream.context)
             if not stream.replied:
                 stream.replied = True
+                if stream.context._effects is not None:
+                    stream.context._stage(self.out)
                 self.out.append(frames.reply_frame(stream.number, flags | end, head, piece))
             elif piece or end:
                 self.out.append(frames.frame(stream.number, frames.DATA, end, piece))

@@ -3,7 +3,9 @@
 import os
 import time
 
+from .frames import EFFECTS, frame
 from .jsonio import loads
+from .state import State, stage_message
 
 
 class CognitoIdentity:
@@ -43,7 +45,8 @@ def client_context(text):
 
 
 class LambdaContext:
-    """AWS's members, and `cancelled`: true once nobody waits for the result any more.
+    """AWS's members; `cancelled`: true once nobody waits for the result any more; `state` and
+    `send()`: what is to happen together with the success of this invocation.
 
     The meta JSON is parsed when a member of it is first asked for: most handlers never do.
     """
@@ -56,6 +59,8 @@ class LambdaContext:
     _partial = None  # unfinished lines of stdout and stderr
     _cancelled = False
     _poll = None
+    _effects = None
+    _ask = None  # of the server: (context, question, take) -> the answer
 
     def __init__(self, stream, meta):
         self._stream = stream
@@ -85,6 +90,22 @@ class LambdaContext:
 
     def get_remaining_time_in_millis(self):
         return max(0, int(self._epoch_deadline_time_in_ms - time.time() * 1000))
+
+    @property
+    def state(self):
+        return State(self)
+
+    def send(
+        self, queue, body, delay=None, group=None, deduplication_id=None, attributes=None
+    ):
+        """Stages a message; a body that is no str is sent as JSON."""
+        stage_message(self, queue, body, delay, group, deduplication_id, attributes)
+
+    def _stage(self, out):
+        """Adds the frame of what was staged, before the first frame of the answer."""
+        effects = self._effects.frame()
+        if effects is not None:
+            out.append(frame(self._stream, EFFECTS, 0, effects))
 
     def log(self, message):
         import sys

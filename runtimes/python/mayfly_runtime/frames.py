@@ -5,8 +5,8 @@ import os
 import struct
 from _thread import allocate_lock
 
-INVOKE, DATA, CANCEL, WINDOW, SHUTDOWN = 1, 2, 3, 4, 5
-READY, INIT_ERROR, REPLY, ERROR, LOG = 65, 66, 67, 69, 70
+INVOKE, DATA, CANCEL, WINDOW, SHUTDOWN, ANSWER = 1, 2, 3, 4, 5, 6
+READY, INIT_ERROR, REPLY, ERROR, LOG, EFFECTS, ASK = 65, 66, 67, 69, 70, 71, 72
 END, HTTP = 1, 2
 
 MAX_FRAME = 64 << 20
@@ -33,6 +33,10 @@ def reply_frame(stream, flags, head, body=b""):
     return b"".join(
         (REPLY_HEADER.pack(4 + len(head) + len(body), stream, REPLY, flags, 0, len(head)), head, body)
     )
+
+
+def ask_frame(stream, number, question):
+    return HEADER.pack(4 + len(question), stream, ASK, 0, 0) + U32.pack(number) + question
 
 
 def split_invoke(payload, flags):

@@ -1,6 +1,7 @@
 """Event handlers, one at a time, on the main thread: a blocking loop with nothing in its way."""
 
 import os
+from _thread import get_ident
 from collections import deque
 from time import monotonic
 
@@ -17,6 +18,7 @@ from .errors import (
 )
 from .jsonio import dumps, loads
 from .serve import send_ready
+from .state import taken
 
 _FLUSH_AFTER = 0.0005  # seconds a finished reply may wait for more of its kind
 
@@ -35,6 +37,9 @@ class SyncServer:
         self.active = None
         self.closing = False
         self.loop = None
+        self.questions = 0
+        self.answers = {}
+        self.thread = get_ident()
         self.environ = os.environ
         self.trace_last = None
 
@@ -144,6 +149,8 @@ class SyncServer:
             self.cancel(stream)
         elif kind == frames.SHUTDOWN:
             self.closing = True
+        elif kind == frames.ANSWER:
+            self.answers[frames.U32.unpack_from(payload)[0]] = payload[4:]
         else:
             raise frames.ProtocolError("unexpected frame type %d" % kind)
 
@@ -169,6 +176,7 @@ class SyncServer:
         context = LambdaContext(stream, payload[4 : 4 + n])
         logs.state.sole = self.active = context
         context._poll = self.poll
+        context._ask = self.ask
         body = payload[8 + n :]
         try:
             event = loads(body) if body else {}
@@ -189,6 +197,8 @@ class SyncServer:
         if context._partial is not None:
             logs.finish(context)
         logs.state.sole = self.active = None
+        if context._effects is not None:
+            context._stage(self.out)
         size = len(text)
         if size <= frames.INITIAL_WINDOW:
             pack = frames.REPLY_HEADER.pack
@@ -212,6 +222,18 @@ class SyncServer:
     def poll(self):
         if self.active is not None and not self.closing:
             self.pump(wait=False)
+
+    def ask(self, context, question, take):
+        """Asks the engine, and waits; what arrives meanwhile waits its turn."""
+        if question is None:
+            return take(None)
+        if get_ident() != self.thread or not self.channel.usable or self.active is not context:
+            raise RuntimeError("context.state is for the handler itself, while it runs")
+        self.questions = number = (self.questions + 1) & 0xFFFFFFFF
+        self.out.append(frames.ask_frame(context._stream, number, question))
+        while number not in self.answers:
+            self.pump(wait=True)
+        return taken(self.answers.pop(number), take)
 
     def raised(self, context, exc):
         error = describe(exc)
@@ -305,6 +327,8 @@ class SyncServer:
                     if head is None and streaming.is_head(item):
                         head = item
                         continue
+                    if context._effects is not None:
+                        context._stage(self.out)
                     self.out.append(
                         frames.reply_frame(stream, frames.HTTP, streaming.head_json(head, item))
                     )
@@ -329,6 +353,8 @@ class SyncServer:
         if started:
             self.out.append(frames.frame(stream, frames.DATA, frames.END))
         else:
+            if context._effects is not None:
+                context._stage(self.out)
             flags = frames.HTTP | frames.END
             self.out.append(frames.reply_frame(stream, flags, streaming.head_json(head, b"")))
 
@@ -354,6 +380,8 @@ class SyncServer:
         logs.state.sole = self.active = None
         self.credit[stream] = max(0, frames.INITIAL_WINDOW - len(text))
         first, rest = text[: frames.INITIAL_WINDOW], text[frames.INITIAL_WINDOW :]
+        if context._effects is not None:
+            context._stage(self.out)
         self.out.append(frames.reply_frame(stream, 0 if rest else frames.END, head, first))
         if rest:
             self.credit[stream] = 0

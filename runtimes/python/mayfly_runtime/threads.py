@@ -21,6 +21,7 @@ from .errors import (
 )
 from .jsonio import dumps, loads
 from .serve import exit_code, leave, send_ready
+from .state import taken
 
 DEFAULT_THREADS = 64
 
@@ -28,9 +29,10 @@ DEFAULT_THREADS = 64
 class Stream:
     """One invocation. Members are changed under the server's lock, except by its own worker."""
 
-    def __init__(self, number, meta, head, body, complete):
+    def __init__(self, number, meta, head, body, complete, ask):
         self.number = number
         self.context = LambdaContext(number, meta)
+        self.context._ask = ask
         self.head = head
         self.complete = complete  # the request body is all here
         self.body = body if complete else deque((body,) if body else ())
@@ -49,6 +51,8 @@ class ThreadServer:
         self.lock = threading.Lock()
         self.streams = {}
         self.jobs = SimpleQueue()
+        self.questions = {}  # number -> [lock that is held until the answer is there, the answer]
+        self.asked = 0
         self.idle = 0
         self.threads = 0
         self.closing = False
@@ -95,6 +99,12 @@ class ThreadServer:
             if stream is not None and not stream.complete and not self.streaming_input:
                 self.error(stream, cancelled_fault())  # no worker has it yet
                 self.end(stream)
+        elif kind == frames.ANSWER:
+            with self.lock:
+                question = self.questions.pop(frames.U32.unpack_from(payload)[0], None)
+            if question is not None:
+                question[1] = payload[4:]
+                question[0].release()
         elif kind == frames.SHUTDOWN:
             with self.lock:
                 self.closing = True
@@ -107,7 +117,7 @@ class ThreadServer:
     def begin(self, number, flags, payload):
         meta, head, body = frames.split_invoke(payload, flags)
         complete = bool(flags & frames.END)
-        stream = Stream(number, meta, head, body, complete)
+        stream = Stream(number, meta, head, body, complete, self.ask)
         with self.lock:
             self.streams[number] = stream
         if bool(flags & frames.HTTP) != (self.app.model == "http"):
@@ -207,6 +217,21 @@ class ThreadServer:
         logs.emit(stream.context, 2, text or log_text(error))
         self.error(stream, error)
 
+    def ask(self, context, question, take):
+        """Asks the engine from any thread but the one that reads, and waits."""
+        if question is None:
+            return take(None)
+        if not self.channel.usable or threading.current_thread() is threading.main_thread():
+            raise RuntimeError("context.state is for the handler itself, while it runs")
+        waiting = [threading.Lock(), None]
+        waiting[0].acquire()
+        with self.lock:
+            self.asked = number = (self.asked + 1) & 0xFFFFFFFF
+            self.questions[number] = waiting
+        self.send(frames.ask_frame(context._stream, number, question))
+        waiting[0].acquire()
+        return taken(waiting[1], take)
+
     def take_credit(self, stream, wanted):
         """How many of the wanted body bytes may be sent now; waits for at least one."""
         wanted = min(wanted, frames.BODY_BYTES)
@@ -233,6 +258,8 @@ class ThreadServer:
                 if stream.context._partial is not None and end:
                     logs.finish(stream.context)
                 stream.replied = True
+                if stream.context._effects is not None:
+                    stream.context._stage(self.out)
                 self.send(frames.reply_frame(number, flags | end, head, piece))
             elif piece or end:
                 self.send(frames.frame(number, frames.DATA, end, piece))

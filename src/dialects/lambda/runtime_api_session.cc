@@ -6,7 +6,7 @@
 #include <boost/asio/query.hpp>
 #include <boost/asio/this_coro.hpp>
 
-#include "dialects/base64.h"
+#include "base/base64.h"
 #include "dialects/lambda/http_event.h"
 
 namespace mayfly::dialects::lambda {

@@ -7,7 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "dialects/base64.h"
+#include "base/base64.h"
 #include "dialects/lambda/http_event.h"
 #include "dialects/text.h"
 

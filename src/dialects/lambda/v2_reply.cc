@@ -7,7 +7,7 @@
 #include <charconv>
 #include <cmath>
 
-#include "dialects/base64.h"
+#include "base/base64.h"
 #include "dialects/lambda/http_event.h"
 
 namespace mayfly::dialects::lambda {

@@ -146,6 +146,20 @@ Reply Api::State::dispatch(Endpoint endpoint, Call call) {
       return put_app(std::move(call));
     case Endpoint::delete_app:
       return delete_app(std::move(call));
+    case Endpoint::list_calls:
+    case Endpoint::get_call:
+    case Endpoint::cancel_call:
+    case Endpoint::retry_call:
+    case Endpoint::call_result:
+      return calls(endpoint, std::move(call));
+    case Endpoint::list_schedules:
+    case Endpoint::put_schedule:
+    case Endpoint::get_schedule:
+    case Endpoint::delete_schedule:
+    case Endpoint::enable_schedule:
+    case Endpoint::disable_schedule:
+    case Endpoint::run_schedule:
+      return schedules(endpoint, std::move(call));
     case Endpoint::list_queues:
       return list_queues(std::move(call));
     case Endpoint::put_queue:
@@ -170,6 +184,8 @@ Reply Api::State::dispatch(Endpoint endpoint, Call call) {
       return dead_letter_messages(std::move(call));
     case Endpoint::redrive_messages:
       return redrive_messages(std::move(call));
+    default:
+      return dispatch_events(endpoint, std::move(call));
   }
   return info(std::move(call));
 }

@@ -10,10 +10,22 @@
 #include "engine/dispatcher.h"
 #include "functions/catalogue.h"
 #include "functions/packages.h"
+#include "identity/access_keys.h"
 #include "io/blocking.h"
 #include "io/http.h"
 #include "queues/engine.h"
 #include "telemetry/telemetry.h"
+
+namespace mayfly::triggers {
+class AsyncCalls;
+class QueueTriggers;
+class Schedules;
+class Topics;
+class EventBuses;
+}  // namespace mayfly::triggers
+namespace mayfly::tables {
+class State;
+}
 
 namespace mayfly::dialects::native {
 
@@ -42,7 +54,15 @@ struct ApiParts {
   const sandbox::Sandboxes& sandboxes;
   std::string key;       // what clients send as Authorization: Bearer KEY
   std::string key_file;  // where people find it; for the text of a 401
+  // The parts that are about events; the server's own has all of them.
+  triggers::QueueTriggers* triggers = nullptr;
+  tables::State* state = nullptr;
+  triggers::AsyncCalls* calls = nullptr;
+  triggers::Schedules* schedules = nullptr;
   queues::QueueEngine* queues = nullptr;
+  triggers::Topics* topics = nullptr;
+  triggers::EventBuses* buses = nullptr;
+  identity::AccessKeys* keys = nullptr;
 };
 
 class Api {

@@ -4,6 +4,7 @@
 
 #include "dialects/native/render.h"
 #include "dialects/native/state.h"
+#include "triggers/async_calls.h"
 
 namespace mayfly::dialects::native {
 
@@ -69,6 +70,8 @@ Reply Api::State::put_function(Call call) {
   if (body.has_error()) co_return body.error();
   auto request = deploy_request(call.name, *body);
   if (request.has_error()) co_return request.error();
+  if (auto good = triggers::check_async_targets(request->settings.async); good.has_error())
+    co_return good.error();
   auto hold = co_await keeper->hold();
   if (!parts.packages.contains(request->package))
     co_return Error{Code::invalid_argument,
@@ -146,7 +149,7 @@ Reply Api::State::list_apps(Call) {
 }
 
 Reply Api::State::put_app(Call call) {
-  std::vector<std::string_view> known{"name", "routes", "cors"};
+  std::vector<std::string_view> known{"name", "routes", "cors", "resources"};
   auto body = co_await object_of(call, known);
   if (body.has_error()) co_return body.error();
   (*body)["name"] = call.name;

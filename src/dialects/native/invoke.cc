@@ -1,10 +1,11 @@
 #include <boost/json/stream_parser.hpp>
 
+#include "base/base64.h"
 #include "dialects/answers.h"
-#include "dialects/base64.h"
 #include "dialects/native/state.h"
 #include "dialects/raw_invoke.h"
 #include "gateway/errors.h"
+#include "triggers/async_calls.h"
 
 namespace mayfly::dialects::native {
 namespace {
@@ -68,11 +69,45 @@ io::HttpResponse to_response(engine::Answer answer) {
 
 }  // namespace
 
+// Functions that take HTTP get POST / when it runs, whatever they turn out to be.
+Reply Api::State::invoke_async(Call call, functions::VersionPtr version, std::string payload) {
+  if (parts.calls == nullptr)
+    co_return Error{Code::unsupported, "This server takes no async calls."};
+  if (!functions::takes_http(version->model)) {
+    if (payload.find_first_not_of(" \t\r\n") == std::string::npos) payload = "null";
+    if (auto valid = check_json(payload); valid.has_error()) co_return valid.error();
+  }
+  const auto& headers = call.http.head.headers;
+  const auto text = [&headers](std::string_view name) {
+    return std::string(headers.find(name).value_or(""));
+  };
+  triggers::NewCall wanted;
+  auto& message = wanted.message;
+  message.target.name = version->function;
+  if (version->number > 0) message.target.qualifier = std::to_string(version->number);
+  message.body = std::move(payload);
+  message.content_type = text("Content-Type");
+  message.source = "async";
+  message.trace_id = trace_of(headers);
+  message.alias = text("X-Call-Id");
+  message.callback_url = text("X-Callback-Url");
+  wanted.idempotency_key = text("Idempotency-Key");
+  auto accepting = parts.calls->accept(std::move(wanted));
+  const auto accepted = co_await std::move(accepting);
+  if (accepted.has_error()) co_return accepted.error();
+  boost::json::object object{{"call_id", accepted->id}, {"duplicate", accepted->duplicate}};
+  auto response = json_reply(202, object);
+  response.head.headers.set("X-Call-Id", accepted->id);
+  co_return response;
+}
+
 Reply Api::State::invoke(Call call) {
-  auto query = query_of(call, {"log"});
+  auto query = query_of(call, {"log", "async"});
   if (query.has_error()) co_return query.error();
   const auto want_log = flag_in(*query, "log");
   if (want_log.has_error()) co_return want_log.error();
+  const auto async = flag_in(*query, "async");
+  if (async.has_error()) co_return async.error();
   auto version = parts.catalogue.find_qualified(call.name);
   if (!version) co_return no_such_function(call.name);
 
@@ -80,6 +115,11 @@ Reply Api::State::invoke(Call call) {
   auto payload = co_await io::read_all(std::move(call.http.body), std::move(call.http.more),
                                        facts.body_bytes_max, std::move(setting));
   if (payload.has_error()) co_return payload.error();
+  if (*async) {
+    Reply accepting = invoke_async(std::move(call), std::move(version), std::move(*payload));
+    auto accepted = co_await std::move(accepting);
+    co_return accepted;
+  }
   auto model = co_await parts.dispatcher.model_of(version);
   // The invocation of what does not start yields the user's own error, and leaves a record.
   const bool starts = model.has_value();

@@ -3,7 +3,7 @@
 #include <boost/json/array.hpp>
 #include <limits>
 
-#include "dialects/base64.h"
+#include "base/base64.h"
 #include "dialects/native/state.h"
 #include "queues/checks.h"
 #include "queues/engine.h"

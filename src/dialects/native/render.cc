@@ -55,6 +55,7 @@ json::object render_record(const telemetry::Record& record, const std::string& c
   object["revision"] = record.revision;
   object["instance"] = record.instance;
   object["source"] = record.source;
+  object["attempt"] = record.attempt;
   object["arrived_us"] = record.arrived_us;
   object["queue_us"] = record.queue_us;
   object["start_us"] = record.start_us;

@@ -38,6 +38,7 @@ struct Api::State : std::enable_shared_from_this<Api::State> {
 
   // An Error becomes the JSON of errors in one place (api.cc).
   Reply dispatch(Endpoint endpoint, Call call);
+  Reply dispatch_events(Endpoint endpoint, Call call);  // triggers.cc: state and what is of events
   Result<Query> query_of(const Call& call, const std::vector<std::string_view>& known) const;
   io::Task<Result<boost::json::object>> object_of(Call& call, std::vector<std::string_view> known);
 
@@ -56,6 +57,44 @@ struct Api::State : std::enable_shared_from_this<Api::State> {
 
   // invoke.cc
   Reply invoke(Call call);
+
+  Reply invoke_async(Call call, functions::VersionPtr version, std::string payload);
+
+  // calls.cc
+  Reply calls(Endpoint endpoint, Call call);
+  Reply list_calls(Call call);
+
+  // topics.cc
+  Reply dispatch_topics(Endpoint endpoint, Call call);
+  Reply topic_requests(Endpoint endpoint, Call call);
+  Reply put_topic(Call call);
+  Reply subscribe(Call call);
+  Reply publish(Call call);
+
+  // events.cc
+  Reply event_requests(Endpoint endpoint, Call call);
+  Reply bus_requests(Endpoint endpoint, Call call);
+  Reply rule_requests(Endpoint endpoint, Call call);
+  Reply put_events(Call call);
+  Reply put_rule(Call call);
+  Reply delete_rule(Call call);
+
+  // schedules.cc
+  Reply schedules(Endpoint endpoint, Call call);
+  Reply put_schedule(Call call);
+
+  // triggers.cc
+  Reply list_triggers(Call call);
+  Reply create_trigger(Call call);
+  Reply get_trigger(Call call);
+  Reply update_trigger(Call call);
+  Reply delete_trigger(Call call);
+
+  // function_state.cc
+  Reply list_state(Call call);
+  Reply get_state(Call call);
+  Reply put_state(Call call);
+  Reply delete_state(Call call);
 
   // insight.cc
   Reply metrics(Call call);
@@ -81,6 +120,11 @@ struct Api::State : std::enable_shared_from_this<Api::State> {
   Reply hide_messages(Call call);
   Reply dead_letter_messages(Call call);
   Reply redrive_messages(Call call);
+
+  // keys.cc
+  Reply list_keys(Call call);
+  Reply create_key(Call call);
+  Reply delete_key(Call call);
 };
 
 io::HttpResponse json_reply(int status, const boost::json::object& object);

@@ -10,7 +10,7 @@
 
 #include "dialects/adapters/http_dialect.h"
 #include "dialects/answers.h"
-#include "dialects/base64.h"
+#include "base/base64.h"
 #include "dialects/raw_invoke.h"
 #include "dialects/text.h"
 

@@ -34,7 +34,7 @@ struct DispatcherFixture : ::testing::Test {
   Dispatcher& dispatcher() {
     if (!made)
       made = std::make_unique<Dispatcher>(Dispatcher::Parts{
-          loop, sandboxes, telemetry, metrics, clock, {&factory}, runtimes, settings});
+          loop, sandboxes, telemetry, metrics, clock, {&factory}, runtimes, settings, services});
     return *made;
   }
   static std::shared_ptr<functions::Version> make_version(std::string name) {
@@ -87,6 +87,7 @@ struct DispatcherFixture : ::testing::Test {
   FakeFactory factory;
   functions::RuntimeTable runtimes;
   EngineSettings settings;
+  FunctionServices* services = nullptr;
   std::shared_ptr<functions::Version> version;
   std::function<void(FakeSandbox&)> start;
   std::function<void(FakeSandbox&, Program&, const Program::Invoke&)> handle;

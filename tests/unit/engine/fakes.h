@@ -46,6 +46,7 @@ class Program : public std::enable_shared_from_this<Program> {
   std::function<void(Program&, std::uint32_t)> on_cancel;
   std::function<void(Program&, std::uint32_t, std::uint32_t)> on_window;
   std::function<void(Program&)> on_shutdown;
+  std::function<void(Program&, std::uint32_t, std::string_view json)> on_answer;
   std::function<void()> on_hang_up;
 
   Program(io_context& loop, os::Fd fd) : loop_(loop), socket_(loop) {
@@ -74,6 +75,9 @@ class Program : public std::enable_shared_from_this<Program> {
     for (int i = 0; i < 4; ++i) payload[i] = static_cast<char>(head.size() >> (8 * i));
     payload.append(head).append(body);
     send(stream, FrameType::reply, flags, payload);
+  }
+  void ask(std::uint32_t stream, std::string_view json, char question = 1) {
+    send(stream, FrameType::ask, 0, std::string{question, 0, 0, 0} + std::string(json));
   }
   void close() {
     boost::system::error_code ec;
@@ -124,6 +128,8 @@ class Program : public std::enable_shared_from_this<Program> {
     read();
   }
   void handle(const wire::Frame& frame) {
+    if (frame.type == FrameType::answer && on_answer)
+      return on_answer(*this, frame.stream, frame.payload.substr(4));
     if (frame.type == FrameType::invoke && on_invoke) {
       std::string_view meta, head, body;
       ASSERT_TRUE(wire::split_invoke(frame.payload, meta, head, body));

@@ -79,6 +79,37 @@ TEST_F(FrameProtocolTest, InitErrorCarriesTheUsersTrace) {
   EXPECT_NE(started.failure->error_json.find("stackTrace"), std::string::npos);
 }
 
+TEST_F(FrameProtocolTest, QuestionsThatWaitForAnswersHaveALimit) {
+  std::vector<InstanceEvents::Answering> waiting;
+  InstanceEvents events;
+  events.closed = [this](const std::string& why) { closed = why; };
+  events.ask = [&](std::string, InstanceEvents::Answering answer) {
+    waiting.push_back(std::move(answer));
+  };
+  protocol->listen(std::move(events));
+  program->on_invoke = [](Program& p, const Program::Invoke& invoke) {
+    std::string asks;  // in one write: nobody reads meanwhile
+    for (int i = 0; i < 1'024; ++i)
+      wire::append_frame(asks, invoke.stream, FrameType::ask, 0, std::string("\1\0\0\0{}", 6));
+    p.send_raw(asks);
+  };
+  int answered = 0;
+  program->on_answer = [&](Program& p, std::uint32_t stream, std::string_view) {
+    ++answered;
+    p.ask(stream, "{}");
+    p.ask(stream, "{}");
+  };
+  auto called = call(invocation("a"));
+  ASSERT_TRUE(run_until(loop, [&] { return waiting.size() == 1'024; }));
+  EXPECT_FALSE(closed);
+  waiting.front()(std::string("{}"));  // makes room for one, not for two
+  ASSERT_TRUE(run_until(loop, [&] { return closed.has_value(); }));
+  EXPECT_EQ(answered, 1);
+  EXPECT_NE(closed->find("asks more"), std::string::npos);
+  EXPECT_TRUE(run(called));
+  for (auto& answer : waiting) answer(std::string("{}"));  // too late: no harm
+}
+
 TEST_F(FrameProtocolTest, ReadySaysWhetherItCanBeCloned) {
   EXPECT_EQ(parse_ready(R"({"model":"event"})")->cloneable, std::nullopt);
   EXPECT_EQ(parse_ready(R"({"model":"event","cloneable":"yes"})")->cloneable, std::nullopt);

@@ -136,7 +136,7 @@ TEST(Frames, RefusesWhatIsNoFrame) {
     std::string bytes = good;
     bytes[8] = static_cast<char>(type);
     const bool known =
-        (type >= 1 && type <= 5) || (type >= 65 && type <= 67) || type == 69 || type == 70;
+        (type >= 1 && type <= 6) || (type >= 65 && type <= 67) || (type >= 69 && type <= 72);
     EXPECT_EQ(decode_frame(bytes, frame, used), known ? DecodeStatus::frame : DecodeStatus::error)
         << type;
   }

@@ -1,9 +1,9 @@
-#include "dialects/base64.h"
+#include "base/base64.h"
 
 #include <array>
 #include <cstdint>
 
-namespace mayfly::dialects {
+namespace mayfly {
 namespace {
 
 constexpr char kAlphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -58,4 +58,4 @@ std::optional<std::string> decode_base64(std::string_view text) {
   return bytes;
 }
 
-}  // namespace mayfly::dialects
+}  // namespace mayfly

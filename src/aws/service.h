@@ -1,0 +1,99 @@
+#pragma once
+// What a service with the wire contract of AWS implements (SQS, SNS, EventBridge, Scheduler ...),
+// free of protocols: an operation gets a JSON object and answers one, or a Fault. The Endpoint
+// (endpoint.h) checks signatures, tells services apart and speaks the protocols.
+
+#include <boost/json/object.hpp>
+#include <boost/system/result.hpp>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "aws/shape.h"
+#include "base/result.h"
+#include "io/body.h"
+
+namespace mayfly::aws {
+
+// A typed error, as clients match on it.
+struct Fault {
+  std::string code;  // "QueueDoesNotExist"; __type in JSON, <Code> in XML unless query_code is set
+  std::string message;
+  int status = 400;
+  std::string query_code = {};  // "AWS.SimpleQueueService.NonExistentQueue": older clients' name
+  bool sender = true;           // false: the fault is ours
+  boost::json::object detail = {};  // more members of the error, in JSON and in XML
+};
+
+// A failure of a room below as InternalFailure, ServiceUnavailable, ...; services map what clients
+// cause (not_found, invalid_argument) to their own codes first.
+Fault fault_of(const Error& error);
+
+[[noreturn]] void throw_exception_from_error(const Fault& fault,
+                                             const boost::source_location& where);
+
+template <class T>
+using Outcome = boost::system::result<T, Fault>;
+
+#define AWS_TRY(expr)                                               \
+  do {                                                              \
+    if (auto aws_try_outcome = (expr); aws_try_outcome.has_error()) \
+      return std::move(aws_try_outcome).error();                    \
+  } while (0)
+#define AWS_CO_TRY(expr)                                            \
+  do {                                                              \
+    if (auto aws_try_outcome = (expr); aws_try_outcome.has_error()) \
+      co_return std::move(aws_try_outcome).error();                 \
+  } while (0)
+
+struct Operation {
+  std::string_view name;  // "SendMessage"
+  const Shape* input = &kEmpty;
+  const Shape* output = &kEmpty;
+  int tag = 0;  // the service's own, for its switch
+  // rest-json only.
+  std::string_view method = "POST";
+  std::string_view path = "/";  // "/schedules/{Name}"; "{Key+}" takes slashes as well
+  int status = 200;
+};
+
+// Everything static about a service. What the views point at outlives the service.
+struct Contract {
+  std::string_view name;         // "sqs": name in the signature's scope
+  std::string_view api_version;  // "2012-11-05"
+  std::span<const Operation> operations;
+  bool query = false;              // Action=... in a form, XML back
+  std::string_view xml_namespace;  // of XML answers
+  std::string_view target_prefix;  // "AmazonSQS" of X-Amz-Target; empty: no JSON protocol
+  std::string_view json_version;   // "1.0", "1.1"
+  bool query_compatible = false;   // JSON faults name the older code in x-amzn-query-error
+  bool rest_json = false;
+  std::string_view error_prefix;  // "com.amazonaws.sqs#" before __type; may be empty
+};
+
+// One operation, its signature checked and its input of the right types: a member is absent or of
+// its kind, required ones are there, unknown ones are gone.
+struct Call {
+  const Operation* operation = nullptr;
+  boost::json::object input;
+  std::string access_key_id;
+  std::string region;    // of the signature's scope
+  std::string base_url;  // "http://127.0.0.1:8081": as the client addressed this server
+  std::string path;      // of the request, still percent-encoded
+  std::string request_id;
+  bool query = false;  // spoken in the query protocol
+};
+
+class Service {
+ public:
+  virtual ~Service() = default;
+
+  virtual const Contract& contract() const = 0;
+
+  // Runs on the loop of the Endpoint. Cancelled (terminal) when the client goes away. Output by
+  // the operation's shape; what it does not name is not sent in XML. The input may live in a
+  // memory resource of its own: copy out of it, do not keep its parts.
+  virtual io::Task<Outcome<boost::json::object>> call(Call call) = 0;
+};
+
+}  // namespace mayfly::aws

@@ -1,0 +1,96 @@
+#include "aws/text.h"
+
+#include <fmt/format.h>
+
+#include <boost/json/serialize.hpp>
+#include <charconv>
+#include <cmath>
+
+#include "aws/times.h"
+
+namespace mayfly::aws {
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+namespace {
+
+// The length of the well-formed sequence at the front, 0 when there is none.
+std::size_t sequence(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char first = byte(0);
+  if (first < 0x80) return 1;
+  const std::size_t size = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+  if (first < 0xc2 || first > 0xf4 || text.size() < size) return 0;
+  for (std::size_t i = 1; i < size; ++i)
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+  if ((first == 0xe0 && byte(1) < 0xa0) || (first == 0xed && byte(1) > 0x9f) ||
+      (first == 0xf0 && byte(1) < 0x90) || (first == 0xf4 && byte(1) > 0x8f))
+    return 0;
+  return size;
+}
+
+}  // namespace
+
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t size = sequence(text);
+    if (size == 0) return false;
+    text.remove_prefix(size);
+  }
+  return true;
+}
+
+void append_xml(std::string& out, std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t size = sequence(text);
+    const std::string_view piece = text.substr(0, size ? size : 1);
+    text.remove_prefix(piece.size());
+    const char c = piece.front();
+    if (size == 0 || piece == "\xef\xbf\xbe" || piece == "\xef\xbf\xbf")
+      out += "\xef\xbf\xbd";
+    else if (c == '&')
+      out += "&amp;";
+    else if (c == '<')
+      out += "&lt;";
+    else if (c == '>')
+      out += "&gt;";
+    else if (c == '"')
+      out += "&quot;";
+    else if (c == '\r')
+      out += "&#xD;";  // parsers turn a bare one into a line feed
+    else if (c == '\n' || c == '\t' || static_cast<unsigned char>(c) >= 0x20)
+      out += piece;
+    else
+      out += "\xef\xbf\xbd";
+  }
+}
+
+std::string number_text(const boost::json::value& value) {
+  if (value.is_double()) return fmt::format("{}", value.get_double());
+  return boost::json::serialize(value);
+}
+
+std::optional<double> parse_time(TimeForm form, std::string_view text) {
+  if (form == TimeForm::iso8601) return parse_iso8601(text);
+  if (form == TimeForm::http_date) return parse_http_date(text);
+  double value = 0;
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (failed != std::errc() || end != text.data() + text.size() || !std::isfinite(value))
+    return std::nullopt;
+  return value;
+}
+
+std::string format_time(TimeForm form, double epoch_s) {
+  if (form == TimeForm::iso8601) return iso8601(epoch_s);
+  if (form == TimeForm::http_date) return http_date(epoch_s);
+  if (epoch_s == std::floor(epoch_s) && std::abs(epoch_s) < 9e15)
+    return std::to_string(static_cast<std::int64_t>(epoch_s));
+  return fmt::format("{:.3f}", epoch_s);
+}
+
+}  // namespace mayfly::aws

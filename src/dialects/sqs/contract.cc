@@ -1,0 +1,222 @@
+#include "dialects/sqs/contract.h"
+
+namespace mayfly::dialects::sqs {
+namespace {
+
+using aws::kBoolean;
+using aws::Kind;
+using aws::kInteger;
+using aws::kString;
+using aws::Member;
+using aws::Place;
+using aws::Shape;
+
+constexpr Member wanted(std::string_view name, const Shape& shape) {
+  return {name, &shape, {}, Place::body, true};
+}
+
+// Lists repeat their items under the name of an item, maps under that of an entry.
+constexpr Shape flat_list(const Shape& element, std::string_view name) {
+  return {Kind::list, {}, &element, name, {}, true};
+}
+constexpr Shape flat_map(const Shape& element, std::string_view key, std::string_view value) {
+  return {Kind::map, {}, &element, value, key, true};
+}
+
+constexpr Shape kAccountIds = flat_list(kString, "AWSAccountId");
+constexpr Shape kActionNames = flat_list(kString, "ActionName");
+constexpr Shape kAttributeNames = flat_list(kString, "AttributeName");
+constexpr Shape kSystemAttributeNames = flat_list(kString, "MessageSystemAttributeName");
+constexpr Shape kMessageAttributeNames = flat_list(kString, "MessageAttributeName");
+constexpr Shape kTagKeys = flat_list(kString, "TagKey");
+constexpr Shape kQueueUrls = flat_list(kString, "QueueUrl");
+constexpr Shape kAttributes = flat_map(kString, "Name", "Value");
+constexpr Shape kTags = flat_map(kString, "Key", "Value");
+
+constexpr Shape kListValues = flat_list(kString, "StringListValue");
+constexpr Member kAttributeValueMembers[] = {{"StringValue", &kString},
+                                             {"BinaryValue", &aws::kBlob},
+                                             {"StringListValues", &kListValues},
+                                             {"BinaryListValues", &kListValues, "BinaryListValue"},
+                                             {"DataType", &kString}};
+constexpr Shape kAttributeValue{Kind::structure, kAttributeValueMembers};
+constexpr Shape kMessageAttributes = flat_map(kAttributeValue, "Name", "Value");
+
+// Members that many inputs have.
+constexpr Member kQueueUrl = wanted("QueueUrl", kString);
+constexpr Member kReceiptHandle = wanted("ReceiptHandle", kString);
+
+#define SHAPE(name, ...)                             \
+  constexpr Member k##name##Members[] = __VA_ARGS__; \
+  constexpr Shape k##name {                          \
+    Kind::structure, k##name##Members                \
+  }
+
+SHAPE(OnlyQueue, {kQueueUrl});
+SHAPE(QueueUrlOut, {{"QueueUrl", &kString}});
+SHAPE(AddPermission, {kQueueUrl, wanted("Label", kString), wanted("AWSAccountIds", kAccountIds),
+                      wanted("Actions", kActionNames)});
+SHAPE(RemovePermission, {kQueueUrl, wanted("Label", kString)});
+
+SHAPE(FailedEntry,
+      {{"Id", &kString}, {"SenderFault", &kBoolean}, {"Code", &kString}, {"Message", &kString}});
+constexpr Shape kFailed = flat_list(kFailedEntry, "BatchResultErrorEntry");
+SHAPE(IdEntry, {{"Id", &kString}});
+
+SHAPE(ChangeVisibility, {kQueueUrl, kReceiptHandle, wanted("VisibilityTimeout", kInteger)});
+SHAPE(ChangeVisibilityEntry,
+      {{"Id", &kString}, {"ReceiptHandle", &kString}, {"VisibilityTimeout", &kInteger}});
+constexpr Shape kChangeVisibilityEntries =
+    flat_list(kChangeVisibilityEntry, "ChangeMessageVisibilityBatchRequestEntry");
+SHAPE(ChangeVisibilityBatch, {kQueueUrl, {"Entries", &kChangeVisibilityEntries}});
+constexpr Shape kVisibilityChanged = flat_list(kIdEntry, "ChangeMessageVisibilityBatchResultEntry");
+SHAPE(ChangeVisibilityBatchOut, {{"Successful", &kVisibilityChanged}, {"Failed", &kFailed}});
+
+SHAPE(CreateQueue, {wanted("QueueName", kString),
+                    {"Attributes", &kAttributes, "Attribute"},
+                    {"tags", &kTags, "Tag"}});
+
+SHAPE(DeleteMessage, {kQueueUrl, kReceiptHandle});
+SHAPE(DeleteEntry, {{"Id", &kString}, {"ReceiptHandle", &kString}});
+constexpr Shape kDeleteEntries = flat_list(kDeleteEntry, "DeleteMessageBatchRequestEntry");
+SHAPE(DeleteBatch, {kQueueUrl, {"Entries", &kDeleteEntries}});
+constexpr Shape kDeleted = flat_list(kIdEntry, "DeleteMessageBatchResultEntry");
+SHAPE(DeleteBatchOut, {{"Successful", &kDeleted}, {"Failed", &kFailed}});
+
+SHAPE(GetAttributes, {kQueueUrl, {"AttributeNames", &kAttributeNames}});
+SHAPE(GetAttributesOut, {{"Attributes", &kAttributes, "Attribute"}});
+SHAPE(SetAttributes, {kQueueUrl, {"Attributes", &kAttributes, "Attribute", Place::body, true}});
+SHAPE(GetUrl, {wanted("QueueName", kString), {"QueueOwnerAWSAccountId", &kString}});
+SHAPE(ListQueues,
+      {{"QueueNamePrefix", &kString}, {"NextToken", &kString}, {"MaxResults", &kInteger}});
+SHAPE(ListQueuesOut, {{"QueueUrls", &kQueueUrls}, {"NextToken", &kString}});
+SHAPE(ListSources, {kQueueUrl, {"NextToken", &kString}, {"MaxResults", &kInteger}});
+SHAPE(ListSourcesOut, {{"queueUrls", &kQueueUrls}, {"NextToken", &kString}});
+SHAPE(TagsOut, {{"Tags", &kTags, "Tag"}});
+SHAPE(TagQueue, {kQueueUrl, {"Tags", &kTags, "Tag", Place::body, true}});
+SHAPE(UntagQueue, {kQueueUrl, wanted("TagKeys", kTagKeys)});
+
+SHAPE(CancelMove, {wanted("TaskHandle", kString)});
+SHAPE(CancelMoveOut, {{"ApproximateNumberOfMessagesMoved", &kInteger}});
+SHAPE(ListMoves, {wanted("SourceArn", kString), {"MaxResults", &kInteger}});
+SHAPE(Move, {{"TaskHandle", &kString},
+             {"Status", &kString},
+             {"SourceArn", &kString},
+             {"DestinationArn", &kString},
+             {"MaxNumberOfMessagesPerSecond", &kInteger},
+             {"ApproximateNumberOfMessagesMoved", &kInteger},
+             {"ApproximateNumberOfMessagesToMove", &kInteger},
+             {"FailureReason", &kString},
+             {"StartedTimestamp", &kInteger}});
+constexpr Shape kMoves = flat_list(kMove, "ListMessageMoveTasksResultEntry");
+SHAPE(ListMovesOut, {{"Results", &kMoves}});
+SHAPE(StartMove, {wanted("SourceArn", kString),
+                  {"DestinationArn", &kString},
+                  {"MaxNumberOfMessagesPerSecond", &kInteger}});
+SHAPE(StartMoveOut, {{"TaskHandle", &kString}});
+
+SHAPE(Receive, {kQueueUrl,
+                {"AttributeNames", &kAttributeNames},
+                {"MessageSystemAttributeNames", &kSystemAttributeNames},
+                {"MessageAttributeNames", &kMessageAttributeNames},
+                {"MaxNumberOfMessages", &kInteger},
+                {"VisibilityTimeout", &kInteger},
+                {"WaitTimeSeconds", &kInteger},
+                {"ReceiveRequestAttemptId", &kString}});
+SHAPE(Message, {{"MessageId", &kString},
+                {"ReceiptHandle", &kString},
+                {"MD5OfBody", &kString},
+                {"Body", &kString},
+                {"Attributes", &kAttributes, "Attribute"},
+                {"MD5OfMessageAttributes", &kString},
+                {"MessageAttributes", &kMessageAttributes, "MessageAttribute"}});
+constexpr Shape kMessages = flat_list(kMessage, "Message");
+SHAPE(ReceiveOut, {{"Messages", &kMessages}});
+
+SHAPE(Send, {kQueueUrl,
+             wanted("MessageBody", kString),
+             {"DelaySeconds", &kInteger},
+             {"MessageAttributes", &kMessageAttributes, "MessageAttribute"},
+             {"MessageSystemAttributes", &kMessageAttributes, "MessageSystemAttribute"},
+             {"MessageDeduplicationId", &kString},
+             {"MessageGroupId", &kString}});
+SHAPE(SendOut, {{"MD5OfMessageBody", &kString},
+                {"MD5OfMessageAttributes", &kString},
+                {"MD5OfMessageSystemAttributes", &kString},
+                {"MessageId", &kString},
+                {"SequenceNumber", &kString}});
+SHAPE(SendEntry, {{"Id", &kString},
+                  {"MessageBody", &kString},
+                  {"DelaySeconds", &kInteger},
+                  {"MessageAttributes", &kMessageAttributes, "MessageAttribute"},
+                  {"MessageSystemAttributes", &kMessageAttributes, "MessageSystemAttribute"},
+                  {"MessageDeduplicationId", &kString},
+                  {"MessageGroupId", &kString}});
+constexpr Shape kSendEntries = flat_list(kSendEntry, "SendMessageBatchRequestEntry");
+SHAPE(SendBatch, {kQueueUrl, {"Entries", &kSendEntries}});
+SHAPE(SentEntry, {{"Id", &kString},
+                  {"MessageId", &kString},
+                  {"MD5OfMessageBody", &kString},
+                  {"MD5OfMessageAttributes", &kString},
+                  {"MD5OfMessageSystemAttributes", &kString},
+                  {"SequenceNumber", &kString}});
+constexpr Shape kSent = flat_list(kSentEntry, "SendMessageBatchResultEntry");
+SHAPE(SendBatchOut, {{"Successful", &kSent}, {"Failed", &kFailed}});
+#undef SHAPE
+
+constexpr aws::Operation operation(std::string_view name, Op op, const Shape& input,
+                                   const Shape& output = aws::kEmpty) {
+  return {name, &input, &output, static_cast<int>(op)};
+}
+
+constexpr aws::Operation kOperations[] = {
+    operation("AddPermission", Op::add_permission, kAddPermission),
+    operation("CancelMessageMoveTask", Op::cancel_message_move_task, kCancelMove, kCancelMoveOut),
+    operation("ChangeMessageVisibility", Op::change_message_visibility, kChangeVisibility),
+    operation("ChangeMessageVisibilityBatch", Op::change_message_visibility_batch,
+              kChangeVisibilityBatch, kChangeVisibilityBatchOut),
+    operation("CreateQueue", Op::create_queue, kCreateQueue, kQueueUrlOut),
+    operation("DeleteMessage", Op::delete_message, kDeleteMessage),
+    operation("DeleteMessageBatch", Op::delete_message_batch, kDeleteBatch, kDeleteBatchOut),
+    operation("DeleteQueue", Op::delete_queue, kOnlyQueue),
+    operation("GetQueueAttributes", Op::get_queue_attributes, kGetAttributes, kGetAttributesOut),
+    operation("GetQueueUrl", Op::get_queue_url, kGetUrl, kQueueUrlOut),
+    operation("ListDeadLetterSourceQueues", Op::list_dead_letter_source_queues, kListSources,
+              kListSourcesOut),
+    operation("ListMessageMoveTasks", Op::list_message_move_tasks, kListMoves, kListMovesOut),
+    operation("ListQueues", Op::list_queues, kListQueues, kListQueuesOut),
+    operation("ListQueueTags", Op::list_queue_tags, kOnlyQueue, kTagsOut),
+    operation("PurgeQueue", Op::purge_queue, kOnlyQueue),
+    operation("ReceiveMessage", Op::receive_message, kReceive, kReceiveOut),
+    operation("RemovePermission", Op::remove_permission, kRemovePermission),
+    operation("SendMessage", Op::send_message, kSend, kSendOut),
+    operation("SendMessageBatch", Op::send_message_batch, kSendBatch, kSendBatchOut),
+    operation("SetQueueAttributes", Op::set_queue_attributes, kSetAttributes),
+    operation("StartMessageMoveTask", Op::start_message_move_task, kStartMove, kStartMoveOut),
+    operation("TagQueue", Op::tag_queue, kTagQueue),
+    operation("UntagQueue", Op::untag_queue, kUntagQueue),
+};
+
+constexpr aws::Contract contract() {
+  aws::Contract made;
+  made.name = "sqs";
+  made.api_version = "2012-11-05";
+  made.operations = kOperations;
+  made.query = true;
+  made.xml_namespace = "http://queue.amazonaws.com/doc/2012-11-05/";
+  made.target_prefix = "AmazonSQS";
+  made.json_version = "1.0";
+  made.query_compatible = true;
+  made.error_prefix = "com.amazonaws.sqs#";
+  return made;
+}
+
+constexpr aws::Contract kContract = contract();
+
+}  // namespace
+
+const aws::Contract& sqs_contract() {
+  return kContract;
+}
+
+}  // namespace mayfly::dialects::sqs

@@ -1,0 +1,86 @@
+#pragma once
+// Amazon SQS (API version 2012-11-05) over a queue engine: what `aws sqs`, boto3 and the SDKs
+// speak. docs/reference/sqs.md says what differs.
+
+#include <boost/asio/any_io_executor.hpp>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "aws/service.h"
+#include "base/clock.h"
+#include "queues/engine.h"
+
+namespace mayfly::dialects::sqs {
+
+// Belongs to the engine's loop; outlives the calls and the move tasks that it runs.
+class Sqs : public aws::Service {
+ public:
+  struct Parts {
+    boost::asio::any_io_executor loop;
+    queues::QueueEngine& engine;
+    const Clock& clock;
+    std::string account = "000000000000";
+    std::string region = "us-east-1";
+    std::string url_base;  // of queue URLs; empty: as the client addressed the server
+  };
+  explicit Sqs(Parts parts) : parts_(std::move(parts)) {}
+
+  const aws::Contract& contract() const override;
+  io::Task<aws::Outcome<boost::json::object>> call(aws::Call call) override;
+
+  // Ends the move tasks; they leave what they have not moved. Before the engine stops.
+  void stop();
+
+ private:
+  using Object = boost::json::object;
+  using Answer = io::Task<aws::Outcome<Object>>;
+  struct MoveTask;
+  using MoveTaskPtr = std::shared_ptr<MoveTask>;
+
+  aws::Outcome<queues::QueuePtr> queue_of(const aws::Call& call) const;
+  std::string url_of(const aws::Call& call, const std::string& name) const;
+  std::string arn_of(const std::string& name) const;
+  // The queue that an ARN names; null when there is none.
+  queues::QueuePtr by_arn(std::string_view arn) const;
+  aws::Outcome<void> check_dead_letters(const queues::QueueInfo& info) const;
+  std::vector<std::string> sources_of(const std::string& dead_letters) const;
+
+  // queues.cc
+  Answer create_queue(aws::Call call);
+  Answer delete_queue(aws::Call call);
+  Answer purge_queue(aws::Call call);
+  aws::Outcome<Object> get_queue_url(const aws::Call& call) const;
+  aws::Outcome<Object> list_queues(const aws::Call& call) const;
+  aws::Outcome<Object> list_sources(const aws::Call& call) const;
+  aws::Outcome<Object> get_attributes(const aws::Call& call) const;
+  Answer set_attributes(aws::Call call);
+  // tags.cc: tags and permissions
+  aws::Outcome<Object> list_tags(const aws::Call& call) const;
+  Answer change_tags(aws::Call call);
+  Answer change_permissions(aws::Call call);
+  Answer update(queues::QueueInfo info);
+  // messages.cc
+  Answer send(aws::Call call);
+  Answer send_batch(aws::Call call);
+  Answer receive(aws::Call call);
+  // receipts.cc
+  Answer remove(aws::Call call);
+  Answer remove_batch(aws::Call call);
+  Answer change_visibility(aws::Call call);
+  Answer change_visibility_batch(aws::Call call);
+  // move_tasks.cc
+  Answer start_move(aws::Call call);
+  aws::Outcome<Object> list_moves(const aws::Call& call) const;
+  aws::Outcome<Object> cancel_move(const aws::Call& call);
+  io::Task<void> run_move(MoveTaskPtr task);
+
+  Parts parts_;
+  std::unordered_map<std::string, SteadyTime> purged_;
+  std::deque<MoveTaskPtr> moves_;  // newest first
+  bool stopping_ = false;
+};
+
+}  // namespace mayfly::dialects::sqs

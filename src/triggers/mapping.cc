@@ -1,0 +1,191 @@
+#include "triggers/mapping.h"
+
+#include <algorithm>
+#include <boost/json.hpp>
+
+#include "functions/checks.h"
+#include "triggers/patterns.h"
+#include "triggers/targets.h"
+
+namespace mayfly::triggers {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::string_view kVersion = "\x01";
+constexpr std::size_t kFiltersMax = 10;
+constexpr std::size_t kFilterBytesMax = 4096;
+
+const std::vector<std::string_view> kKeys = {"queue",       "function", "batch",   "window_s",
+                                             "concurrency", "attempts", "filters", "on_failure",
+                                             "partial",     "enabled"};
+
+Error invalid(std::string message) {
+  return Error{Code::invalid_argument, std::move(message)};
+}
+
+json::object object_of(const Mapping& m) {
+  return {{"id", m.id},
+          {"queue", m.queue},
+          {"function", m.qualified()},
+          {"batch", m.batch},
+          {"window_s", m.window_s},
+          {"concurrency", m.concurrency},
+          {"attempts", m.attempts},
+          {"filters", json::array(m.filters.begin(), m.filters.end())},
+          {"on_failure", m.on_failure},
+          {"partial", m.partial},
+          {"enabled", m.enabled},
+          {"created_us", m.created_us},
+          {"modified_us", m.modified_us}};
+}
+
+Status number(const json::object& object, std::string_view key, std::uint32_t& out) {
+  const auto* value = object.if_contains(key);
+  if (value == nullptr || value->is_null()) return ok();
+  if (!value->is_int64() || value->get_int64() < 0 || value->get_int64() > 1'000'000)
+    return invalid(std::string(key) + " must be a whole number.");
+  out = static_cast<std::uint32_t>(value->get_int64());
+  return ok();
+}
+
+Status flag(const json::object& object, std::string_view key, bool& out) {
+  const auto* value = object.if_contains(key);
+  if (value == nullptr || value->is_null()) return ok();
+  if (!value->is_bool()) return invalid(std::string(key) + " must be true or false.");
+  out = value->get_bool();
+  return ok();
+}
+
+Status text(const json::object& object, std::string_view key, std::string& out) {
+  const auto* value = object.if_contains(key);
+  if (value == nullptr || value->is_null()) return ok();
+  if (!value->is_string()) return invalid(std::string(key) + " must be a text.");
+  out = std::string(value->get_string());
+  return ok();
+}
+
+// Each filter is a pattern, as an object or as its JSON in a text.
+Status read_filters(const json::object& object, std::vector<std::string>& out) {
+  const auto* value = object.if_contains("filters");
+  if (value == nullptr || value->is_null()) return ok();
+  if (!value->is_array()) return invalid("filters must be a list of patterns.");
+  out.clear();
+  for (const auto& item : value->get_array())
+    out.push_back(item.is_string() ? std::string(item.get_string()) : json::serialize(item));
+  return ok();
+}
+
+void set_function(Mapping& m, const std::string& qualified) {
+  const auto colon = qualified.find(':');
+  m.function = qualified.substr(0, colon);
+  m.qualifier = colon == std::string::npos ? "" : qualified.substr(colon + 1);
+  if (m.qualifier == "$LATEST") m.qualifier.clear();
+}
+
+Result<Mapping> read(const json::object& object, Mapping m) {
+  std::string function = m.function.empty() ? "" : m.qualified();
+  MAYFLY_TRY(text(object, "queue", m.queue));
+  MAYFLY_TRY(text(object, "function", function));
+  if (m.queue.starts_with("queue:")) m.queue.erase(0, 6);
+  if (function.starts_with("function:")) function.erase(0, 9);
+  set_function(m, function);
+  MAYFLY_TRY(number(object, "batch", m.batch));
+  MAYFLY_TRY(number(object, "window_s", m.window_s));
+  MAYFLY_TRY(number(object, "concurrency", m.concurrency));
+  MAYFLY_TRY(number(object, "attempts", m.attempts));
+  MAYFLY_TRY(read_filters(object, m.filters));
+  MAYFLY_TRY(text(object, "on_failure", m.on_failure));
+  MAYFLY_TRY(flag(object, "partial", m.partial));
+  MAYFLY_TRY(flag(object, "enabled", m.enabled));
+  return m;
+}
+
+Result<json::object> parse(std::string_view text) {
+  boost::system::error_code failed;
+  json::value value = json::parse(json::string_view(text.data(), text.size()), failed);
+  if (failed || !value.is_object()) return invalid("A trigger must be a JSON object.");
+  return std::move(value.get_object());
+}
+
+}  // namespace
+
+std::string Mapping::qualified() const {
+  return qualifier.empty() ? function : function + ":" + qualifier;
+}
+
+std::string Mapping::pair() const {
+  return queue + ":" + qualified();
+}
+
+Status check_mapping(const Mapping& m) {
+  const bool fifo = m.queue.ends_with(".fifo");
+  if (m.queue.empty()) return invalid("A trigger needs a queue.");
+  if (m.queue.starts_with('.') || m.queue.size() > 80)
+    return invalid("'" + m.queue.substr(0, 100) + "' is no queue that a function can be put to.");
+  MAYFLY_TRY(functions::check_name("function", m.function));
+  if (m.qualifier.size() > 128) return invalid("The version of the function is too long a text.");
+  const std::uint32_t batch_max = fifo ? 10 : 10'000;
+  if (m.batch < 1 || m.batch > batch_max)
+    return invalid("batch must be from 1 to " + std::to_string(batch_max) +
+                   (fifo ? " for a fifo queue." : "."));
+  if (m.window_s > 300) return invalid("window_s must be from 0 to 300.");
+  if (fifo && m.window_s > 0) return invalid("window_s is not for fifo queues.");
+  if (m.concurrency > 1000) return invalid("concurrency must be from 1 to 1000; 0: no limit.");
+  if (m.attempts > 1000) return invalid("attempts must be from 0 to 1000.");
+  if (m.filters.size() > kFiltersMax)
+    return invalid("There are more than " + std::to_string(kFiltersMax) + " filters.");
+  for (const auto& filter : m.filters) {
+    auto compiled = Pattern::compile(filter, kFilterBytesMax);
+    if (compiled.has_error())
+      return Error{compiled.error().code, "filters: " + compiled.error().message};
+  }
+  if (!m.on_failure.empty()) {
+    auto target = parse_target(m.on_failure);
+    if (target.has_error())
+      return Error{target.error().code, "on_failure: " + target.error().message};
+  }
+  return ok();
+}
+
+std::string mapping_to_json(const Mapping& mapping) {
+  return json::serialize(object_of(mapping));
+}
+
+Result<Mapping> mapping_from_json(std::string_view text, Mapping base) {
+  auto object = parse(text);
+  if (object.has_error()) return object.error();
+  for (const auto& member : *object) {
+    const std::string_view key(member.key().data(), member.key().size());
+    if (std::find(kKeys.begin(), kKeys.end(), key) == kKeys.end())
+      return invalid("'" + std::string(key.substr(0, 100)) + "' is not a known key of a trigger." +
+                     functions::did_you_mean(key, kKeys));
+  }
+  auto mapping = read(*object, std::move(base));
+  if (mapping.has_error()) return mapping.error();
+  MAYFLY_TRY(check_mapping(*mapping));
+  return mapping;
+}
+
+std::string encode_mapping(const Mapping& mapping) {
+  return std::string(kVersion) + mapping_to_json(mapping);
+}
+
+Result<Mapping> decode_mapping(std::string_view bytes) {
+  const Error corrupt{Code::corrupt, "A trigger in the store cannot be read."};
+  if (!bytes.starts_with(kVersion)) return corrupt;
+  auto object = parse(bytes.substr(kVersion.size()));
+  if (object.has_error()) return corrupt;
+  auto mapping = read(*object, {});
+  if (mapping.has_error()) return corrupt;
+  const auto time = [&](std::string_view key) {
+    const auto* value = object->if_contains(key);
+    return value != nullptr && value->is_int64() ? value->get_int64() : 0;
+  };
+  if (text(*object, "id", mapping->id).has_error() || mapping->id.empty()) return corrupt;
+  mapping->created_us = time("created_us");
+  mapping->modified_us = time("modified_us");
+  return mapping;
+}
+
+}  // namespace mayfly::triggers

@@ -1,0 +1,53 @@
+#pragma once
+// The engine's FunctionServices: answers what functions ask about the state, and commits what they
+// staged together with the messages that they have handled, in one transaction (decision 0016).
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/function_services.h"
+#include "queues/engine.h"
+#include "tables/state.h"
+
+namespace mayfly::triggers {
+
+// The messages of one invocation, made by their trigger; says afterwards what became of them.
+class QueueSettlement final : public engine::Settlement {
+ public:
+  struct Held {
+    std::string id, receipt;
+  };
+  std::string queue;
+  std::vector<Held> messages;
+  bool partial = true;  // batchItemFailures in the result count
+
+  // Out.
+  bool committed = false;
+  std::vector<std::size_t> failed;  // indices into messages, in order: those that are not done
+};
+
+// The indices of the messages that a result says have failed. Nothing, null, an object without
+// batchItemFailures, or with null or an empty list in it: none has. invalid_argument for what makes
+// the whole batch one that has failed: a broken list, an id that is not one of the messages. Pure.
+Result<std::vector<std::size_t>> failures_of(std::string_view result,
+                                             const std::vector<QueueSettlement::Held>& messages);
+
+// Belongs to the engine's loop.
+class Services final : public engine::FunctionServices {
+ public:
+  // Both outlive this.
+  Services(queues::QueueEngine& queues, tables::State& state) : queues_(queues), state_(state) {}
+
+  io::Task<Result<std::string>> ask(functions::VersionPtr version, std::string question) override;
+  io::Task<Status> commit(functions::VersionPtr version, std::string effects,
+                          std::shared_ptr<engine::Settlement> settlement,
+                          std::string result) override;
+
+ private:
+  queues::QueueEngine& queues_;
+  tables::State& state_;
+};
+
+}  // namespace mayfly::triggers
