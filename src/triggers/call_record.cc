@@ -69,7 +69,7 @@ std::string encode(const CallMessage& m) {
   out.byte(kCallVersion);
   for (const auto* text :
        {&m.id, &m.alias, &m.target.name, &m.target.qualifier, &m.head, &m.client_context, &m.body,
-        &m.content_type, &m.source, &m.trace_id, &m.callback_url, &m.dead_letter})
+        &m.content_type, &m.source, &m.trace_id, &m.callback_url, &m.dead_letter, &m.again_of})
     out.text(*text);
   out.byte(static_cast<std::uint8_t>(m.target.kind));
   out.byte(static_cast<std::uint8_t>(m.kind));
@@ -90,7 +90,7 @@ Result<CallMessage> decode_message(std::string_view bytes) {
   CallMessage m;
   for (auto* text :
        {&m.id, &m.alias, &m.target.name, &m.target.qualifier, &m.head, &m.client_context, &m.body,
-        &m.content_type, &m.source, &m.trace_id, &m.callback_url, &m.dead_letter})
+        &m.content_type, &m.source, &m.trace_id, &m.callback_url, &m.dead_letter, &m.again_of})
     *text = in.text();
   const std::uint8_t target = in.byte();
   const std::uint8_t kind = in.byte();
@@ -172,6 +172,7 @@ CallRecord first_record(const CallMessage& message) {
   record.target = to_text(message.target);
   if (message.target.kind == Target::Kind::function) record.function = message.target.name;
   record.source = message.source;
+  record.again_of = message.again_of;
   record.accepted_us = message.accepted_us;
   return record;
 }
