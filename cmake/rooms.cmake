@@ -10,6 +10,13 @@ function(mayfly_room name)
     add_library(${target} STATIC ${sources})
     target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR}/src)
     target_link_libraries(${target} PUBLIC ${ROOM_LINK})
+    # What several files instantiate of Asio and the standard library is compiled once for each
+    # batch. Names in unnamed namespaces have to differ within a room.
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ${MAYFLY_UNITY} UNITY_BUILD_BATCH_SIZE 8)
+    if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+      # For a batch, types of unnamed namespaces seem to be those of a header.
+      target_compile_options(${target} PRIVATE -Wno-subobject-linkage)
+    endif()
   else()
     add_library(${target} INTERFACE)
     target_include_directories(${target} INTERFACE ${CMAKE_SOURCE_DIR}/src)

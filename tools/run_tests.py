@@ -318,6 +318,7 @@ STAGES = [
     ("runtime", pytest_stage("runtime", 1500), True),
     ("sandbox", stage_sandbox, True),
     ("scenario", pytest_stage("scenario", 1500), True),
+    ("client", pytest_stage("client", 900), True),
     ("bad_input", pytest_stage("bad_input", 600), True),
     ("crash", pytest_stage("crash", 1500), True),
     ("leak", pytest_stage("leak", 1500), True),

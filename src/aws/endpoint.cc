@@ -42,8 +42,9 @@ bool travels_as_is(const Shape& shape, std::set<const Shape*>& seen) {
   if (!seen.insert(&shape).second) return true;
   if (shape.kind == Kind::timestamp) return false;
   if (shape.element && !travels_as_is(*shape.element, seen)) return false;
-  return std::all_of(shape.members.begin(), shape.members.end(),
-                     [&](const Member& member) { return travels_as_is(*member.shape, seen); });
+  return std::all_of(shape.members.begin(), shape.members.end(), [&](const Member& member) {
+    return member.wire_name.empty() && travels_as_is(*member.shape, seen);
+  });
 }
 
 // What the JSON protocols call what fails before an operation is reached.

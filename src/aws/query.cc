@@ -87,10 +87,10 @@ class FormReader {
       // A flattened list goes under the name of its items.
       const Shape& of = *member.shape;
       if (of.kind == Kind::list && of.flattened && !of.element_name.empty() &&
-          member.wire_name.empty())
+          !member.renamed_in_query())
         name += of.element_name;
       else
-        name += member.wire();
+        name += member.query();
       if (!is_there(name)) continue;
       auto read = value(of, name, depth + 1);
       if (read.has_error()) return std::move(read).error();
@@ -260,14 +260,14 @@ class XmlWriter {
   void element(const Member& member, const json::value& value) {
     const Shape& shape = *member.shape;
     if (shape.kind == Kind::list && value.is_array() && shape.flattened) {
-      const std::string_view name = !member.wire_name.empty()     ? member.wire_name
+      const std::string_view name = member.renamed_in_query()     ? member.query()
                                     : !shape.element_name.empty() ? shape.element_name
                                                                   : member.name;
       for (const auto& item : value.get_array()) named(name, *shape.element, item);
     } else if (shape.kind == Kind::map && value.is_object() && shape.flattened) {
-      entries(member.wire(), shape, value.get_object());
+      entries(member.query(), shape, value.get_object());
     } else {
-      named(member.wire(), shape, value);
+      named(member.query(), shape, value);
     }
   }
 

@@ -14,7 +14,7 @@ namespace json = boost::json;
 
 namespace {
 
-Fault misfit(std::string_view name, std::string_view wanted) {
+Fault misfit_member(std::string_view name, std::string_view wanted) {
   return {"SerializationException", std::string(name) + " must be " + std::string(wanted) + "."};
 }
 
@@ -70,7 +70,7 @@ Outcome<json::value> scalar(const Shape& shape, std::string_view name, std::stri
     case Kind::integer: {
       std::int64_t number = 0;
       const auto [end, failed] = std::from_chars(text.data(), last, number);
-      if (failed != std::errc() || end != last) return misfit(name, "an integer");
+      if (failed != std::errc() || end != last) return misfit_member(name, "an integer");
       return json::value(number, memory);
     }
     case Kind::floating: {
@@ -79,19 +79,19 @@ Outcome<json::value> scalar(const Shape& shape, std::string_view name, std::stri
       double number = 0;
       const auto [end, failed] = std::from_chars(text.data(), last, number);
       if (failed != std::errc() || end != last || !std::isfinite(number))
-        return misfit(name, "a number");
+        return misfit_member(name, "a number");
       return json::value(number, memory);
     }
     case Kind::boolean:
-      if (text != "true" && text != "false") return misfit(name, "true or false");
+      if (text != "true" && text != "false") return misfit_member(name, "true or false");
       return json::value(text == "true", memory);
     case Kind::timestamp: {
       const auto time = parse_time(shape.time == TimeForm::standard ? standard : shape.time, text);
-      if (!time) return misfit(name, "a timestamp");
+      if (!time) return misfit_member(name, "a timestamp");
       return json::value(*time, memory);
     }
     default:
-      if (!is_utf8(text)) return misfit(name, "UTF-8");
+      if (!is_utf8(text)) return misfit_member(name, "UTF-8");
       return json::value(json::string_view(text), memory);
   }
 }
@@ -194,9 +194,10 @@ class Reader {
       case Place::headers: {
         json::object fields(memory_);
         for (const auto field : head_.headers)
-          if (field.name.size() >= member.wire().size() &&
-              wire::equal_ignoring_case(field.name.substr(0, member.wire().size()), member.wire()))
-            fields.insert_or_assign(field.name.substr(member.wire().size()),
+          if (field.name.size() >= member.wire_name.size() &&
+              wire::equal_ignoring_case(field.name.substr(0, member.wire_name.size()),
+                                        member.wire_name))
+            fields.insert_or_assign(field.name.substr(member.wire_name.size()),
                                     json::string_view(field.value));
         if (!fields.empty()) out_.emplace(member.name, std::move(fields));
         return {};
@@ -357,10 +358,10 @@ RestAnswer write_rest(const Operation& operation, const json::object& output) {
       put(member.wire(), field_text(*member.shape, *value));
     } else if (member.place == Place::headers && value->is_object()) {
       for (const auto& entry : value->get_object())
-        put(std::string(member.wire()) + std::string(entry.key()),
+        put(std::string(member.wire_name) + std::string(entry.key()),
             field_text(*member.shape->element, entry.value()));
-    } else if (member.place == Place::status && value->is_int64()) {
-      answer.head.status = static_cast<int>(value->get_int64());
+    } else if (member.place == Place::status && value->is_number()) {
+      answer.head.status = value->to_number<int>();
     } else if (member.place == Place::payload) {
       const Kind kind = member.shape->kind;
       if ((kind == Kind::blob || kind == Kind::string) && value->is_string()) {

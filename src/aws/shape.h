@@ -33,7 +33,7 @@ enum class Place : std::uint8_t {
   path,       // {wire_name} in Operation::path
   query,      // ?wire_name=...; a map: every parameter that no other member takes
   header,     // field wire_name
-  headers,    // a map: every field that begins with wire_name
+  headers,    // a map: every field that begins with wire_name, which may be empty
   status,     // of an answer
   host_label  // also in the body
 };
@@ -46,8 +46,11 @@ struct Member {
   std::string_view wire_name = {};  // on the wire, where it differs from name
   Place place = Place::body;
   bool required = false;
+  std::string_view query_name = {};  // in the query protocol, where it is yet another
 
   std::string_view wire() const { return wire_name.empty() ? name : wire_name; }
+  std::string_view query() const { return query_name.empty() ? wire() : query_name; }
+  bool renamed_in_query() const { return !query_name.empty() || !wire_name.empty(); }
 };
 
 struct Shape {

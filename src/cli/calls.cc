@@ -92,12 +92,6 @@ int run_again(Context& context, const std::string& id) {
   return kOk;
 }
 
-CLI::App* sub(CLI::App& app, const std::string& name, const std::string& what) {
-  CLI::App* made = app.add_subcommand(name, what);
-  made->fallthrough();
-  return made;
-}
-
 }  // namespace
 
 void add_calls(CLI::App& command, Context& context, int& code) {

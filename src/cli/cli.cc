@@ -239,6 +239,12 @@ std::optional<std::string> unknown_command(const CLI::App& app, int argc, char**
 
 }  // namespace
 
+CLI::App* sub(CLI::App& app, const std::string& name, const std::string& what) {
+  CLI::App* made = app.add_subcommand(name, what);
+  made->fallthrough();
+  return made;
+}
+
 int run(int argc, char** argv, const std::string& version, const ExtraCommand& extra) {
   CLI::App app("Mayfly: functions without servers to care for.", "mayfly");
   app.footer("Start:\n  mayfly serve &\n  mayfly deploy hello.py && curl $(mayfly url hello)\n\n" +
@@ -267,6 +273,18 @@ int run(int argc, char** argv, const std::string& version, const ExtraCommand& e
       *command(app, "schedule", "Schedules: cron lines, rates, once",
                "mayfly schedule create nightly --cron '0 3 * * *' --target function:report"),
       context, code);
+  add_topic(*command(app, "topic", "Topics: publish to functions, queues and web addresses",
+                     "mayfly topic subscribe news function:hello"),
+            context, code);
+  add_event(*command(app, "event", "Put an event on a bus",
+                     "mayfly event put --source shop --type Order --detail '{\"id\":1}'"),
+            context, code);
+  add_rule(*command(app, "rule", "Rules: which events go to which targets",
+                    "mayfly rule put orders --pattern '{\"source\":[\"shop\"]}' --target hello"),
+           context, code);
+  add_keys(*command(app, "keys", "Access keys, with which clients of AWS services sign",
+                    "mayfly keys create --name backup --json"),
+           context, code);
   add_trigger(*command(app, "trigger", "Functions that handle the messages of queues",
                        "mayfly trigger create clicks charge --batch 1000"),
               context, code);

@@ -13,6 +13,9 @@ class App;
 
 namespace mayfly::cli {
 
+// A subcommand that takes the global options behind its own words too.
+CLI::App* sub(CLI::App& app, const std::string& name, const std::string& what);
+
 struct DeployOptions {
   std::string path;
   std::string manifest;  // -f FILE
@@ -64,9 +67,15 @@ struct BillOptions {
 };
 int bill(Context& context, const BillOptions& options);
 
+// keys.cc: `mayfly keys create, ls, rm`.
+void add_keys(CLI::App& command, Context& context, int& code);
+
 // Gives the command its options and its work.
 void add_calls(CLI::App& command, Context& context, int& code);
 void add_schedule(CLI::App& command, Context& context, int& code);
+void add_topic(CLI::App& command, Context& context, int& code);
+void add_event(CLI::App& command, Context& context, int& code);
+void add_rule(CLI::App& command, Context& context, int& code);
 void add_trigger(CLI::App& command, Context& context, int& code);
 void add_state(CLI::App& command, Context& context, int& code);
 void add_simulate(CLI::App& command, Context& context, int& code);

@@ -26,7 +26,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kIgnoreFile = ".mayflyignore";
-constexpr std::size_t kChunk = 128 * 1024;
+constexpr std::size_t kReadBytes = 128 * 1024;
 
 struct Item {
   fs::path host;
@@ -46,7 +46,7 @@ Error archive_error(archive* a, const std::string& path) {
 Status write_content(archive* out, const fs::path& path, std::uint64_t promised) {
   const os::Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file) return errno_error("open " + path.string(), errno);
-  std::string chunk(kChunk, '\0');
+  std::string chunk(kReadBytes, '\0');
   std::uint64_t done = 0;
   for (;;) {
     const ssize_t got = ::read(file.get(), chunk.data(), chunk.size());
@@ -135,7 +135,7 @@ Result<PackedFile> digest(os::Fd file, const std::string& path) {
                                                                         EVP_MD_CTX_free);
   if (!context || EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) != 1)
     return Error{Code::internal, "SHA-256 is not to be had"};
-  std::string chunk(kChunk, '\0');
+  std::string chunk(kReadBytes, '\0');
   for (;;) {
     const ssize_t got =
         ::pread(file.get(), chunk.data(), chunk.size(), static_cast<off_t>(packed.bytes));

@@ -50,7 +50,7 @@ json::object body_of(const ScheduleOptions& o) {
   return body;
 }
 
-void print_line(const char* name, const std::string& text) {
+void print_member(const char* name, const std::string& text) {
   if (!text.empty()) write_out(fmt::format("{:<12} {}\n", name, printable(text)));
 }
 
@@ -58,11 +58,11 @@ int print_schedule(Context& context, const json::value& schedule) {
   if (context.json) return print_json(schedule);
   for (const char* key : {"name", "group", "expression", "timezone", "target", "input",
                           "description", "catch_up", "dead_letter", "start", "end", "next", "last"})
-    print_line(key, text_of(schedule, key));
-  print_line("enabled", flag_of(schedule, "enabled") ? "yes" : "no");
-  print_line("ticks", std::to_string(number_of(schedule, "ticks")));
+    print_member(key, text_of(schedule, key));
+  print_member("enabled", flag_of(schedule, "enabled") ? "yes" : "no");
+  print_member("ticks", std::to_string(number_of(schedule, "ticks")));
   if (const auto skipped = number_of(schedule, "skipped"); skipped > 0)
-    print_line("skipped", std::to_string(skipped));
+    print_member("skipped", std::to_string(skipped));
   return kOk;
 }
 
@@ -111,12 +111,6 @@ int act(Context& context, const ScheduleOptions& options, const std::string& met
   if (!done) return code;
   if (show || context.json) return print_schedule(context, *done);
   return kOk;
-}
-
-CLI::App* sub(CLI::App& app, const std::string& name, const std::string& what) {
-  CLI::App* made = app.add_subcommand(name, what);
-  made->fallthrough();
-  return made;
 }
 
 void add_create(CLI::App& command, Context& context, int& code) {

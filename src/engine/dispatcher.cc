@@ -23,7 +23,7 @@ using telemetry::Outcome;
 using telemetry::Party;
 using telemetry::Phase;
 
-constexpr milliseconds kKillTakes{5'000};
+constexpr milliseconds kAllKilledTakes{5'000};
 constexpr std::uint32_t kRoomLooked = 64;  // more starts at once than that are not looked for
 
 std::shared_ptr<Failure> cancelled_failure(Phase phase) {
@@ -450,7 +450,7 @@ io::Task<void> Dispatcher::stop(std::chrono::milliseconds grace) {
   limit.disarm();
   const auto left = core->pools;
   for (const auto& [key, pool] : left) pool->kill_all("was ended because the server stopped");
-  const auto killed_until = core->now() + kKillTakes;
+  const auto killed_until = core->now() + kAllKilledTakes;
   for (const auto& [key, pool] : left) {
     while (!pool->empty() && core->now() < killed_until) {
       TimerQueue::Entry tick(&Park::wake_by, &limit_park);

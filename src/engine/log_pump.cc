@@ -8,10 +8,10 @@
 namespace mayfly::engine {
 namespace {
 
-constexpr std::size_t kReadMax = 64 * 1024;
+constexpr std::size_t kPipeReadMax = 64 * 1024;
 
-char* read_buffer() {
-  thread_local const std::unique_ptr<char[]> buffer(new char[kReadMax]);
+char* pipe_buffer() {
+  thread_local const std::unique_ptr<char[]> buffer(new char[kPipeReadMax]);
   return buffer.get();
 }
 
@@ -49,10 +49,10 @@ void LogPump::wait_readable() {
 
 bool LogPump::read_some() {
   if (!pipe_.is_open()) return false;
-  const ssize_t got = ::read(pipe_.native_handle(), read_buffer(), kReadMax);
+  const ssize_t got = ::read(pipe_.native_handle(), pipe_buffer(), kPipeReadMax);
   if (got > 0) {
-    take({read_buffer(), static_cast<std::size_t>(got)});
-    return static_cast<std::size_t>(got) == kReadMax;
+    take({pipe_buffer(), static_cast<std::size_t>(got)});
+    return static_cast<std::size_t>(got) == kPipeReadMax;
   }
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return false;
   boost::system::error_code ignored;
@@ -81,7 +81,7 @@ void LogPump::take(std::string_view text) {
 }
 
 void LogPump::drain(std::size_t limit) {
-  for (std::size_t taken = 0; taken < limit && read_some(); taken += kReadMax) {
+  for (std::size_t taken = 0; taken < limit && read_some(); taken += kPipeReadMax) {
   }
 }
 

@@ -11,10 +11,6 @@
 namespace mayfly::functions {
 namespace {
 
-Error invalid(std::string message) {
-  return Error{Code::invalid_argument, std::move(message)};
-}
-
 bool is_letter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }

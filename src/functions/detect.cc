@@ -12,6 +12,7 @@
 #include <map>
 #include <sstream>
 
+#include "functions/checks.h"
 #include "functions/json_forms.h"
 #include "functions/languages.h"
 #include "functions/tree.h"
@@ -37,10 +38,6 @@ constexpr std::string_view kMachineName = "aarch64";
 constexpr int kMachine = EM_NONE;
 constexpr std::string_view kMachineName = "this machine";
 #endif
-
-Error invalid(std::string message) {
-  return Error{Code::invalid_argument, std::move(message)};
-}
 
 std::string read_head(const std::string& path, std::size_t max) {
   const os::Fd file(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));

@@ -32,7 +32,7 @@ bool is_file(const std::string& path) {
   return !path.empty() && fs::is_regular_file(path, error);
 }
 
-std::string read_file(const std::string& path) {
+std::string read_start(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::string text(kFileBytesMax, '\0');
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
@@ -104,7 +104,7 @@ std::string config_file(Tool tool) {
 // A copy that the sandbox's user can read: the original may be for its owner only.
 bool copy_readable(const std::string& from, const std::string& to) {
   std::ofstream file(to, std::ios::binary | std::ios::trunc);
-  file << read_file(from);
+  file << read_start(from);
   file.close();
   return file.good() && chmod(to.c_str(), 0644) == 0;
 }
@@ -128,7 +128,7 @@ bool all_from_registry(const json::value& value) {
 }
 
 std::string unsafe_npm(const std::string& tree) {
-  const auto package = parse_object(read_file(tree + "/package.json"), "package.json");
+  const auto package = parse_object(read_start(tree + "/package.json"), "package.json");
   if (package.has_error()) return "its package.json cannot be read";
   for (const char* key :
        {"dependencies", "optionalDependencies", "devDependencies", "peerDependencies", "overrides"})
@@ -139,7 +139,7 @@ std::string unsafe_npm(const std::string& tree) {
   for (const char* name : {"/package-lock.json", "/npm-shrinkwrap.json"}) {
     if (!is_file(tree + name)) continue;
     boost::system::error_code error;
-    const auto lock = json::parse(read_file(tree + name), error);
+    const auto lock = json::parse(read_start(tree + name), error);
     const auto* packages =
         !error && lock.is_object() ? lock.get_object().if_contains("packages") : nullptr;
     if (packages == nullptr || !packages->is_object())
@@ -160,7 +160,7 @@ std::string unsafe_npm(const std::string& tree) {
 }
 
 std::string unsafe_pip(const std::string& tree) {
-  std::istringstream lines(read_file(tree + "/requirements.txt"));
+  std::istringstream lines(read_start(tree + "/requirements.txt"));
   std::string line;
   while (std::getline(lines, line)) {
     const auto begin = line.find_first_not_of(" \t\r");

@@ -22,7 +22,7 @@ namespace json = boost::json;
 
 constexpr std::uint64_t kMemoryBytes = 2ull << 30;
 constexpr std::size_t kTailBytes = 4 * 1024;
-constexpr std::size_t kFileBytesMax = 64u << 20;
+constexpr std::size_t kLogBytesMax = 64u << 20;
 
 // Prints {"missing":["flask>=2"],"pip":true}: which lines of requirements.txt neither the files of
 // the package nor the packages of the runtime satisfy. Lines that it cannot judge count as missing.
@@ -59,10 +59,10 @@ with open(os.path.join(root, "requirements.txt"), encoding="utf-8-sig", errors="
 print(json.dumps({"missing": missing, "pip": importlib.util.find_spec("pip") is not None}))
 )PY";
 
-std::string read_file(const std::string& path) {
+std::string read_whole(const std::string& path) {
   std::ifstream file(path, std::ios::binary | std::ios::ate);
   if (!file) return "";
-  const auto size = std::min<std::streamoff>(file.tellg(), kFileBytesMax);
+  const auto size = std::min<std::streamoff>(file.tellg(), kLogBytesMax);
   std::string text(static_cast<std::size_t>(std::max<std::streamoff>(size, 0)), '\0');
   file.seekg(0).read(text.data(), static_cast<std::streamsize>(text.size()));
   return text;
@@ -115,9 +115,9 @@ struct Scripts {
 Scripts find_scripts(const std::string& tree) {
   Scripts scripts;
   scripts.dependencies =
-      read_file(tree + "/node_modules/.package-lock.json").find("\"hasInstallScript\": true") !=
+      read_whole(tree + "/node_modules/.package-lock.json").find("\"hasInstallScript\": true") !=
       std::string::npos;
-  const auto package = parse_object(read_file(tree + "/package.json"), "package.json");
+  const auto package = parse_object(read_whole(tree + "/package.json"), "package.json");
   if (package.has_error()) return scripts;
   const auto* own = package->if_contains("scripts");
   if (own == nullptr || !own->is_object()) return scripts;

@@ -17,10 +17,6 @@ namespace json = boost::json;
 
 constexpr std::size_t kJsonBytesMax = 4u << 20;
 
-Error invalid(std::string message) {
-  return Error{Code::invalid_argument, std::move(message)};
-}
-
 std::string_view kind_name(const json::value& value) {
   switch (value.kind()) {
     case json::kind::null:

@@ -119,7 +119,7 @@ std::string default_name(const Runtime& runtime) {
   return std::string(language.prefix) + first_parts(runtime.version, language.version_parts);
 }
 
-std::vector<int> version_key(const std::string& version) {
+std::vector<int> numbers_of(const std::string& version) {
   std::vector<int> key;
   std::istringstream parts(version);
   std::string part;
@@ -198,7 +198,7 @@ void give_aliases(std::vector<Runtime>& runtimes) {
     Runtime* newest = nullptr;
     for (auto& runtime : runtimes)
       if (runtime.installed && runtime.language == language.name &&
-          (newest == nullptr || version_key(runtime.version) > version_key(newest->version)))
+          (newest == nullptr || numbers_of(runtime.version) > numbers_of(newest->version)))
         newest = &runtime;
     if (newest == nullptr) continue;
     for (const auto name : language.names) {
@@ -283,7 +283,7 @@ Result<Runtime> RuntimeTable::find(std::string_view name) const {
   for (const auto& runtime : runtimes_)
     if (runtime.installed && runtime.language == language->name) {
       same_language += (same_language.empty() ? "" : ", ") + runtime.name;
-      if (newest == nullptr || version_key(runtime.version) > version_key(newest->version))
+      if (newest == nullptr || numbers_of(runtime.version) > numbers_of(newest->version))
         newest = &runtime;
     }
   if (newest == nullptr) return not_installed(name, install_hint(*language));

@@ -14,6 +14,7 @@
 #include <memory>
 #include <vector>
 
+#include "functions/checks.h"
 #include "os/fd.h"
 
 namespace mayfly::functions {
@@ -25,10 +26,6 @@ constexpr std::size_t kPathBytesMax = 2048;
 constexpr std::size_t kLinkBytesMax = 1024;
 
 using Archive = std::unique_ptr<archive, int (*)(archive*)>;
-
-Error invalid(std::string message) {
-  return Error{Code::invalid_argument, std::move(message)};
-}
 
 // Names in archives are UTF-8; libarchive converts them by the locale of the thread.
 class Utf8Scope {

@@ -9,15 +9,6 @@ bool contains(const std::vector<std::string>& list, std::string_view item) {
   return std::find(list.begin(), list.end(), item) != list.end();
 }
 
-std::string join(const std::vector<std::string>& list) {
-  std::string out;
-  for (const auto& item : list) {
-    if (!out.empty()) out += ", ";
-    out += item;
-  }
-  return out;
-}
-
 // What goes into Access-Control-Allow-Origin; empty: this origin is not allowed.
 std::string_view allowed_origin(const functions::Cors& cors, std::string_view origin) {
   if (origin.empty()) return {};
@@ -40,6 +31,15 @@ void add_vary(const functions::Cors& cors, wire::Headers& headers) {
 }
 
 }  // namespace
+
+std::string join(const std::vector<std::string>& list) {
+  std::string out;
+  for (const auto& item : list) {
+    if (!out.empty()) out += ", ";
+    out += item;
+  }
+  return out;
+}
 
 bool is_preflight(const wire::RequestHead& head) {
   return head.method == "OPTIONS" && head.headers.contains("Origin") &&

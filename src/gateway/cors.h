@@ -10,6 +10,9 @@
 
 namespace mayfly::gateway {
 
+// "a, b, c": the value of a header that lists.
+std::string join(const std::vector<std::string>& list);
+
 inline bool has_cors(const functions::Cors& cors) {
   return !cors.allow_origins.empty();
 }

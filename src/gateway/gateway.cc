@@ -47,15 +47,6 @@ std::string server_timing(const engine::Answer& answer) {
   return out;
 }
 
-std::string join(const std::vector<std::string>& list) {
-  std::string out;
-  for (const auto& item : list) {
-    if (!out.empty()) out += ", ";
-    out += item;
-  }
-  return out;
-}
-
 bool is_static(const functions::Route& route) {
   return route.function.empty();
 }

@@ -22,9 +22,11 @@
 #include "os/capabilities.h"
 #include "sandbox/sandbox.h"
 #include "server/adapters.h"
+#include "server/aws.h"
 #include "server/data_dir.h"
 #include "server/events.h"
 #include "server/layout.h"
+#include "server/publishing.h"
 #include "store/store.h"
 
 namespace mayfly::server {
@@ -107,6 +109,8 @@ class Server {
   std::unique_ptr<functions::Catalogue> catalogue_;
   std::unique_ptr<Adapters> adapters_;
   std::unique_ptr<Events> events_;
+  std::unique_ptr<Aws> aws_;
+  std::unique_ptr<Publishing> publishing_;
   std::unique_ptr<engine::Dispatcher> dispatcher_;
   std::unique_ptr<engine::Deployer> deployer_;
   std::unique_ptr<gateway::Gateway> gateway_;
@@ -179,7 +183,16 @@ Status Server::start_engine() {
   deployer_ = std::make_unique<engine::Deployer>(
       engine::Deployer::Parts{loop_, *catalogue_, *dispatcher_, *telemetry_, *pool_,
                               [events = events_.get()] { events->review(); }});
-  return events_->attach(*dispatcher_);
+  MAYFLY_TRY(events_->attach(*dispatcher_));
+  aws_ = std::make_unique<Aws>(Aws::Parts{loop_, events_->queues(), *store_, *pool_, clock_,
+                                          settings_.aws, engine.region, engine.account});
+  MAYFLY_TRY(aws_->open());
+  publishing_ = std::make_unique<Publishing>(
+      Publishing::Parts{*store_, events_->queues(), clock_, *catalogue_, events_->calls(),
+                        events_->targets(), settings_.publishing, engine.region, engine.account});
+  MAYFLY_TRY(publishing_->open());
+  publishing_->add_services(aws_->endpoint());
+  return ok();
 }
 
 Status Server::start_ports() {
@@ -194,7 +207,8 @@ Status Server::start_ports() {
   api_ = std::make_unique<dialects::native::Api>(dialects::native::ApiParts{
       loop_, *catalogue_, *packages_, *dispatcher_, *deployer_, *telemetry_, *metrics_, *pool_,
       *sandboxes_, *key, data_->sub("api.key"), &events_->triggers(), &events_->state(),
-      &events_->calls().calls(), &events_->calls().schedules(), &events_->queues()});
+      &events_->calls().calls(), &events_->calls().schedules(), &events_->queues(),
+      &publishing_->topics(), &publishing_->buses(), &aws_->keys()});
 
   io::HttpServerOptions options = settings_.http;
   options.name = "gateway";
@@ -208,8 +222,10 @@ Status Server::start_ports() {
       std::max<std::uint64_t>(settings_.http.body_bytes_max, settings_.packages.archive_bytes_max) +
       1);
   api_port_ = std::make_unique<io::HttpServer>(
-      loop_, options,
-      [api = api_.get()](io::HttpRequest request) { return api->handle(std::move(request)); });
+      loop_, options, [api = api_.get(), aws = &aws_->endpoint()](io::HttpRequest request) {
+        return aws::Endpoint::takes(request.head) ? aws->handle(std::move(request))
+                                                  : api->handle(std::move(request));
+      });
 
   auto gateway_bound = gateway_port_->listen(settings_.gateway_address);
   if (gateway_bound.has_error()) return gateway_bound.error();  // names the flag
@@ -231,6 +247,8 @@ Status Server::announce(const std::string& gateway, const std::string& api) {
   facts.instances_max = settings_.engine.instances_max;
   facts.body_bytes_max = settings_.http.body_bytes_max;
   api_->set_facts(std::move(facts));
+  aws_->endpoint().set_default_url(api);
+  publishing_->set_api_url(api);
 
   MAYFLY_TRY(data_->publish({api, gateway, ::getpid(), data_->path(), version_}));
   if (auto pointer = write_pointer(default_data_dir(), data_->path()); pointer.has_error())
@@ -269,6 +287,7 @@ void Server::on_signal() {
 io::Task<void> Server::stop() {
   const SteadyTime deadline = clock_.steady_now() + milliseconds(settings_.drain_timeout_ms);
   api_->close_streams();
+  aws_->stop();
   co_await gateway_port_->stop(milliseconds(settings_.drain_timeout_ms));
   milliseconds left = std::max(
       milliseconds(0), std::chrono::duration_cast<milliseconds>(deadline - clock_.steady_now()));

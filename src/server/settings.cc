@@ -153,6 +153,13 @@ void add_server(std::vector<SettingSpec>& table) {
                        "every function said network: none."));
 }
 
+void add_aws(std::vector<SettingSpec>& table) {
+  table.push_back(text("aws.url_base", "URL", FIELD(aws.url_base),
+                       "Base of queue URLs. Empty: as the client addressed the server."));
+  table.push_back(number("aws.body_bytes_max", "bytes", FIELD(aws.body_bytes_max), 65'536, 1 << 30,
+                         "Body of a request to an AWS service; more is answered 413."));
+}
+
 void add_http(std::vector<SettingSpec>& table) {
   table.push_back(number("http.head_bytes_max", "bytes", FIELD(http.head_bytes_max), 1024, 16 << 20,
                          "Request line and fields; more is answered 431."));
@@ -279,6 +286,34 @@ void add_calls(std::vector<SettingSpec>& table) {
                        "Deliveries may go to addresses of this machine itself."));
 }
 
+void add_publishing(std::vector<SettingSpec>& table) {
+  table.push_back(number("topics.message_bytes_max", "bytes",
+                         FIELD(publishing.topics.message_bytes_max), 1, 1 << 20,
+                         "A message that is published to a topic, with its attributes."));
+  table.push_back(number("topics.max", "topics", FIELD(publishing.topics.topics_max), 0, 1'000'000,
+                         "Topics of this server."));
+  table.push_back(number("topics.subscriptions_max", "subscriptions",
+                         FIELD(publishing.topics.subscriptions_max), 0, 1'000'000,
+                         "Subscriptions of one topic."));
+  table.push_back(number("topics.webhook_retries", "attempts",
+                         FIELD(publishing.topics.webhook_retries), 0, 100,
+                         "Of a delivery to a web address, when its subscription does not say."));
+  table.push_back(number("topics.deduplication_s", "s", FIELD(publishing.topics.deduplication_s), 1,
+                         86'400, "A fifo topic knows a message's id for so long."));
+  table.push_back(number("events.entry_bytes_max", "bytes",
+                         FIELD(publishing.events.entry_bytes_max), 1, 1 << 20,
+                         "An event that is put on a bus."));
+  table.push_back(number("events.pattern_bytes_max", "bytes",
+                         FIELD(publishing.events.pattern_bytes_max), 1, 65'536,
+                         "The pattern of a rule."));
+  table.push_back(number("events.buses_max", "buses", FIELD(publishing.events.buses_max), 1,
+                         1'000'000, "Event buses of this server, with the default one."));
+  table.push_back(number("events.rules_max", "rules", FIELD(publishing.events.rules_max), 0,
+                         1'000'000, "Rules of one event bus."));
+  table.push_back(number("events.targets_max", "targets", FIELD(publishing.events.targets_max), 0,
+                         1'000, "Targets of one rule."));
+}
+
 void add_insight(std::vector<SettingSpec>& table) {
   table.push_back(number("telemetry.log_line_bytes_max", "bytes",
                          FIELD(telemetry.log_line_bytes_max), 64, 16 << 20,
@@ -394,6 +429,8 @@ const std::vector<SettingSpec>& setting_table() {
     std::vector<SettingSpec> made;
     add_server(made);
     add_http(made);
+    add_aws(made);
+    add_publishing(made);
     add_functions(made);
     add_engine(made);
     add_calls(made);

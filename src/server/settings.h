@@ -17,7 +17,9 @@
 #include "functions/runtimes.h"
 #include "io/http_server.h"
 #include "queues/embedded.h"
+#include "server/aws.h"
 #include "server/calls.h"
+#include "server/publishing.h"
 #include "telemetry/telemetry.h"
 
 namespace mayfly::server {
@@ -40,6 +42,8 @@ struct Settings {
   telemetry::PriceTable prices;
   queues::EmbeddedSettings queues;
   CallsSettings calls;
+  AwsSettings aws;
+  PublishingSettings publishing;
   std::vector<functions::RuntimeSetting> runtimes;
 };
 

@@ -15,7 +15,7 @@ namespace mayfly::spawner {
 namespace {
 
 constexpr off_t kFileBytesMax = 1 << 20;
-constexpr int kDepthMax = 6;
+constexpr int kEtcDepthMax = 6;
 
 // Prefixes of names in the host's /etc. Folders are copied whole.
 constexpr const char* kCopied[] = {
@@ -38,7 +38,7 @@ Status write_new(const std::string& path, std::string_view text) {
 // Copies what everybody may read; what cannot be copied is left out.
 void copy_entry(const std::string& from, const std::string& to, int depth) {
   struct stat info {};
-  if (depth > kDepthMax || ::lstat(from.c_str(), &info) != 0) return;
+  if (depth > kEtcDepthMax || ::lstat(from.c_str(), &info) != 0) return;
   if (S_ISLNK(info.st_mode)) {
     char target[1024];
     ssize_t size = ::readlink(from.c_str(), target, sizeof target - 1);

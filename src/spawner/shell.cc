@@ -23,7 +23,7 @@ namespace mayfly::spawner {
 
 namespace {
 
-constexpr const char* kOomScore = "500";
+constexpr const char* kShellOomScore = "500";
 
 // What a helper tells of the process it has made.
 struct Handoff {
@@ -135,7 +135,7 @@ Status start_init(const Host& host, const Instance& parent, const InitPlan& plan
     }
     return Error{Code::io_error, "the pid of a shell cannot be read", "clone a shell", 0};
   }
-  ignore(os::write_file("/proc/" + std::to_string(shell.pid) + "/oom_score_adj", kOomScore),
+  ignore(os::write_file("/proc/" + std::to_string(shell.pid) + "/oom_score_adj", kShellOomScore),
          "only a preference");
   return ok();
 }

@@ -55,6 +55,11 @@ struct Batch {
 
 std::string reason_of(const engine::Failure& failure) {
   std::string reason = failure.message.substr(0, kReasonBytes);
+  if (reason.size() < failure.message.size()) {  // no half of a character
+    while (!reason.empty() && (static_cast<unsigned char>(reason.back()) & 0xc0) == 0x80)
+      reason.pop_back();
+    if (!reason.empty() && static_cast<unsigned char>(reason.back()) >= 0xc0) reason.pop_back();
+  }
   return reason.empty() ? std::string(code_name(failure.code)) : reason;
 }
 
@@ -304,6 +309,8 @@ io::Task<void> on_failed(Batch* batch, Indices indices, Run run) {
   ++batch->failures;
   if (run.ended == Ended::refused) {
     source.status.last_result = "REFUSED: " + run.reason;
+    const milliseconds pause{std::min(1'000u, 20u << std::min(source.refusals++, 6u))};
+    source.not_before = batch->state->parts.clock.steady_now() + pause;
     auto giving = give_back_rest(batch, std::move(indices));
     co_await std::move(giving);
     co_return;
@@ -330,6 +337,7 @@ io::Task<void> on_ended_well(Batch* batch, std::size_t size, Run run) {
   auto& source = *batch->source;
   batch->failures = 0;
   batch->conflicts = 0;
+  source.refusals = 0;
   source.status.handled += size - run.failed.size();
   source.status.last_result = run.failed.empty() ? "OK" : "OK, but for messages that it named";
   if (source.limit < kLimitMost) ++source.limit;

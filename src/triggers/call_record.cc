@@ -12,7 +12,7 @@ namespace {
 using telemetry::ByteReader;
 using telemetry::ByteWriter;
 
-constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kCallVersion = 1;
 
 Error corrupt(std::string_view what) {
   return Error{Code::corrupt, "A stored " + std::string(what) + " is not readable."};
@@ -66,7 +66,7 @@ std::string encode(const CallMessage& m) {
   std::string bytes;
   bytes.reserve(m.body.size() + m.head.size() + m.delivery.body.size() + 256);
   ByteWriter out(bytes);
-  out.byte(kVersion);
+  out.byte(kCallVersion);
   for (const auto* text :
        {&m.id, &m.alias, &m.target.name, &m.target.qualifier, &m.head, &m.client_context, &m.body,
         &m.content_type, &m.source, &m.trace_id, &m.callback_url, &m.dead_letter, &m.again_of})
@@ -86,7 +86,7 @@ std::string encode(const CallMessage& m) {
 
 Result<CallMessage> decode_message(std::string_view bytes) {
   ByteReader in(bytes);
-  if (in.byte() != kVersion) return corrupt("call");
+  if (in.byte() != kCallVersion) return corrupt("call");
   CallMessage m;
   for (auto* text :
        {&m.id, &m.alias, &m.target.name, &m.target.qualifier, &m.head, &m.client_context, &m.body,
@@ -124,7 +124,7 @@ std::string encode(const CallRecord& r) {
   std::string bytes;
   bytes.reserve(r.result.size() + r.message.size() + 192);
   ByteWriter out(bytes);
-  out.byte(kVersion);
+  out.byte(kCallVersion);
   out.byte(static_cast<std::uint8_t>(r.state));
   for (const auto* text : {&r.id, &r.alias, &r.target, &r.function, &r.source, &r.again_of})
     out.text(*text);
@@ -144,7 +144,7 @@ std::string encode(const CallRecord& r) {
 
 Result<CallRecord> decode_record(std::string_view bytes) {
   ByteReader in(bytes);
-  if (in.byte() != kVersion) return corrupt("record of a call");
+  if (in.byte() != kCallVersion) return corrupt("record of a call");
   CallRecord r;
   const std::uint8_t state = in.byte();
   if (state > static_cast<std::uint8_t>(CallState::cancelled)) return corrupt("record of a call");

@@ -47,7 +47,11 @@ io::Task<bool> have_room(std::shared_ptr<State> state, std::shared_ptr<Poller> p
                                    ? source.limit
                                    : std::min(source.limit, source.mapping->concurrency);
     const bool by_batches = source.status.running >= most;
-    if (!by_batches && state->parts.runner.room(version) > 0) co_return true;
+    const auto pause =
+        std::chrono::ceil<milliseconds>(source.not_before - state->parts.clock.steady_now());
+    if (!by_batches && pause <= milliseconds(0) && state->parts.runner.room(version) > 0)
+      co_return true;
+    if (pause > patience) patience = pause;
     // A batch that ends wakes it; the machine's room is asked for now and then.
     auto waiting = wait_for_room(state, poller, by_batches ? kLongWait : patience);
     const bool go_on = co_await std::move(waiting);

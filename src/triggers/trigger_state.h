@@ -25,6 +25,8 @@ struct Source {
   // full and end well, and falls back when the queue is empty or calls are refused.
   std::uint32_t limit = 2;
   std::size_t message_bytes = 16 * 1024;  // of an event, a running mean
+  std::uint32_t refusals = 0;             // in a row
+  SteadyTime not_before{};                // after a refusal: no batch before that
   engine::Park room;                      // the poller waits here for a batch to end
   engine::Park rest;                      // and here for what is missing
 };

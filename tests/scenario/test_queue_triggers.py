@@ -9,31 +9,10 @@ from collections import Counter
 
 import pytest
 
-from harness import EXAMPLES, eventually
+from harness import EXAMPLES, eventually, fixture_path
 
-# Says in the state what it has seen; does what the body of a message asks for.
-WORKER = """\
-import json, time
-
-REVISION = %r
-
-def handler(event, context):
-    failures = []
-    for record in event["Records"]:
-        what = json.loads(record["body"])
-        if what.get("poison"):
-            raise ValueError("poison %%s" %% what["n"])
-        if what.get("hang"):
-            time.sleep(60)
-        if what.get("slow"):
-            time.sleep(what["slow"])
-        if what.get("not_me"):
-            failures.append({"itemIdentifier": record["messageId"]})
-            continue
-        context.state.add("seen/%%s/%%s" %% (event["Records"][0]["eventSourceARN"].split(":")[-1], what["n"]), 1)
-        context.state.put("by/%%s" %% what["n"], REVISION)
-    return {"batchItemFailures": failures}
-"""
+def deploy_worker(server, name, revision, *flags):
+    server.deploy(fixture_path("queue_worker.py"), "--name", name, "--env", f"REVISION={revision}", *flags)
 
 
 def make_queue(server, name, **settings):
@@ -77,7 +56,7 @@ def dead(server, queue):
 
 @pytest.fixture(scope="module")
 def worker(server):
-    server.deploy_source("worker", "worker.py", WORKER % "r1", "--timeout", "2", "--memory", "64")
+    deploy_worker(server, "worker", "r1", "--timeout", "2", "--memory", "64")
     return "worker"
 
 
@@ -153,7 +132,7 @@ def test_a_function_that_hangs_holds_back_nobody(server, worker):
 
 
 def test_a_deploy_in_the_middle(server):
-    server.deploy_source("renewed", "worker.py", WORKER % "old", "--memory", "64")
+    deploy_worker(server, "renewed", "old", "--memory", "64")
     make_queue(server, "renewed")
     trigger(server, "renewed", "renewed", batch=5)
     numbers = iter(range(100_000))
@@ -167,7 +146,7 @@ def test_a_deploy_in_the_middle(server):
     producer.start()
     try:
         eventually(lambda: len(seen(server, "renewed")) > 20, "some are handled", 30)
-        server.deploy_source("renewed", "worker.py", WORKER % "new", "--memory", "64")
+        deploy_worker(server, "renewed", "new", "--memory", "64")
         last = next(numbers)
         send(server, "renewed", [{"n": last}])
         eventually(lambda: state(server, f"by/{last}").get("") == "new", "the new version is used", 30)
@@ -180,7 +159,7 @@ def test_a_deploy_in_the_middle(server):
 
 def test_a_trigger_outlives_its_function_and_a_restart(make_server):
     server = make_server()
-    server.deploy_source("worker", "worker.py", WORKER % "r1", "--memory", "64")
+    deploy_worker(server, "worker", "r1", "--memory", "64")
     make_queue(server, "q")
     made = trigger(server, "q", "worker", batch=7, filters=[{"body": {"n": [{"numeric": [">=", 0]}]}}])
     server.cli("rm", "worker")
@@ -191,7 +170,7 @@ def test_a_trigger_outlives_its_function_and_a_restart(make_server):
     found = server.api("GET", "/v1/triggers/q:worker").expect(200).json
     assert found["id"] == made["id"] and found["batch"] == 7 and found["state"] == "no_function"
     assert counts(server, "q")[0] == 2
-    server.deploy_source("worker", "worker.py", WORKER % "r2", "--memory", "64")
+    deploy_worker(server, "worker", "r2", "--memory", "64")
     eventually(lambda: counts(server, "q") == (0, 0, 0), lambda: counts(server, "q"), 20)
     assert seen(server, "q") == {1: 1}
     server.cli("trigger", "disable", "q:worker")
@@ -240,7 +219,7 @@ def test_state_by_api_and_cli(server):
 
 def test_latency_from_send_to_handler(server):
     server.deploy_source("stamps", "stamps.py", """\
-import json, time
+import time
 
 def handler(event, context):
     now = time.time()

@@ -12,6 +12,7 @@
 #include <optional>
 #include <unordered_map>
 
+#include "dialects/adapters/failures.h"
 #include "dialects/adapters/program.h"
 #include "dialects/adapters/proxy_headers.h"
 #include "engine/park.h"
@@ -157,14 +158,6 @@ class Body final : public io::BodyReader {
   std::string request_id_;
   bool over_ = false;
 };
-
-std::shared_ptr<engine::Failure> cancelled() {
-  auto failure = engine::crash_failure(Phase::run, "the call was cancelled");
-  failure->outcome = Outcome::cancelled;
-  failure->party = telemetry::Party::client;
-  failure->code = Code::cancelled;
-  return failure;
-}
 
 // The program is still there, and its answer is none.
 std::shared_ptr<engine::Failure> no_answer(std::string message) {

@@ -16,6 +16,7 @@
 #include <unordered_map>
 
 #include "base/log.h"
+#include "dialects/adapters/failures.h"
 #include "dialects/adapters/program.h"
 #include "dialects/text.h"
 #include "engine/park.h"
@@ -37,9 +38,10 @@ constexpr std::size_t kJsonCheckMax = 1024 * 1024;
 constexpr std::chrono::milliseconds kGather{20};
 constexpr std::size_t kHeaderEnvMax = 32 * 1024;
 
-class Session final : public std::enable_shared_from_this<Session> {
+class StdioSession final : public std::enable_shared_from_this<StdioSession> {
  public:
-  Session(asio::any_io_executor executor, os::Fd to_stdin, os::Fd from_stdout, engine::LogSink log)
+  StdioSession(asio::any_io_executor executor, os::Fd to_stdin, os::Fd from_stdout,
+               engine::LogSink log)
       : executor_(executor),
         in_(executor),
         out_(executor),
@@ -50,8 +52,8 @@ class Session final : public std::enable_shared_from_this<Session> {
     out_over_ = !out_.is_open();
   }
 
-  static io::Task<Called> call(std::shared_ptr<Session> self, Invocation* invocation);
-  static io::Task<Result<std::string>> read(std::shared_ptr<Session> self);
+  static io::Task<Called> call(std::shared_ptr<StdioSession> self, Invocation* invocation);
+  static io::Task<Result<std::string>> read(std::shared_ptr<StdioSession> self);
 
   void abort() {
     aborted_ = true;
@@ -80,10 +82,10 @@ class Session final : public std::enable_shared_from_this<Session> {
     (void)fd.release();
     into.native_non_blocking(true, problem);
   }
-  static io::Task<void> feed(std::shared_ptr<Session> self, std::string body,
+  static io::Task<void> feed(std::shared_ptr<StdioSession> self, std::string body,
                              io::BodyReaderPtr more);
   // Waits until the output has a part, its beginning is collected, or all is over.
-  static io::Task<void> fill(std::shared_ptr<Session> self, bool gather);
+  static io::Task<void> fill(std::shared_ptr<StdioSession> self, bool gather);
   void take_output();
   void watch_output();
   bool over() const { return out_over_ && exit_.has_value(); }
@@ -100,7 +102,7 @@ class Session final : public std::enable_shared_from_this<Session> {
   std::optional<sandbox::Exit> exit_;
 };
 
-struct Logged {
+struct StdioEnded {
   void operator()(const std::exception_ptr& problem) const {
     if (!problem) return;
     try {
@@ -114,17 +116,17 @@ struct Logged {
   }
 };
 
-class Body final : public io::BodyReader {
+class StdioBody final : public io::BodyReader {
  public:
-  explicit Body(std::shared_ptr<Session> session) : session_(std::move(session)) {}
-  io::Task<Result<std::string>> read() override { return Session::read(session_); }
+  explicit StdioBody(std::shared_ptr<StdioSession> session) : session_(std::move(session)) {}
+  io::Task<Result<std::string>> read() override { return StdioSession::read(session_); }
 
  private:
-  std::shared_ptr<Session> session_;
+  std::shared_ptr<StdioSession> session_;
 };
 
-io::Task<void> Session::feed(std::shared_ptr<Session> self, std::string body,
-                             io::BodyReaderPtr more) {
+io::Task<void> StdioSession::feed(std::shared_ptr<StdioSession> self, std::string body,
+                                  io::BodyReaderPtr more) {
   while (self->in_.is_open()) {
     if (!body.empty()) {
       boost::system::error_code problem;
@@ -147,7 +149,7 @@ io::Task<void> Session::feed(std::shared_ptr<Session> self, std::string body,
   self->in_.close(ignored);
 }
 
-void Session::take_output() {
+void StdioSession::take_output() {
   while (!out_over_ && output_.size() < kPartMax) {
     const std::size_t had = output_.size();
     output_.resize(kPartMax);
@@ -161,7 +163,7 @@ void Session::take_output() {
   }
 }
 
-void Session::watch_output() {
+void StdioSession::watch_output() {
   if (watching_ || out_over_ || !out_.is_open()) return;
   watching_ = true;
   out_.async_wait(asio::posix::stream_descriptor::wait_read,
@@ -171,7 +173,7 @@ void Session::watch_output() {
                   });
 }
 
-io::Task<void> Session::fill(std::shared_ptr<Session> self, bool gather) {
+io::Task<void> StdioSession::fill(std::shared_ptr<StdioSession> self, bool gather) {
   bool armed = false;
   for (;;) {
     if (self->aborted_) co_return;
@@ -193,7 +195,7 @@ io::Task<void> Session::fill(std::shared_ptr<Session> self, bool gather) {
   }
 }
 
-std::shared_ptr<engine::Failure> Session::failure_of_exit(const std::string& request_id) {
+std::shared_ptr<engine::Failure> StdioSession::failure_of_exit(const std::string& request_id) {
   // What it had to say went out before its end, and nobody has seen it.
   if (!output_.empty() && log_) log_(request_id, telemetry::LogLine::Stream::out, output_);
   const bool by_itself =
@@ -205,21 +207,13 @@ std::shared_ptr<engine::Failure> Session::failure_of_exit(const std::string& req
   return failure;
 }
 
-std::shared_ptr<engine::Failure> cancelled() {
-  auto failure = engine::crash_failure(Phase::run, "the call was cancelled");
-  failure->outcome = Outcome::cancelled;
-  failure->party = telemetry::Party::client;
-  failure->code = Code::cancelled;
-  return failure;
-}
-
-io::Task<Called> Session::call(std::shared_ptr<Session> self, Invocation* invocation) {
+io::Task<Called> StdioSession::call(std::shared_ptr<StdioSession> self, Invocation* invocation) {
   Called called;
   const bool http = invocation->kind == engine::PayloadKind::http;
   const std::string id = invocation->request_id;
   asio::co_spawn(self->executor_,
                  feed(self, std::move(invocation->body), std::move(invocation->more)),
-                 asio::bind_cancellation_slot(self->pump_cancel_.slot(), Logged{}));
+                 asio::bind_cancellation_slot(self->pump_cancel_.slot(), StdioEnded{}));
   auto filling = fill(self, true);
   co_await std::move(filling);
   const bool complete = self->over();
@@ -240,11 +234,11 @@ io::Task<Called> Session::call(std::shared_ptr<Session> self, Invocation* invoca
   }
   called.reply.body = std::move(self->output_);
   self->output_.clear();
-  if (!complete) called.reply.more = std::make_unique<Body>(self);
+  if (!complete) called.reply.more = std::make_unique<StdioBody>(self);
   co_return called;
 }
 
-io::Task<Result<std::string>> Session::read(std::shared_ptr<Session> self) {
+io::Task<Result<std::string>> StdioSession::read(std::shared_ptr<StdioSession> self) {
   auto filling = fill(self, false);
   co_await std::move(filling);
   if (self->aborted_) co_return Error{Code::cancelled, "the call was cancelled", "read output", 0};
@@ -261,7 +255,7 @@ io::Task<Result<std::string>> Session::read(std::shared_ptr<Session> self) {
 
 class StdioProtocol final : public engine::InstanceProtocol {
  public:
-  explicit StdioProtocol(std::shared_ptr<Session> session) : session_(std::move(session)) {}
+  explicit StdioProtocol(std::shared_ptr<StdioSession> session) : session_(std::move(session)) {}
   ~StdioProtocol() override { session_->close(); }
 
   io::Task<Started> start() override {
@@ -271,7 +265,7 @@ class StdioProtocol final : public engine::InstanceProtocol {
     co_return started;
   }
   io::Task<Called> call(Invocation& invocation, WallTime) override {
-    return Session::call(session_, &invocation);
+    return StdioSession::call(session_, &invocation);
   }
   Abort abort(const std::string&) override {
     session_->abort();
@@ -282,7 +276,7 @@ class StdioProtocol final : public engine::InstanceProtocol {
   bool single_use() const override { return true; }
 
  private:
-  std::shared_ptr<Session> session_;
+  std::shared_ptr<StdioSession> session_;
 };
 
 class StdioFactory final : public engine::ProtocolFactory {
@@ -352,7 +346,7 @@ std::unique_ptr<engine::ProtocolFactory> make_stdio_factory() {
 std::unique_ptr<engine::InstanceProtocol> make_stdio_protocol(asio::any_io_executor executor,
                                                               os::Fd to_stdin, os::Fd from_stdout,
                                                               engine::LogSink log) {
-  return std::make_unique<StdioProtocol>(std::make_shared<Session>(
+  return std::make_unique<StdioProtocol>(std::make_shared<StdioSession>(
       std::move(executor), std::move(to_stdin), std::move(from_stdout), std::move(log)));
 }
 

@@ -10,6 +10,7 @@
 #include "engine/dispatcher.h"
 #include "functions/catalogue.h"
 #include "functions/packages.h"
+#include "identity/access_keys.h"
 #include "io/blocking.h"
 #include "io/http.h"
 #include "queues/engine.h"
@@ -19,6 +20,8 @@ namespace mayfly::triggers {
 class AsyncCalls;
 class QueueTriggers;
 class Schedules;
+class Topics;
+class EventBuses;
 }  // namespace mayfly::triggers
 namespace mayfly::tables {
 class State;
@@ -57,6 +60,9 @@ struct ApiParts {
   triggers::AsyncCalls* calls = nullptr;
   triggers::Schedules* schedules = nullptr;
   queues::QueueEngine* queues = nullptr;
+  triggers::Topics* topics = nullptr;
+  triggers::EventBuses* buses = nullptr;
+  identity::AccessKeys* keys = nullptr;
 };
 
 class Api {

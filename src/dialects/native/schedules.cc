@@ -9,7 +9,7 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::size_t kBodyMax = 1u << 20;
+constexpr std::size_t kScheduleBytesMax = 1u << 20;
 
 json::object render(const triggers::ScheduleInfo& info) {
   json::value value = json::parse(triggers::schedule_to_json(info.schedule));
@@ -29,8 +29,8 @@ Reply Api::State::put_schedule(Call call) {
   const auto only_new = flag_in(*query, "create");
   if (only_new.has_error()) co_return only_new.error();
   std::string setting = "1 MB for schedules";
-  auto body = co_await io::read_all(std::move(call.http.body), std::move(call.http.more), kBodyMax,
-                                    std::move(setting));
+  auto body = co_await io::read_all(std::move(call.http.body), std::move(call.http.more),
+                                    kScheduleBytesMax, std::move(setting));
   if (body.has_error()) co_return body.error();
   auto schedule = triggers::schedule_from_json(*body);
   if (schedule.has_error()) co_return schedule.error();

@@ -64,6 +64,21 @@ struct Api::State : std::enable_shared_from_this<Api::State> {
   Reply calls(Endpoint endpoint, Call call);
   Reply list_calls(Call call);
 
+  // topics.cc
+  Reply dispatch_topics(Endpoint endpoint, Call call);
+  Reply topic_requests(Endpoint endpoint, Call call);
+  Reply put_topic(Call call);
+  Reply subscribe(Call call);
+  Reply publish(Call call);
+
+  // events.cc
+  Reply event_requests(Endpoint endpoint, Call call);
+  Reply bus_requests(Endpoint endpoint, Call call);
+  Reply rule_requests(Endpoint endpoint, Call call);
+  Reply put_events(Call call);
+  Reply put_rule(Call call);
+  Reply delete_rule(Call call);
+
   // schedules.cc
   Reply schedules(Endpoint endpoint, Call call);
   Reply put_schedule(Call call);
@@ -105,8 +120,15 @@ struct Api::State : std::enable_shared_from_this<Api::State> {
   Reply hide_messages(Call call);
   Reply dead_letter_messages(Call call);
   Reply redrive_messages(Call call);
+
+  // keys.cc
+  Reply list_keys(Call call);
+  Reply create_key(Call call);
+  Reply delete_key(Call call);
 };
 
+// A member that is a string; "" when there is none.
+std::string text_of(const boost::json::object& object, std::string_view key);
 io::HttpResponse json_reply(int status, const boost::json::object& object);
 Error no_such_function(const std::string& name);
 // A whole number in a query; fallback when it is not there.

@@ -62,7 +62,7 @@ Reply Api::State::dispatch_events(Endpoint endpoint, Call call) {
     case Endpoint::delete_state:
       return delete_state(std::move(call));
     default:
-      return info(std::move(call));
+      return dispatch_topics(endpoint, std::move(call));
   }
 }
 

@@ -15,6 +15,12 @@ constexpr Member wanted(std::string_view name, const Shape& shape) {
   return {name, &shape, {}, Place::body, true};
 }
 
+// Another name in the query protocol.
+constexpr Member queried(std::string_view name, const Shape& shape, std::string_view query_name,
+                         bool required = false) {
+  return {name, &shape, {}, Place::body, required, query_name};
+}
+
 // Lists repeat their items under the name of an item, maps under that of an entry.
 constexpr Shape flat_list(const Shape& element, std::string_view name) {
   return {Kind::list, {}, &element, name, {}, true};
@@ -34,11 +40,12 @@ constexpr Shape kAttributes = flat_map(kString, "Name", "Value");
 constexpr Shape kTags = flat_map(kString, "Key", "Value");
 
 constexpr Shape kListValues = flat_list(kString, "StringListValue");
-constexpr Member kAttributeValueMembers[] = {{"StringValue", &kString},
-                                             {"BinaryValue", &aws::kBlob},
-                                             {"StringListValues", &kListValues},
-                                             {"BinaryListValues", &kListValues, "BinaryListValue"},
-                                             {"DataType", &kString}};
+constexpr Member kAttributeValueMembers[] = {
+    {"StringValue", &kString},
+    {"BinaryValue", &aws::kBlob},
+    {"StringListValues", &kListValues},
+    queried("BinaryListValues", kListValues, "BinaryListValue"),
+    {"DataType", &kString}};
 constexpr Shape kAttributeValue{Kind::structure, kAttributeValueMembers};
 constexpr Shape kMessageAttributes = flat_map(kAttributeValue, "Name", "Value");
 
@@ -72,9 +79,8 @@ SHAPE(ChangeVisibilityBatch, {kQueueUrl, {"Entries", &kChangeVisibilityEntries}}
 constexpr Shape kVisibilityChanged = flat_list(kIdEntry, "ChangeMessageVisibilityBatchResultEntry");
 SHAPE(ChangeVisibilityBatchOut, {{"Successful", &kVisibilityChanged}, {"Failed", &kFailed}});
 
-SHAPE(CreateQueue, {wanted("QueueName", kString),
-                    {"Attributes", &kAttributes, "Attribute"},
-                    {"tags", &kTags, "Tag"}});
+SHAPE(CreateQueue, {wanted("QueueName", kString), queried("Attributes", kAttributes, "Attribute"),
+                    queried("tags", kTags, "Tag")});
 
 SHAPE(DeleteMessage, {kQueueUrl, kReceiptHandle});
 SHAPE(DeleteEntry, {{"Id", &kString}, {"ReceiptHandle", &kString}});
@@ -84,16 +90,16 @@ constexpr Shape kDeleted = flat_list(kIdEntry, "DeleteMessageBatchResultEntry");
 SHAPE(DeleteBatchOut, {{"Successful", &kDeleted}, {"Failed", &kFailed}});
 
 SHAPE(GetAttributes, {kQueueUrl, {"AttributeNames", &kAttributeNames}});
-SHAPE(GetAttributesOut, {{"Attributes", &kAttributes, "Attribute"}});
-SHAPE(SetAttributes, {kQueueUrl, {"Attributes", &kAttributes, "Attribute", Place::body, true}});
+SHAPE(GetAttributesOut, {queried("Attributes", kAttributes, "Attribute")});
+SHAPE(SetAttributes, {kQueueUrl, queried("Attributes", kAttributes, "Attribute", true)});
 SHAPE(GetUrl, {wanted("QueueName", kString), {"QueueOwnerAWSAccountId", &kString}});
 SHAPE(ListQueues,
       {{"QueueNamePrefix", &kString}, {"NextToken", &kString}, {"MaxResults", &kInteger}});
 SHAPE(ListQueuesOut, {{"QueueUrls", &kQueueUrls}, {"NextToken", &kString}});
 SHAPE(ListSources, {kQueueUrl, {"NextToken", &kString}, {"MaxResults", &kInteger}});
 SHAPE(ListSourcesOut, {{"queueUrls", &kQueueUrls}, {"NextToken", &kString}});
-SHAPE(TagsOut, {{"Tags", &kTags, "Tag"}});
-SHAPE(TagQueue, {kQueueUrl, {"Tags", &kTags, "Tag", Place::body, true}});
+SHAPE(TagsOut, {queried("Tags", kTags, "Tag")});
+SHAPE(TagQueue, {kQueueUrl, queried("Tags", kTags, "Tag", true)});
 SHAPE(UntagQueue, {kQueueUrl, wanted("TagKeys", kTagKeys)});
 
 SHAPE(CancelMove, {wanted("TaskHandle", kString)});
@@ -127,17 +133,17 @@ SHAPE(Message, {{"MessageId", &kString},
                 {"ReceiptHandle", &kString},
                 {"MD5OfBody", &kString},
                 {"Body", &kString},
-                {"Attributes", &kAttributes, "Attribute"},
+                queried("Attributes", kAttributes, "Attribute"),
                 {"MD5OfMessageAttributes", &kString},
-                {"MessageAttributes", &kMessageAttributes, "MessageAttribute"}});
+                queried("MessageAttributes", kMessageAttributes, "MessageAttribute")});
 constexpr Shape kMessages = flat_list(kMessage, "Message");
 SHAPE(ReceiveOut, {{"Messages", &kMessages}});
 
 SHAPE(Send, {kQueueUrl,
              wanted("MessageBody", kString),
              {"DelaySeconds", &kInteger},
-             {"MessageAttributes", &kMessageAttributes, "MessageAttribute"},
-             {"MessageSystemAttributes", &kMessageAttributes, "MessageSystemAttribute"},
+             queried("MessageAttributes", kMessageAttributes, "MessageAttribute"),
+             queried("MessageSystemAttributes", kMessageAttributes, "MessageSystemAttribute"),
              {"MessageDeduplicationId", &kString},
              {"MessageGroupId", &kString}});
 SHAPE(SendOut, {{"MD5OfMessageBody", &kString},
@@ -148,8 +154,8 @@ SHAPE(SendOut, {{"MD5OfMessageBody", &kString},
 SHAPE(SendEntry, {{"Id", &kString},
                   {"MessageBody", &kString},
                   {"DelaySeconds", &kInteger},
-                  {"MessageAttributes", &kMessageAttributes, "MessageAttribute"},
-                  {"MessageSystemAttributes", &kMessageAttributes, "MessageSystemAttribute"},
+                  queried("MessageAttributes", kMessageAttributes, "MessageAttribute"),
+                  queried("MessageSystemAttributes", kMessageAttributes, "MessageSystemAttribute"),
                   {"MessageDeduplicationId", &kString},
                   {"MessageGroupId", &kString}});
 constexpr Shape kSendEntries = flat_list(kSendEntry, "SendMessageBatchRequestEntry");

@@ -18,8 +18,12 @@ using queues::QueuePtr;
 namespace {
 
 constexpr std::size_t kPageMax = 1000;
+<<<<<<< HEAD
 constexpr seconds kPurgePause{60};
+constexpr std::size_t kQueueTagsMax = 50;
+=======
 constexpr std::size_t kTagsMax = 50;
+>>>>>>> sqs
 
 aws::Fault bad_name(bool fifo) {
   return invalid_parameter(
@@ -105,7 +109,7 @@ io::Task<Outcome<json::object>> Sqs::create_queue(Call call) {
   for (const auto& tag : object_in(call.input, "tags"))
     if (tag.value().is_string())
       info.tags[std::string(tag.key())] = std::string(tag.value().get_string());
-  if (info.tags.size() > kTagsMax)
+  if (info.tags.size() > kQueueTagsMax)
     co_return invalid_parameter("Too many tags added for queue " + name + ".");
   auto creating = parts_.engine.create(std::move(info));
   const Status created = co_await std::move(creating);
@@ -140,7 +144,6 @@ io::Task<Outcome<json::object>> Sqs::delete_queue(Call call) {
   auto queue = queue_of(call);
   if (queue.has_error()) co_return std::move(queue).error();
   std::string name = (*queue)->name;
-  purged_.erase(name);
   auto removing = parts_.engine.remove(std::move(name));
   const Status removed = co_await std::move(removing);
   if (removed.has_error()) co_return engine_fault(removed.error());
@@ -151,19 +154,14 @@ io::Task<Outcome<json::object>> Sqs::purge_queue(Call call) {
   auto queue = queue_of(call);
   if (queue.has_error()) co_return std::move(queue).error();
   std::string name = (*queue)->name;
-  const SteadyTime now = parts_.clock.steady_now();
-  const auto last = purged_.find(name);
-  if (last != purged_.end() && now - last->second < kPurgePause)
+  // AWS takes up to a minute for it and refuses another meanwhile; here it is over in a moment.
+  if (!purging_.insert(name).second)
     co_return prefixed("PurgeQueueInProgress",
-                       "Only one PurgeQueue operation on " + name + " is allowed every 60 seconds.",
-                       403);
-  purged_[name] = now;
+                       "Only one PurgeQueue operation on " + name + " is allowed at a time.", 403);
   auto purging = parts_.engine.purge(name);
   const Status purged = co_await std::move(purging);
-  if (purged.has_error()) {
-    purged_.erase(name);
-    co_return engine_fault(purged.error());
-  }
+  purging_.erase(name);
+  if (purged.has_error()) co_return engine_fault(purged.error());
   co_return json::object();
 }
 

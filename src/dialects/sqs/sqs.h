@@ -6,8 +6,8 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
-#include <unordered_map>
 
 #include "aws/service.h"
 #include "base/clock.h"
@@ -78,7 +78,7 @@ class Sqs : public aws::Service {
   io::Task<void> run_move(MoveTaskPtr task);
 
   Parts parts_;
-  std::unordered_map<std::string, SteadyTime> purged_;
+  std::set<std::string> purging_;  // names
   std::deque<MoveTaskPtr> moves_;  // newest first
   bool stopping_ = false;
 };

@@ -76,7 +76,9 @@ struct Embedded {
     boost::asio::co_spawn(loop, keep(std::move(task), started.value),
                           boost::asio::bind_cancellation_slot(
                               started.signal->slot(),
-                              [ended = started.ended](std::exception_ptr) { *ended = true; }));
+                              [ended = started.ended, signal = started.signal](std::exception_ptr) {
+                                *ended = true;  // until here the slot is in use
+                              }));
     return started;
   }
   bool run_until(const std::function<bool()>& done) {

@@ -102,7 +102,7 @@ class Randomly : public EngineContract<Env> {
       e.receipt = message.receipt;
       ASSERT_EQ(message.receive_count, static_cast<unsigned>(++e.received));
     }
-    if (got.size() == max || fifo_) return;
+    if (!got.empty() || fifo_) return;  // fewer than asked for may come, but not none
     for (const auto& [body, e] : model_) ASSERT_FALSE(can_be_received(e)) << body << " was kept";
   }
 

@@ -1,0 +1,17 @@
+#include "server/aws.h"
+
+namespace mayfly::server {
+
+Aws::Aws(Parts parts)
+    : keys_({parts.store, parts.pool, parts.clock}),
+      endpoint_({keys_, parts.clock, parts.settings.body_bytes_max, ""}),
+      sqs_({parts.loop.get_executor(), parts.queues, parts.clock, parts.account, parts.region,
+            parts.settings.url_base}) {
+  endpoint_.add(sqs_);
+}
+
+Status Aws::open() {
+  return keys_.load();
+}
+
+}  // namespace mayfly::server

@@ -1,0 +1,49 @@
+#pragma once
+// The part of the server that speaks as AWS does: access keys, the endpoint beside the native API,
+// and the services behind it.
+
+#include <boost/asio/io_context.hpp>
+#include <memory>
+#include <string>
+
+#include "aws/endpoint.h"
+#include "dialects/sqs/sqs.h"
+#include "identity/access_keys.h"
+#include "io/blocking.h"
+#include "queues/engine.h"
+
+namespace mayfly::server {
+
+struct AwsSettings {
+  std::string url_base;  // of queue URLs; empty: as the client addressed the server
+  std::size_t body_bytes_max = 8u << 20;
+};
+
+// Everything in parts outlives it.
+class Aws {
+ public:
+  struct Parts {
+    boost::asio::io_context& loop;
+    queues::QueueEngine& queues;
+    store::Store& store;
+    io::BlockingPool& pool;
+    const Clock& clock;
+    AwsSettings settings;
+    std::string region, account;
+  };
+  explicit Aws(Parts parts);
+
+  Status open();  // reads the store; blocks
+  void stop() { sqs_.stop(); }
+
+  identity::AccessKeys& keys() { return keys_; }
+  // Further services are added to it before the port opens.
+  aws::Endpoint& endpoint() { return endpoint_; }
+
+ private:
+  identity::AccessKeys keys_;
+  aws::Endpoint endpoint_;
+  dialects::sqs::Sqs sqs_;
+};
+
+}  // namespace mayfly::server

@@ -1,0 +1,47 @@
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "support"))
+
+import json  # noqa: E402
+import uuid  # noqa: E402
+
+import pytest  # noqa: E402
+
+from harness import MAYFLY, run  # noqa: E402
+from plugin import *  # noqa: E402,F401,F403  fixtures and hooks
+
+
+class Account:
+    """An access key of the server, and the environment in which AWS clients find it."""
+
+    def __init__(self, server):
+        self.url = server.api_url
+        made = run([MAYFLY, "keys", "create", "--name", "client tests", "--json", "--data", server.data], check=0)
+        key = json.loads(made.out)
+        self.id, self.secret = key["access_key_id"], key["secret_access_key"]
+        self.env = {**os.environ, "AWS_ACCESS_KEY_ID": self.id, "AWS_SECRET_ACCESS_KEY": self.secret,
+                    "AWS_DEFAULT_REGION": "us-east-1", "AWS_REGION": "us-east-1",
+                    "AWS_EC2_METADATA_DISABLED": "true", "AWS_PAGER": "", "HOME": server.home,
+                    "AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
+
+    def boto(self, service="sqs", **options):
+        boto3 = pytest.importorskip("boto3", reason="python3-boto3 is not installed")
+        options = {"aws_access_key_id": self.id, "aws_secret_access_key": self.secret,
+                   "region_name": "us-east-1", **options}
+        return boto3.client(service, endpoint_url=self.url, **options)
+
+
+@pytest.fixture(scope="session")
+def account(server):
+    return Account(server)
+
+
+@pytest.fixture(scope="session")
+def sqs(account):
+    return account.boto()
+
+
+@pytest.fixture
+def name():
+    return "q-" + uuid.uuid4().hex[:12]
