@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <cstdio>
 #include <cstdlib>
@@ -29,6 +30,8 @@ struct Bench {
         {loop.get_executor(), *store, committer, pool, clock, {memory}}));
   }
   boost::asio::io_context loop{1};
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{
+      loop.get_executor()};
   SystemClock clock;
   std::unique_ptr<store::Store> store;
   store::Committer committer;

@@ -14,7 +14,7 @@ namespace json = boost::json;
 
 namespace {
 
-Fault misfit(std::string_view name, std::string_view wanted) {
+Fault misfit_member(std::string_view name, std::string_view wanted) {
   return {"SerializationException", std::string(name) + " must be " + std::string(wanted) + "."};
 }
 
@@ -70,7 +70,7 @@ Outcome<json::value> scalar(const Shape& shape, std::string_view name, std::stri
     case Kind::integer: {
       std::int64_t number = 0;
       const auto [end, failed] = std::from_chars(text.data(), last, number);
-      if (failed != std::errc() || end != last) return misfit(name, "an integer");
+      if (failed != std::errc() || end != last) return misfit_member(name, "an integer");
       return json::value(number, memory);
     }
     case Kind::floating: {
@@ -79,19 +79,19 @@ Outcome<json::value> scalar(const Shape& shape, std::string_view name, std::stri
       double number = 0;
       const auto [end, failed] = std::from_chars(text.data(), last, number);
       if (failed != std::errc() || end != last || !std::isfinite(number))
-        return misfit(name, "a number");
+        return misfit_member(name, "a number");
       return json::value(number, memory);
     }
     case Kind::boolean:
-      if (text != "true" && text != "false") return misfit(name, "true or false");
+      if (text != "true" && text != "false") return misfit_member(name, "true or false");
       return json::value(text == "true", memory);
     case Kind::timestamp: {
       const auto time = parse_time(shape.time == TimeForm::standard ? standard : shape.time, text);
-      if (!time) return misfit(name, "a timestamp");
+      if (!time) return misfit_member(name, "a timestamp");
       return json::value(*time, memory);
     }
     default:
-      if (!is_utf8(text)) return misfit(name, "UTF-8");
+      if (!is_utf8(text)) return misfit_member(name, "UTF-8");
       return json::value(json::string_view(text), memory);
   }
 }

@@ -60,6 +60,10 @@ std::string Error::describe() const {
   return text;
 }
 
+Error invalid(std::string message) {
+  return Error{Code::invalid_argument, std::move(message)};
+}
+
 Error errno_error(std::string_view step, int sys_errno) {
   return Error{Code::io_error, std::strerror(sys_errno), std::string(step), sys_errno};
 }

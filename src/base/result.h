@@ -45,6 +45,9 @@ struct Error {
   std::string describe() const;
 };
 
+// Code::invalid_argument with the message.
+Error invalid(std::string message);
+
 // Builds an Error from errno as it stands now: message is "step: strerror".
 Error errno_error(std::string_view step, int sys_errno);
 

@@ -238,7 +238,7 @@ CLI::App* verb(CLI::App& group, const char* name, const char* what, const char* 
   return made;
 }
 
-void add_create(CLI::App& group, Context& context, int& code) {
+void add_queue_create(CLI::App& group, Context& context, int& code) {
   auto o = std::make_shared<QueueOptions>();
   CLI::App* c = verb(group, "create", "Make a queue, or change what is named of one that is there",
                      "mayfly queue create clicks --dead-letters clicks-dead --max-receives 3");
@@ -306,7 +306,7 @@ void add_messages(CLI::App& group, Context& context, int& code) {
 
 void add_queue(CLI::App& group, Context& context, int& code) {
   group.require_subcommand(1);
-  add_create(group, context, code);
+  add_queue_create(group, context, code);
   verb(group, "ls", "List the queues", "mayfly queue ls")->callback([&context, &code] {
     code = list(context);
   });

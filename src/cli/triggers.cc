@@ -44,33 +44,33 @@ json::object body_of(const TriggerOptions& o) {
   return body;
 }
 
-void print_line(const char* name, const std::string& text) {
+void print_field(const char* name, const std::string& text) {
   if (!text.empty()) write_out(fmt::format("{:<12} {}\n", name, printable(text)));
 }
 
 int print_trigger(Context& context, const json::value& trigger) {
   if (context.json) return print_json(trigger);
   const auto number = [&](const char* key) { return std::to_string(number_of(trigger, key)); };
-  print_line("id", text_of(trigger, "id"));
-  print_line("queue", text_of(trigger, "queue"));
-  print_line("function", text_of(trigger, "function"));
-  print_line("state", text_of(trigger, "state"));
-  print_line("last result", text_of(trigger, "last_result"));
-  print_line("batch", number("batch"));
-  print_line("window", number("window_s") + " s");
+  print_field("id", text_of(trigger, "id"));
+  print_field("queue", text_of(trigger, "queue"));
+  print_field("function", text_of(trigger, "function"));
+  print_field("state", text_of(trigger, "state"));
+  print_field("last result", text_of(trigger, "last_result"));
+  print_field("batch", number("batch"));
+  print_field("window", number("window_s") + " s");
   const auto most = number_of(trigger, "concurrency");
-  print_line("concurrency", most > 0 ? std::to_string(most) : "what the function can take");
+  print_field("concurrency", most > 0 ? std::to_string(most) : "what the function can take");
   const auto attempts = number_of(trigger, "attempts");
-  print_line("attempts", attempts > 0 ? std::to_string(attempts) : "as the queue says");
+  print_field("attempts", attempts > 0 ? std::to_string(attempts) : "as the queue says");
   for (const auto& filter : list_of(trigger, "filters"))
-    if (filter.is_string()) print_line("filter", std::string(filter.get_string()));
-  print_line("on failure", text_of(trigger, "on_failure"));
-  print_line("answers", flag_of(trigger, "partial") ? "may name the messages that failed"
-                                                    : "stand for the whole batch");
-  print_line("messages",
-             fmt::format("{} handled, {} failed, {} filtered out, {} given up", number("handled"),
-                         number("failed"), number("filtered"), number("given_up")));
-  print_line("running", number("running"));
+    if (filter.is_string()) print_field("filter", std::string(filter.get_string()));
+  print_field("on failure", text_of(trigger, "on_failure"));
+  print_field("answers", flag_of(trigger, "partial") ? "may name the messages that failed"
+                                                     : "stand for the whole batch");
+  print_field("messages",
+              fmt::format("{} handled, {} failed, {} filtered out, {} given up", number("handled"),
+                          number("failed"), number("filtered"), number("given_up")));
+  print_field("running", number("running"));
   return kOk;
 }
 

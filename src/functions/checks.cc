@@ -71,10 +71,6 @@ Status check_async(const AsyncSettings& s) {
 
 }  // namespace
 
-Error invalid(std::string message) {
-  return Error{Code::invalid_argument, std::move(message)};
-}
-
 Status check_name(std::string_view what, std::string_view name) {
   const bool good =
       !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {

@@ -14,9 +14,6 @@ namespace mayfly::functions {
 
 struct Defaults;
 
-// Code::invalid_argument with the message.
-Error invalid(std::string message);
-
 // [a-zA-Z0-9_-]{1,64}; what is "function" or "application".
 Status check_name(std::string_view what, std::string_view name);
 Status check_settings(const Settings& settings, const Defaults& defaults);

@@ -62,8 +62,9 @@ Engine::~Engine() {
   // Coroutines that wait here would wait for ever: they end with what they wait for.
   for (Change* change : std::exchange(changes_, {})) change->waiter.drop();
   for (const auto& [name, queue] : queues_) {
-    const QueueRef kept = queue;
-    while (!kept->receivers.empty()) kept->receivers.front()->waiter.drop();
+    // They leave the list when the loop unwinds them, which is later.
+    const auto receivers = queue->receivers;
+    for (Receiver* receiver : receivers) receiver->waiter.drop();
   }
 }
 

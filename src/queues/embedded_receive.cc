@@ -11,7 +11,7 @@ namespace mayfly::queues {
 namespace {
 
 constexpr std::size_t kStaleEntriesMax = 2000;  // that one call passes over
-constexpr Millis kRetryMs = 1000;
+constexpr Millis kReceiveRetryMs = 1000;
 constexpr std::uint32_t kMovedAtOnceMax = 1000;
 constexpr std::uint64_t kMovedBytesMax = 8u << 20;
 
@@ -121,7 +121,7 @@ bool Engine::send_to_dead_letters(const QueueRef& queue, Entry& entry) {
   stored->dead_letter_reason =
       "Received " + std::to_string(entry.received) + " times and never settled.";
   auto change = std::make_shared<Change>();
-  change->retry_after = now() + kRetryMs;
+  change->retry_after = now() + kReceiveRetryMs;
   depart(*change, queue, entry);
   arrive(*change, target->second, std::move(*stored), 0, std::nullopt);
   submit(change);

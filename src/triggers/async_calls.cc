@@ -181,7 +181,6 @@ io::Task<Result<PreparedCall>> AsyncCalls::State::prepare(NewCall call) {
       co_return written.error();
   }
   CallRecord record = first_record(message);
-  record.again_of = std::move(call.again_of);
   prepared.puts.push_back({call_key(message.id), encode(record)});
   if (!message.alias.empty())
     prepared.puts.push_back({std::string(kAliasPrefix) + message.alias,

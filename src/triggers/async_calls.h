@@ -45,7 +45,6 @@ struct NewCall {
   CallMessage message;  // without id and time
   // The same key for the same target within idempotency_s is the same call; may be empty.
   std::string idempotency_key;
-  std::string again_of;
 };
 
 struct AcceptedCall {

@@ -16,6 +16,7 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr std::uint32_t kTakeMax = 64;
+constexpr std::uint32_t kRefusedMax = 30;
 constexpr milliseconds kWait{20'000};
 constexpr milliseconds kAfterError{1'000};
 constexpr milliseconds kSweepEvery{60'000};
@@ -155,7 +156,9 @@ io::Task<void> AsyncCalls::State::run(LanePtr lane, RunningPtr call) {
   switch (result.end) {
     case Attempt::End::refused: {
       lane->window.on_refused(seconds(result.retry_after_s), now);
-      io::Task<void> back = give_back(call, 0);
+      // Not at once: the loop may be in a receive already.
+      io::Task<void> back =
+          give_back(call, std::clamp<std::uint32_t>(result.retry_after_s, 1, kRefusedMax));
       co_await std::move(back);
       break;
     }

@@ -197,7 +197,6 @@ io::Task<Result<AcceptedCall>> AsyncCalls::State::run_again(std::string id) {
   auto message = decode_message(record->message);
   if (message.has_error()) co_return message.error();
   NewCall call;
-  call.again_of = *resolved;
   if (message->spilled_bytes > 0) {
     auto loading =
         parts.pool.run([files = &spill, name = *resolved, bytes = message->spilled_bytes] {
@@ -210,6 +209,7 @@ io::Task<Result<AcceptedCall>> AsyncCalls::State::run_again(std::string id) {
   }
   call.message = std::move(*message);
   call.message.hops = 0;
+  call.message.again_of = *resolved;
   io::Task<Result<AcceptedCall>> accepting = accept(std::move(call));
   Result<AcceptedCall> accepted = co_await std::move(accepting);
   co_return accepted;

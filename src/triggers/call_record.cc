@@ -12,7 +12,7 @@ namespace {
 using telemetry::ByteReader;
 using telemetry::ByteWriter;
 
-constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kCallVersion = 1;
 
 Error corrupt(std::string_view what) {
   return Error{Code::corrupt, "A stored " + std::string(what) + " is not readable."};
@@ -66,10 +66,10 @@ std::string encode(const CallMessage& m) {
   std::string bytes;
   bytes.reserve(m.body.size() + m.head.size() + m.delivery.body.size() + 256);
   ByteWriter out(bytes);
-  out.byte(kVersion);
+  out.byte(kCallVersion);
   for (const auto* text :
        {&m.id, &m.alias, &m.target.name, &m.target.qualifier, &m.head, &m.client_context, &m.body,
-        &m.content_type, &m.source, &m.trace_id, &m.callback_url, &m.dead_letter})
+        &m.content_type, &m.source, &m.trace_id, &m.callback_url, &m.dead_letter, &m.again_of})
     out.text(*text);
   out.byte(static_cast<std::uint8_t>(m.target.kind));
   out.byte(static_cast<std::uint8_t>(m.kind));
@@ -86,11 +86,11 @@ std::string encode(const CallMessage& m) {
 
 Result<CallMessage> decode_message(std::string_view bytes) {
   ByteReader in(bytes);
-  if (in.byte() != kVersion) return corrupt("call");
+  if (in.byte() != kCallVersion) return corrupt("call");
   CallMessage m;
   for (auto* text :
        {&m.id, &m.alias, &m.target.name, &m.target.qualifier, &m.head, &m.client_context, &m.body,
-        &m.content_type, &m.source, &m.trace_id, &m.callback_url, &m.dead_letter})
+        &m.content_type, &m.source, &m.trace_id, &m.callback_url, &m.dead_letter, &m.again_of})
     *text = in.text();
   const std::uint8_t target = in.byte();
   const std::uint8_t kind = in.byte();
@@ -124,7 +124,7 @@ std::string encode(const CallRecord& r) {
   std::string bytes;
   bytes.reserve(r.result.size() + r.message.size() + 192);
   ByteWriter out(bytes);
-  out.byte(kVersion);
+  out.byte(kCallVersion);
   out.byte(static_cast<std::uint8_t>(r.state));
   for (const auto* text : {&r.id, &r.alias, &r.target, &r.function, &r.source, &r.again_of})
     out.text(*text);
@@ -144,7 +144,7 @@ std::string encode(const CallRecord& r) {
 
 Result<CallRecord> decode_record(std::string_view bytes) {
   ByteReader in(bytes);
-  if (in.byte() != kVersion) return corrupt("record of a call");
+  if (in.byte() != kCallVersion) return corrupt("record of a call");
   CallRecord r;
   const std::uint8_t state = in.byte();
   if (state > static_cast<std::uint8_t>(CallState::cancelled)) return corrupt("record of a call");
@@ -172,6 +172,7 @@ CallRecord first_record(const CallMessage& message) {
   record.target = to_text(message.target);
   if (message.target.kind == Target::Kind::function) record.function = message.target.name;
   record.source = message.source;
+  record.again_of = message.again_of;
   record.accepted_us = message.accepted_us;
   return record;
 }

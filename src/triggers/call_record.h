@@ -29,6 +29,7 @@ struct CallMessage {
   std::uint64_t spilled_bytes = 0;                        // then the body is in a file
   std::string content_type, source, trace_id, callback_url;
   std::int64_t accepted_us = 0;  // Unix epoch
+  std::string again_of;          // the call that this runs once more
   std::uint32_t hops = 0;        // destinations that led here, one after another
   // In place of the function's settings: schedules and deliveries have their own.
   std::optional<std::uint32_t> retries;

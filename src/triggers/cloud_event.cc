@@ -27,7 +27,7 @@ bool is_attribute_name(std::string_view name) {
                      [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
 }
 
-std::string lowered(std::string_view text) {
+std::string in_lower_case(std::string_view text) {
   std::string out(text);
   for (char& c : out)
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
@@ -38,7 +38,7 @@ std::string lowered(std::string_view text) {
 std::string bare_type(std::string_view content_type) {
   content_type = content_type.substr(0, content_type.find(';'));
   while (content_type.ends_with(' ') || content_type.ends_with('\t')) content_type.remove_suffix(1);
-  return lowered(content_type);
+  return in_lower_case(content_type);
 }
 
 // The length of the UTF-8 sequence at the front of text; 0 when it is none.
@@ -228,7 +228,7 @@ Result<CloudEvent> read_binary_event(const wire::Headers& headers, std::string b
   CloudEvent event;
   std::optional<std::string> version;
   for (const auto& field : headers) {
-    const std::string name = lowered(field.name);
+    const std::string name = in_lower_case(field.name);
     if (!name.starts_with("ce-")) continue;
     const std::string attribute = name.substr(3);
     if (!is_attribute_name(attribute))

@@ -18,10 +18,6 @@ constexpr std::array<std::string_view, 8> kWords = {
     "prefix", "suffix", "equals-ignore-case", "wildcard", "anything-but", "numeric",
     "cidr",   "exists"};
 
-Error wrong(std::string what) {
-  return Error{Code::invalid_argument, std::move(what)};
-}
-
 char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
@@ -101,7 +97,7 @@ Result<Wildcard> Wildcard::parse(std::string_view text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     if (c == '*') {
-      if (after_star) return wrong("\"wildcard\" has two * in a row");
+      if (after_star) return invalid("\"wildcard\" has two * in a row");
       wildcard.pieces_.push_back(std::move(piece));
       piece.clear();
       after_star = true;
@@ -113,7 +109,7 @@ Result<Wildcard> Wildcard::parse(std::string_view text) {
       continue;
     }
     if (i + 1 == text.size() || (text[i + 1] != '*' && text[i + 1] != '\\'))
-      return wrong("\"wildcard\" has a \\ that stands before neither * nor \\");
+      return invalid("\"wildcard\" has a \\ that stands before neither * nor \\");
     piece += text[++i];
   }
   wildcard.pieces_.push_back(std::move(piece));
@@ -232,7 +228,7 @@ Result<Condition> parse_text_word(std::string_view word, const json::value& valu
     ignore_case = true;
   }
   if (text == nullptr || !text->is_string())
-    return wrong(
+    return invalid(
         "\"" + std::string(word) + "\" wants a text" +
         (word == "prefix" || word == "suffix" ? " or {\"equals-ignore-case\": text}" : ""));
   const std::string_view given(text->get_string());
@@ -254,20 +250,20 @@ Status parse_except(const json::value& value, bool inside, std::vector<Condition
       "\"anything-but\" wants a text, a number, a list of them, or an object with one of "
       "\"prefix\", \"suffix\", \"equals-ignore-case\", \"wildcard\"";
   if (const auto* list = value.if_array(); list != nullptr && !inside) {
-    if (list->empty()) return wrong("\"anything-but\" has an empty list");
+    if (list->empty()) return invalid("\"anything-but\" has an empty list");
     for (const auto& item : *list) MAYFLY_TRY(parse_except(item, true, out));
     return ok();
   }
   if (const auto* object = value.if_object(); object != nullptr && !inside) {
-    if (object->size() != 1) return wrong(std::string(kWants));
+    if (object->size() != 1) return invalid(std::string(kWants));
     const std::string_view word = object->begin()->key();
     if (word != "prefix" && word != "suffix" && word != "equals-ignore-case" && word != "wildcard")
-      return wrong(std::string(kWants));
+      return invalid(std::string(kWants));
     json::array one;
     const json::value& given = object->begin()->value();
     if (!given.is_array()) one.push_back(given);
     const json::array& texts = given.is_array() ? given.get_array() : one;
-    if (texts.empty()) return wrong("\"anything-but\" has an empty list");
+    if (texts.empty()) return invalid("\"anything-but\" has an empty list");
     for (const auto& text : texts) {
       auto condition = parse_text_word(word, text);
       if (condition.has_error()) return condition.error();
@@ -275,7 +271,7 @@ Status parse_except(const json::value& value, bool inside, std::vector<Condition
     }
     return ok();
   }
-  if (!value.is_string() && !value.is_number()) return wrong(std::string(kWants));
+  if (!value.is_string() && !value.is_number()) return invalid(std::string(kWants));
   auto condition = parse_condition(value);
   if (condition.has_error()) return condition.error();
   out.push_back(std::move(*condition));
@@ -291,11 +287,11 @@ Result<Condition> parse_numeric(const json::value& value) {
   c.kind = Condition::Kind::numeric;
   const auto* list = value.if_array();
   if (list == nullptr || (list->size() != 2 && list->size() != 4))
-    return wrong(std::string(kWants));
+    return invalid(std::string(kWants));
   for (std::size_t i = 0; i < list->size(); i += 2) {
     const auto* sign = (*list)[i].if_string();
     const auto number = Number::of((*list)[i + 1]);
-    if (sign == nullptr || !number) return wrong(std::string(kWants));
+    if (sign == nullptr || !number) return invalid(std::string(kWants));
     Condition::Bound bound{Operator::equal, *number};
     if (*sign == "<") {
       bound.op = Operator::less;
@@ -306,7 +302,7 @@ Result<Condition> parse_numeric(const json::value& value) {
     } else if (*sign == ">=") {
       bound.op = Operator::greater_equal;
     } else if (*sign != "=") {
-      return wrong("\"numeric\" knows =, <, <=, > and >=, not " + std::string(*sign));
+      return invalid("\"numeric\" knows =, <, <=, > and >=, not " + std::string(*sign));
     }
     c.bounds.push_back(bound);
   }
@@ -316,11 +312,11 @@ Result<Condition> parse_numeric(const json::value& value) {
     };
     if (c.bounds[0].op == Operator::equal || c.bounds[1].op == Operator::equal ||
         lower_bound(c.bounds[0].op) == lower_bound(c.bounds[1].op))
-      return wrong("\"numeric\" with two comparisons wants a lower and an upper bound");
+      return invalid("\"numeric\" with two comparisons wants a lower and an upper bound");
     const auto& low = lower_bound(c.bounds[0].op) ? c.bounds[0] : c.bounds[1];
     const auto& high = lower_bound(c.bounds[0].op) ? c.bounds[1] : c.bounds[0];
     if (low.number.compare(high.number) > 0)
-      return wrong("\"numeric\" has a lower bound above the upper one");
+      return invalid("\"numeric\" has a lower bound above the upper one");
   }
   return c;
 }
@@ -329,7 +325,7 @@ Result<Condition> parse_word(std::string_view word, const json::value& value) {
   if (word == "numeric") return parse_numeric(value);
   Condition c;
   if (word == "exists") {
-    if (!value.is_bool()) return wrong("\"exists\" wants true or false");
+    if (!value.is_bool()) return invalid("\"exists\" wants true or false");
     c.kind = Condition::Kind::exists;
     c.flag = value.get_bool();
     return c;
@@ -341,7 +337,8 @@ Result<Condition> parse_word(std::string_view word, const json::value& value) {
   }
   if (word == "cidr") {
     auto network = value.is_string() ? Network::parse(value.get_string()) : std::nullopt;
-    if (!network) return wrong("\"cidr\" wants a network such as \"10.0.0.0/8\" or \"fe80::/10\"");
+    if (!network)
+      return invalid("\"cidr\" wants a network such as \"10.0.0.0/8\" or \"fe80::/10\"");
     c.kind = Condition::Kind::cidr;
     c.network.push_back(*network);
     return c;
@@ -393,26 +390,27 @@ Result<Condition> parse_condition(const json::value& value) {
     case json::kind::uint64:
     case json::kind::double_: {
       const auto number = Number::of(value);
-      if (!number) return wrong("a number is too large");
+      if (!number) return invalid("a number is too large");
       c.kind = Condition::Kind::number;
       c.number = *number;
       return c;
     }
     case json::kind::array:
-      return wrong("a list of conditions holds no lists");
+      return invalid("a list of conditions holds no lists");
     case json::kind::object:
       break;
   }
   const auto& object = value.get_object();
   if (object.size() != 1)
-    return wrong(
+    return invalid(
         "a condition is an object with exactly one of: prefix, suffix, "
         "equals-ignore-case, wildcard, anything-but, numeric, cidr, exists");
   const std::string_view word = object.begin()->key();
   if (!is_condition_word(word))
-    return wrong("unknown condition \"" + std::string(word) +
-                 "\"; known: prefix, suffix, equals-ignore-case, wildcard, anything-but, numeric, "
-                 "cidr, exists");
+    return invalid(
+        "unknown condition \"" + std::string(word) +
+        "\"; known: prefix, suffix, equals-ignore-case, wildcard, anything-but, numeric, "
+        "cidr, exists");
   return parse_word(word, object.begin()->value());
 }
 

@@ -10,10 +10,6 @@ using Slice = std::string_view;
 
 constexpr std::size_t kSendsMax = 10'000;
 
-Error invalid(std::string message) {
-  return Error{Code::invalid_argument, std::move(message)};
-}
-
 Error unknown(Slice where, const std::string& member) {
   return invalid(std::string(where) + " has no member \"" + member.substr(0, 100) + "\".");
 }

@@ -15,10 +15,6 @@ constexpr std::size_t kBusNameMax = 256;
 constexpr std::size_t kRuleNameMax = 64;
 constexpr std::size_t kTextMax = 512;
 
-Error invalid(std::string message) {
-  return Error{Code::invalid_argument, std::move(message)};
-}
-
 Error no_bus(const std::string& name) {
   return Error{Code::not_found, fmt::format("There is no event bus \"{}\".", name)};
 }

@@ -17,31 +17,13 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::string_view kHopsAttribute = "mayfly-hops";
+constexpr std::string_view kEventHops = "mayfly-hops";
 constexpr std::size_t kInputBytesMax = 1u << 20;
-
-Error invalid(std::string message) {
-  return Error{Code::invalid_argument, std::move(message)};
-}
 
 std::size_t size_of(const Event& event) {
   std::size_t size = event.source.size() + event.detail_type.size() + event.detail.size();
   for (const auto& resource : event.resources) size += resource.size();
   return size + (event.time ? 14 : 0);
-}
-
-// A request that brings a binary CloudEvent to a function that takes HTTP.
-std::string event_request(const CloudEvent& event) {
-  wire::RequestHead head;
-  head.method = "POST";
-  head.target = "/";
-  head.remote_ip = "127.0.0.1";
-  head.headers.add("Host", "mayfly");
-  for (const auto& [name, value] : binary_event_headers(event)) head.headers.add(name, value);
-  if (!event.data_content_type.empty() && wire::is_field_value(event.data_content_type))
-    head.headers.add("Content-Type", event.data_content_type);
-  head.headers.add("Content-Length", std::to_string(event.data.size()));
-  return wire::encode_request_head(head, "/", "");
 }
 
 // Whether the event is a tick of this rule's schedule.
@@ -83,7 +65,7 @@ Result<Outgoing> EventBuses::State::outgoing(const CompiledRule& rule, const Rul
   delivery.trace_id = event.trace_id;
   delivery.group = target.group;
   if (target.target.kind == Target::Kind::topic || target.target.kind == Target::Kind::bus)
-    delivery.attributes[std::string(kHopsAttribute)] = std::to_string(out.hops);
+    delivery.attributes[std::string(kEventHops)] = std::to_string(out.hops);
 
   const bool function = target.target.kind == Target::Kind::function;
   const bool http = function && parts.takes_http(target.target);
@@ -217,7 +199,7 @@ Event event_from(const Delivery& delivery) {
 io::Task<Status> EventBuses::deliver(Target target, Delivery delivery) {
   Event event = event_from(delivery);
   event.trace_id = delivery.trace_id;
-  if (const auto hops = delivery.attributes.find(std::string(kHopsAttribute));
+  if (const auto hops = delivery.attributes.find(std::string(kEventHops));
       hops != delivery.attributes.end())
     std::from_chars(hops->second.data(), hops->second.data() + hops->second.size(), event.hops);
   std::vector<Event> events;

@@ -5,6 +5,7 @@
 
 #include "base/base64.h"
 #include "telemetry/bytes.h"
+#include "triggers/byte_maps.h"
 
 namespace mayfly::triggers {
 
@@ -12,24 +13,7 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
-
-void put_map(telemetry::ByteWriter& out, const std::map<std::string, std::string>& map) {
-  out.number(map.size());
-  for (const auto& [name, value] : map) {
-    out.text(name);
-    out.text(value);
-  }
-}
-
-std::map<std::string, std::string> get_map(telemetry::ByteReader& in) {
-  std::map<std::string, std::string> map;
-  for (std::uint64_t n = in.number(); n > 0 && in.good(); --n) {
-    std::string name(in.text());
-    map[std::move(name)] = std::string(in.text());
-  }
-  return map;
-}
+constexpr std::uint8_t kEventVersion = 1;
 
 void put_target(telemetry::ByteWriter& out, const RuleTarget& target) {
   out.text(target.id);
@@ -86,7 +70,7 @@ std::string to_seconds(WallTime time) {
 std::string encode(const Bus& bus) {
   std::string bytes;
   telemetry::ByteWriter out(bytes);
-  out.byte(kVersion);
+  out.byte(kEventVersion);
   out.text(bus.name);
   out.text(bus.description);
   put_map(out, bus.tags);
@@ -99,7 +83,7 @@ std::string encode(const Bus& bus) {
 Result<Bus> decode_bus(std::string_view bytes) {
   telemetry::ByteReader in(bytes);
   Bus bus;
-  const bool known = in.byte() == kVersion;
+  const bool known = in.byte() == kEventVersion;
   bus.name = std::string(in.text());
   bus.description = std::string(in.text());
   bus.tags = get_map(in);
@@ -114,7 +98,7 @@ Result<Bus> decode_bus(std::string_view bytes) {
 std::string encode(const Rule& rule) {
   std::string bytes;
   telemetry::ByteWriter out(bytes);
-  out.byte(kVersion);
+  out.byte(kEventVersion);
   out.text(rule.bus);
   out.text(rule.name);
   out.text(rule.description);
@@ -133,7 +117,7 @@ Result<Rule> decode_rule(std::string_view bytes) {
   const Error broken{Code::corrupt, "A stored rule is broken."};
   telemetry::ByteReader in(bytes);
   Rule rule;
-  if (in.byte() != kVersion) return broken;
+  if (in.byte() != kEventVersion) return broken;
   rule.bus = std::string(in.text());
   rule.name = std::string(in.text());
   rule.description = std::string(in.text());

@@ -1,5 +1,7 @@
 #include "triggers/fanout.h"
 
+#include "wire/http_message.h"
+
 #include <fmt/format.h>
 
 #include "base/log.h"
@@ -66,6 +68,19 @@ io::Task<Status> Fanout::give_up(queues::Batch* batch, Outgoing out, std::string
   }
   log::warn("an event from {} for {} is lost: {}", out.delivery.source, from, reason);
   co_return ok();
+}
+
+std::string event_request(const CloudEvent& event) {
+  wire::RequestHead head;
+  head.method = "POST";
+  head.target = "/";
+  head.remote_ip = "127.0.0.1";
+  head.headers.add("Host", "mayfly");
+  for (const auto& [name, value] : binary_event_headers(event)) head.headers.add(name, value);
+  if (!event.data_content_type.empty() && wire::is_field_value(event.data_content_type))
+    head.headers.add("Content-Type", event.data_content_type);
+  head.headers.add("Content-Length", std::to_string(event.data.size()));
+  return wire::encode_request_head(head, "/", "");
 }
 
 }  // namespace mayfly::triggers

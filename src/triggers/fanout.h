@@ -10,6 +10,7 @@
 
 #include "engine/invocation.h"
 #include "queues/engine.h"
+#include "triggers/cloud_event.h"
 #include "triggers/targets.h"
 
 namespace mayfly::triggers {
@@ -49,5 +50,8 @@ class Fanout {
   queues::QueueEngine& queues_;
   const AddCall add_call_;
 };
+
+// The head of the request by which a function that takes HTTP gets an event, as frames carry it.
+std::string event_request(const CloudEvent& event);
 
 }  // namespace mayfly::triggers

@@ -12,17 +12,13 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::string_view kVersion = "\x01";
+constexpr std::string_view kMappingVersion = "\x01";
 constexpr std::size_t kFiltersMax = 10;
 constexpr std::size_t kFilterBytesMax = 4096;
 
 const std::vector<std::string_view> kKeys = {"queue",       "function", "batch",   "window_s",
                                              "concurrency", "attempts", "filters", "on_failure",
                                              "partial",     "enabled"};
-
-Error invalid(std::string message) {
-  return Error{Code::invalid_argument, std::move(message)};
-}
 
 json::object object_of(const Mapping& m) {
   return {{"id", m.id},
@@ -101,7 +97,7 @@ Result<Mapping> read(const json::object& object, Mapping m) {
   return m;
 }
 
-Result<json::object> parse(std::string_view text) {
+Result<json::object> parse_object(std::string_view text) {
   boost::system::error_code failed;
   json::value value = json::parse(json::string_view(text.data(), text.size()), failed);
   if (failed || !value.is_object()) return invalid("A trigger must be a JSON object.");
@@ -153,7 +149,7 @@ std::string mapping_to_json(const Mapping& mapping) {
 }
 
 Result<Mapping> mapping_from_json(std::string_view text, Mapping base) {
-  auto object = parse(text);
+  auto object = parse_object(text);
   if (object.has_error()) return object.error();
   for (const auto& member : *object) {
     const std::string_view key(member.key().data(), member.key().size());
@@ -168,13 +164,13 @@ Result<Mapping> mapping_from_json(std::string_view text, Mapping base) {
 }
 
 std::string encode_mapping(const Mapping& mapping) {
-  return std::string(kVersion) + mapping_to_json(mapping);
+  return std::string(kMappingVersion) + mapping_to_json(mapping);
 }
 
 Result<Mapping> decode_mapping(std::string_view bytes) {
   const Error corrupt{Code::corrupt, "A trigger in the store cannot be read."};
-  if (!bytes.starts_with(kVersion)) return corrupt;
-  auto object = parse(bytes.substr(kVersion.size()));
+  if (!bytes.starts_with(kMappingVersion)) return corrupt;
+  auto object = parse_object(bytes.substr(kMappingVersion.size()));
   if (object.has_error()) return corrupt;
   auto mapping = read(*object, {});
   if (mapping.has_error()) return corrupt;

@@ -31,7 +31,7 @@ void Window::on_ran(std::chrono::microseconds waited, SteadyTime now) {
 
 void Window::on_refused(std::chrono::seconds retry_after, SteadyTime now) {
   probing_ = false;
-  if (now - closed_at_ >= kCloseOnce || closed_at_ == SteadyTime::min()) {
+  if (now - closed_at_ >= kCloseOnce) {
     limit_ = std::max(1.0, limit_ / 2);
     closed_at_ = now;
   }

@@ -33,7 +33,7 @@ class Window {
   double limit_ = 8;
   bool probing_ = true;  // doubles until it first had to close
   SteadyTime paused_until_ = SteadyTime::min();
-  SteadyTime closed_at_ = SteadyTime::min();
+  SteadyTime closed_at_{};  // the epoch: long ago, and no overflow when it is taken off
 };
 
 // When attempt number `failed` (1 is the first) has failed: a random part of base * 2^(failed-1),

@@ -23,7 +23,7 @@ namespace asio = boost::asio;
 // second changes with every tick.
 constexpr std::string_view kAskedPrefix = "schedules/d/";
 constexpr std::string_view kPlacePrefix = "schedules/s/";
-constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kScheduleVersion = 1;
 constexpr auto kLate = seconds(60);               // older ticks are caught up by policy
 constexpr auto kLook = seconds(1);                // the wall clock may jump meanwhile
 constexpr auto kSetBack = std::chrono::hours(1);  // further back: planned anew
@@ -42,7 +42,7 @@ struct Place {
 std::string encode(const Place& place) {
   std::string bytes;
   telemetry::ByteWriter out(bytes);
-  out.byte(kVersion);
+  out.byte(kScheduleVersion);
   for (const auto& time : {place.next, place.fire, place.last}) {
     out.byte(time ? 1 : 0);
     if (time) out.signed_number(to_epoch_us(*time));
@@ -55,7 +55,7 @@ std::string encode(const Place& place) {
 Result<Place> decode_place(std::string_view bytes) {
   telemetry::ByteReader in(bytes);
   Place place;
-  const bool known = in.byte() == kVersion;
+  const bool known = in.byte() == kScheduleVersion;
   for (auto* time : {&place.next, &place.fire, &place.last})
     if (in.byte() != 0) *time = from_epoch_us(in.signed_number());
   place.ticks = in.number();
@@ -216,8 +216,8 @@ io::Task<Status> Schedules::State::keep(EntryPtr entry, bool fresh) {
   const std::string asked = std::string(kAskedPrefix) + id;
   if (fresh) transaction.require(asked, std::nullopt);
   std::string place = encode(entry->place);
-  transaction.put(asked,
-                  std::string(1, static_cast<char>(kVersion)) + schedule_to_json(entry->schedule));
+  transaction.put(asked, std::string(1, static_cast<char>(kScheduleVersion)) +
+                             schedule_to_json(entry->schedule));
   transaction.put(std::string(kPlacePrefix) + id, place);
   io::Task<Status> committing =
       parts.committer.commit(std::move(transaction), store::Durability::synced);
@@ -387,7 +387,7 @@ Status Schedules::open() {
       {std::string(kAskedPrefix), store::prefix_end(kAskedPrefix)},
       [&state](std::string_view key, std::string_view value) {
         const std::string id(key.substr(kAskedPrefix.size()));
-        if (value.empty() || value.front() != static_cast<char>(kVersion)) return true;
+        if (value.empty() || value.front() != static_cast<char>(kScheduleVersion)) return true;
         auto schedule = schedule_from_json(value.substr(1));
         if (schedule.has_error()) {
           log::error("the stored schedule {} is not readable: {}", id, schedule.error().message);

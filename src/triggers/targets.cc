@@ -15,7 +15,7 @@ constexpr std::string_view kForms =
     "function:NAME, function:NAME:VERSION, queue:NAME, topic:NAME, bus:NAME, an http:// or "
     "https:// address, or an ARN";
 
-Error invalid(std::string_view text, std::string_view why) {
+Error no_target(std::string_view text, std::string_view why) {
   return Error{Code::invalid_argument, fmt::format("\"{}\" is no target: {}. A target is {}.",
                                                    text.substr(0, 200), why, kForms)};
 }
@@ -34,16 +34,16 @@ Result<Target> function_from(std::string_view text, std::string_view rest) {
   target.name = std::string(rest.substr(0, colon));
   if (colon != std::string_view::npos) {
     target.qualifier = std::string(rest.substr(colon + 1));
-    if (!is_name(target.qualifier, "$")) return invalid(text, "its version is not one");
+    if (!is_name(target.qualifier, "$")) return no_target(text, "its version is not one");
   }
-  if (!is_name(target.name, "")) return invalid(text, "its name is not one");
+  if (!is_name(target.name, "")) return no_target(text, "its name is not one");
   return target;
 }
 
 Result<Target> named(Kind kind, std::string_view text, std::string_view rest) {
   // Of the services whose names these are: a queue may end with .fifo, a bus may hold / and dots.
   const std::string_view also = kind == Kind::bus ? "./" : ".";
-  if (!is_name(rest, also)) return invalid(text, "its name is not one");
+  if (!is_name(rest, also)) return no_target(text, "its name is not one");
   return Target{kind, std::string(rest), ""};
 }
 
@@ -53,7 +53,7 @@ Result<Target> arn_from(std::string_view text) {
   std::string_view rest = text;
   for (auto& part : parts) {
     const auto colon = rest.find(':');
-    if (colon == std::string_view::npos) return invalid(text, "the ARN is cut short");
+    if (colon == std::string_view::npos) return no_target(text, "the ARN is cut short");
     part = rest.substr(0, colon);
     rest.remove_prefix(colon + 1);
   }
@@ -67,18 +67,18 @@ Result<Target> arn_from(std::string_view text) {
   if (service == "sqs") return named(Kind::queue, text, rest);
   if (service == "sns") return named(Kind::topic, text, rest);
   if (service == "events" && without("event-bus/")) return named(Kind::bus, text, rest);
-  return invalid(text, "ARNs of functions, queues, topics and event buses can be targets");
+  return no_target(text, "ARNs of functions, queues, topics and event buses can be targets");
 }
 
 Result<Target> webhook_from(std::string_view text) {
   const auto after = text.substr(text.find("//") + 2);
   const auto host = after.substr(0, after.find_first_of("/?"));
-  if (host.empty() || host.front() == ':') return invalid(text, "the address names no host");
+  if (host.empty() || host.front() == ':') return no_target(text, "the address names no host");
   if (host.find('@') != std::string_view::npos)
-    return invalid(text, "an address with a password in it is not taken");
+    return no_target(text, "an address with a password in it is not taken");
   for (const char c : text)
     if (static_cast<unsigned char>(c) <= ' ' || c == 0x7f || c == '#')
-      return invalid(text, "the address holds a blank, a control character or a #");
+      return no_target(text, "the address holds a blank, a control character or a #");
   return Target{Kind::webhook, std::string(text), ""};
 }
 
@@ -90,18 +90,19 @@ std::string_view kind_name(Kind kind) {
 }
 
 Result<Target> parse_target(std::string_view text) {
-  if (text.size() > kTextBytesMax) return invalid(text, "it is longer than 2048 bytes");
+  if (text.size() > kTextBytesMax) return no_target(text, "it is longer than 2048 bytes");
   if (text.starts_with("http://") || text.starts_with("https://")) return webhook_from(text);
   if (text.starts_with("arn:")) return arn_from(text);
   const auto colon = text.find(':');
-  if (colon == std::string_view::npos) return invalid(text, "it does not say of which kind it is");
+  if (colon == std::string_view::npos)
+    return no_target(text, "it does not say of which kind it is");
   const auto kind = text.substr(0, colon);
   const auto rest = text.substr(colon + 1);
   if (kind == "function") return function_from(text, rest);
   if (kind == "queue") return named(Kind::queue, text, rest);
   if (kind == "topic") return named(Kind::topic, text, rest);
   if (kind == "bus") return named(Kind::bus, text, rest);
-  return invalid(text, "there is no such kind");
+  return no_target(text, "there is no such kind");
 }
 
 std::string to_text(const Target& target) {

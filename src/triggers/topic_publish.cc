@@ -20,32 +20,14 @@ namespace json = boost::json;
 constexpr std::size_t kSubjectMax = 100;
 constexpr std::size_t kIdMax = 128;
 constexpr std::size_t kForgetAtOnce = 64;
-constexpr int kConflictsMax = 8;
+constexpr int kPublishTriesMax = 8;
 constexpr std::size_t kQueueAttributesMax = 10;
 constexpr std::string_view kHopsAttribute = "mayfly-hops";
-
-Error invalid(std::string message) {
-  return Error{Code::invalid_argument, std::move(message)};
-}
 
 // As SQS and SNS take ids of groups and of duplicates.
 bool is_id(std::string_view text) {
   return text.size() <= kIdMax &&
          std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
-}
-
-// A request that brings a binary CloudEvent to a function that takes HTTP.
-std::string event_request(const CloudEvent& event) {
-  wire::RequestHead head;
-  head.method = "POST";
-  head.target = "/";
-  head.remote_ip = "127.0.0.1";
-  head.headers.add("Host", "mayfly");
-  for (const auto& [name, value] : binary_event_headers(event)) head.headers.add(name, value);
-  if (!event.data_content_type.empty() && wire::is_field_value(event.data_content_type))
-    head.headers.add("Content-Type", event.data_content_type);
-  head.headers.add("Content-Length", std::to_string(event.data.size()));
-  return wire::encode_request_head(head, "/", "");
 }
 
 std::string_view message_for(const Publication& publication, const Target& target) {
@@ -55,7 +37,7 @@ std::string_view message_for(const Publication& publication, const Target& targe
 }
 
 // Event models get JSON: what is none becomes a JSON string.
-std::string as_json(std::string_view message) {
+std::string json_text(std::string_view message) {
   boost::system::error_code failed;
   const json::value parsed = json::parse(message, failed);
   if (!failed) return std::string(message);
@@ -192,7 +174,7 @@ Outgoing Topics::State::outgoing(const Subscription& subscription, const Publica
     }
   } else if (subscription.form == Form::raw) {
     delivery.body =
-        function && !http ? as_json(notification.message) : std::string(notification.message);
+        function && !http ? json_text(notification.message) : std::string(notification.message);
     // More than a queue takes: none, as SNS does.
     if (publication.attributes.size() <= kQueueAttributesMax)
       out.attributes = publication.attributes;
@@ -267,7 +249,7 @@ io::Task<Result<std::vector<Result<Published>>>> Topics::State::publish(
 
 io::Task<Result<Published>> Topics::State::publish_fifo(std::string topic,
                                                         Publication publication) {
-  for (int round = 0; round < kConflictsMax; ++round) {
+  for (int round = 0; round < kPublishTriesMax; ++round) {
     const auto found = topics.find(topic);
     if (found == topics.end())
       co_return Error{Code::not_found, fmt::format("There is no topic \"{}\".", topic)};

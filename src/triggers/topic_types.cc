@@ -3,29 +3,13 @@
 #include <array>
 
 #include "telemetry/bytes.h"
+#include "triggers/byte_maps.h"
 
 namespace mayfly::triggers {
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
-constexpr std::array<std::string_view, 3> kForms{"envelope", "raw", "cloudevent"};
-
-void put_map(telemetry::ByteWriter& out, const std::map<std::string, std::string>& map) {
-  out.number(map.size());
-  for (const auto& [name, value] : map) {
-    out.text(name);
-    out.text(value);
-  }
-}
-
-std::map<std::string, std::string> get_map(telemetry::ByteReader& in) {
-  std::map<std::string, std::string> map;
-  for (std::uint64_t n = in.number(); n > 0 && in.good(); --n) {
-    std::string name(in.text());
-    map[std::move(name)] = std::string(in.text());
-  }
-  return map;
-}
+constexpr std::uint8_t kTopicVersion = 1;
+constexpr std::array<std::string_view, 3> kDeliveryForms{"envelope", "raw", "cloudevent"};
 
 Error broken(const char* what) {
   return Error{Code::corrupt, std::string("A stored ") + what + " is broken."};
@@ -47,19 +31,19 @@ std::string_view protocol_of(const Target& target) {
 }
 
 std::string_view form_name(Subscription::Form form) {
-  return kForms[static_cast<std::size_t>(form)];
+  return kDeliveryForms[static_cast<std::size_t>(form)];
 }
 
 std::optional<Subscription::Form> form_from_name(std::string_view name) {
-  for (std::size_t i = 0; i < kForms.size(); ++i)
-    if (kForms[i] == name) return static_cast<Subscription::Form>(i);
+  for (std::size_t i = 0; i < kDeliveryForms.size(); ++i)
+    if (kDeliveryForms[i] == name) return static_cast<Subscription::Form>(i);
   return std::nullopt;
 }
 
 std::string encode(const Topic& topic) {
   std::string bytes;
   telemetry::ByteWriter out(bytes);
-  out.byte(kVersion);
+  out.byte(kTopicVersion);
   out.text(topic.name);
   out.byte(static_cast<std::uint8_t>((topic.fifo ? 1 : 0) | (topic.content_deduplication ? 2 : 0) |
                                      (topic.deduplicate_by_group ? 4 : 0)));
@@ -72,7 +56,7 @@ std::string encode(const Topic& topic) {
 Result<Topic> decode_topic(std::string_view bytes) {
   telemetry::ByteReader in(bytes);
   Topic topic;
-  if (in.byte() != kVersion) return broken("topic");
+  if (in.byte() != kTopicVersion) return broken("topic");
   topic.name = std::string(in.text());
   const std::uint8_t flags = in.byte();
   topic.fifo = (flags & 1) != 0;
@@ -88,7 +72,7 @@ Result<Topic> decode_topic(std::string_view bytes) {
 std::string encode(const Subscription& subscription) {
   std::string bytes;
   telemetry::ByteWriter out(bytes);
-  out.byte(kVersion);
+  out.byte(kTopicVersion);
   out.text(subscription.id);
   out.text(subscription.topic);
   out.text(to_text(subscription.target));
@@ -107,14 +91,14 @@ std::string encode(const Subscription& subscription) {
 Result<Subscription> decode_subscription(std::string_view bytes) {
   telemetry::ByteReader in(bytes);
   Subscription subscription;
-  if (in.byte() != kVersion) return broken("subscription");
+  if (in.byte() != kTopicVersion) return broken("subscription");
   subscription.id = std::string(in.text());
   subscription.topic = std::string(in.text());
   auto target = parse_target(in.text());
   if (target.has_error()) return broken("subscription");
   subscription.target = std::move(*target);
   const std::uint8_t form = in.byte();
-  if (form >= kForms.size()) return broken("subscription");
+  if (form >= kDeliveryForms.size()) return broken("subscription");
   subscription.form = static_cast<Subscription::Form>(form);
   const std::uint8_t flags = in.byte();
   subscription.confirmed = (flags & 1) != 0;

@@ -12,11 +12,7 @@
 namespace mayfly::triggers {
 namespace {
 
-constexpr std::size_t kNameMax = 256;
-
-Error invalid(std::string message) {
-  return Error{Code::invalid_argument, std::move(message)};
-}
+constexpr std::size_t kTopicNameMax = 256;
 
 Error no_topic(const std::string& name) {
   return Error{Code::not_found, fmt::format("There is no topic \"{}\".", name)};
@@ -42,11 +38,11 @@ Status check_topic_name(const std::string& name, bool fifo) {
   std::string_view stem = name;
   const bool suffix = stem.ends_with(".fifo");
   if (suffix) stem.remove_suffix(5);
-  const bool good =
-      !stem.empty() && name.size() <= kNameMax && std::all_of(stem.begin(), stem.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-               c == '-' || c == '_';
-      });
+  const bool good = !stem.empty() && name.size() <= kTopicNameMax &&
+                    std::all_of(stem.begin(), stem.end(), [](char c) {
+                      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                             (c >= '0' && c <= '9') || c == '-' || c == '_';
+                    });
   if (!good)
     return invalid(
         "The name of a topic has 1 to 256 of the characters A-Z a-z 0-9 - _, and .fifo behind "
@@ -167,9 +163,9 @@ io::Task<Result<TopicPtr>> Topics::create(Topic topic) {
                     fmt::format("There is a topic \"{}\" with other settings.", topic.name)};
   }
   if (state_->topics.size() >= state_->parts.settings.topics_max)
-    co_return Error{Code::resource_exhausted,
-                    fmt::format("There are {} topics already (setting topics.max).",
-                                state_->topics.size())};
+    co_return Error{
+        Code::resource_exhausted,
+        fmt::format("There are {} topics already (setting topics.max).", state_->topics.size())};
   topic.created = state_->parts.clock.wall_now();
   queues::Batch batch;
   batch.also.require(topic_key(topic.name), std::nullopt);

@@ -13,9 +13,9 @@ namespace chrono = std::chrono;
 
 constexpr std::int64_t kDay = 86'400;
 constexpr int kLastYear = 2199;
-constexpr std::size_t kTextMax = 256;
+constexpr std::size_t kExpressionMax = 256;
 
-Error invalid(std::string_view text, std::string_view why) {
+Error no_schedule(std::string_view text, std::string_view why) {
   return Error{Code::invalid_argument,
                fmt::format("\"{}\" is no schedule: {}. Forms are cron(0 10 ? * MON-FRI *), "
                            "*/5 * * * *, rate(5 minutes), at(2026-11-21T10:00:00).",
@@ -62,12 +62,12 @@ std::optional<CivilSeconds> civil_time(std::string_view text) {
 Result<std::int64_t> rate_of(std::string_view text, std::string_view inside) {
   const auto words = words_of(inside);
   std::int64_t count = 0;
-  if (words.size() != 2) return invalid(text, "rate() takes a number and a unit");
+  if (words.size() != 2) return no_schedule(text, "rate() takes a number and a unit");
   const auto [end, failed] =
       std::from_chars(words[0].data(), words[0].data() + words[0].size(), count);
   if (failed != std::errc() || end != words[0].data() + words[0].size() || count < 1 ||
       count > 1'000'000)
-    return invalid(text, "the number of rate() takes 1 to 1000000");
+    return no_schedule(text, "the number of rate() takes 1 to 1000000");
   std::string_view unit = words[1];
   if (unit.ends_with('s')) unit.remove_suffix(1);
   const std::int64_t one = unit == "second"   ? 1
@@ -77,7 +77,7 @@ Result<std::int64_t> rate_of(std::string_view text, std::string_view inside) {
                            : unit == "week"   ? 7 * kDay
                                               : 0;
   if (one == 0)
-    return invalid(text, "the unit of rate() is seconds, minutes, hours, days or weeks");
+    return no_schedule(text, "the unit of rate() is seconds, minutes, hours, days or weeks");
   return count * one;
 }
 
@@ -93,7 +93,7 @@ std::string_view nickname(std::string_view text) {
 Result<CronFields> cron_of(std::string_view text, std::string_view line, bool in_parentheses) {
   auto words = words_of(line);
   const std::size_t given = words.size();
-  if (given < 5 || given > 7) return invalid(text, "a cron line has five, six or seven fields");
+  if (given < 5 || given > 7) return no_schedule(text, "a cron line has five, six or seven fields");
   const bool seconds = given == 7 || (given == 6 && !in_parentheses);
   const bool years = given == 7 || (given == 6 && in_parentheses);
   if (!seconds) words.insert(words.begin(), "0");
@@ -183,7 +183,7 @@ std::optional<CivilSeconds> next_civil(const CronFields& cron, CivilSeconds from
 }
 
 Result<When> When::parse(std::string_view text) {
-  if (text.size() > kTextMax) return invalid(text, "it is longer than 256 bytes");
+  if (text.size() > kExpressionMax) return no_schedule(text, "it is longer than 256 bytes");
   while (text.starts_with(' ')) text.remove_prefix(1);
   while (text.ends_with(' ')) text.remove_suffix(1);
   When when;
@@ -203,7 +203,7 @@ Result<When> When::parse(std::string_view text) {
     when.at_utc_ = at->ends_with('Z');
     if (when.at_utc_) at->remove_suffix(1);
     const auto civil = civil_time(*at);
-    if (!civil) return invalid(text, "at() takes a time like 2026-11-21T10:00:00");
+    if (!civil) return no_schedule(text, "at() takes a time like 2026-11-21T10:00:00");
     when.at_ = *civil;
     return when;
   }
@@ -211,7 +211,7 @@ Result<When> When::parse(std::string_view text) {
   std::string_view line = cron ? *cron : text;
   if (text.starts_with('@')) {
     line = nickname(text);
-    if (line.empty()) return invalid(text, "there is no such name");
+    if (line.empty()) return no_schedule(text, "there is no such name");
   }
   auto fields = cron_of(text, line, cron.has_value());
   if (fields.has_error()) return fields.error();

@@ -13,7 +13,7 @@ namespace {
 
 namespace chrono = std::chrono;
 
-constexpr std::int64_t kDay = 86'400;
+constexpr std::int64_t kDaySeconds = 86'400;
 constexpr UtcSeconds kBegin = std::numeric_limits<std::int64_t>::min() / 4;
 constexpr UtcSeconds kEnd = std::numeric_limits<std::int64_t>::max() / 4;
 constexpr std::size_t kHeader = 44;
@@ -186,7 +186,7 @@ CivilSeconds Zone::civil_of(const Change& change, int year) {
       day += behind ? 0 : -1;
     }
   }
-  return day * kDay + change.seconds;
+  return day * kDaySeconds + change.seconds;
 }
 
 Zone::Span Zone::span_by_rule(UtcSeconds time, UtcSeconds since) const {

@@ -16,15 +16,15 @@ using triggers::Rule;
 
 namespace {
 
-constexpr std::int64_t kPageMax = 100;
+constexpr std::int64_t kRulesPageMax = 100;
 
 aws::Fault validation(std::string message) {
   return {"ValidationException", std::move(message)};
 }
 
 Outcome<std::size_t> page_size(const json::object& input) {
-  const std::int64_t limit = number_member(input, "Limit", kPageMax);
-  if (limit < 1 || limit > kPageMax) return validation("Limit must be 1 to 100.");
+  const std::int64_t limit = number_member(input, "Limit", kRulesPageMax);
+  if (limit < 1 || limit > kRulesPageMax) return validation("Limit must be 1 to 100.");
   return static_cast<std::size_t>(limit);
 }
 

@@ -48,6 +48,11 @@ io::HttpResponse json_reply(int status, const boost::json::object& object) {
   return io::json_response(status, boost::json::serialize(object) + "\n");
 }
 
+std::string text_of(const boost::json::object& object, std::string_view key) {
+  const auto* value = object.if_contains(key);
+  return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
+}
+
 Error no_such_function(const std::string& name) {
   return Error{Code::not_found,
                "There is no function \"" + name + "\"; `mayfly ls` lists the functions."};

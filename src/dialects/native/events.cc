@@ -17,17 +17,8 @@ using triggers::RuleTarget;
 
 namespace {
 
-constexpr std::size_t kBodyMax = 1u << 20;
+constexpr std::size_t kEventsBytesMax = 1u << 20;
 constexpr std::size_t kEventsMax = 1000;
-
-Error invalid(std::string message) {
-  return Error{Code::invalid_argument, std::move(message)};
-}
-
-std::string text_of(const json::object& object, std::string_view key) {
-  const auto* value = object.if_contains(key);
-  return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
-}
 
 json::object render(const RuleTarget& target) {
   const auto letter = triggers::parse_target(target.dead_letter);
@@ -208,8 +199,8 @@ Reply Api::State::put_events(Call call) {
   const auto query = query_of(call, {"bus"});
   if (query.has_error()) co_return query.error();
   std::string setting = "1 MB for events that are put at once";
-  auto body = co_await io::read_all(std::move(call.http.body), std::move(call.http.more), kBodyMax,
-                                    std::move(setting));
+  auto body = co_await io::read_all(std::move(call.http.body), std::move(call.http.more),
+                                    kEventsBytesMax, std::move(setting));
   if (body.has_error()) co_return body.error();
   auto events = events_from(call.http.head.headers, std::move(*body));
   if (events.has_error()) co_return events.error();

@@ -18,10 +18,6 @@ constexpr std::uint32_t kMessagesMax = 1000;  // of one request
 constexpr std::uint32_t kWaitMaxS = 20;
 constexpr std::uint32_t kReasonBytesMax = 1024;
 
-Error invalid(std::string message) {
-  return Error{Code::invalid_argument, std::move(message)};
-}
-
 // Reads members of a request; the first that is wrong decides, and the rest read as nothing.
 class Members {
  public:

@@ -127,6 +127,8 @@ struct Api::State : std::enable_shared_from_this<Api::State> {
   Reply delete_key(Call call);
 };
 
+// A member that is a string; "" when there is none.
+std::string text_of(const boost::json::object& object, std::string_view key);
 io::HttpResponse json_reply(int status, const boost::json::object& object);
 Error no_such_function(const std::string& name);
 // A whole number in a query; fallback when it is not there.

@@ -20,16 +20,7 @@ using triggers::Topic;
 
 namespace {
 
-constexpr std::size_t kBodyMax = 1u << 20;
-
-Error invalid(std::string message) {
-  return Error{Code::invalid_argument, std::move(message)};
-}
-
-std::string text_of(const json::object& object, std::string_view key) {
-  const auto* value = object.if_contains(key);
-  return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
-}
+constexpr std::size_t kTopicBytesMax = 1u << 20;
 
 Result<bool> flag_of(const json::object& object, std::string_view key, bool fallback) {
   const auto* value = object.if_contains(key);
@@ -280,8 +271,8 @@ Reply Api::State::publish(Call call) {
   const auto query = query_of(call, {"group"});
   if (query.has_error()) co_return query.error();
   std::string setting = "1 MB for what is published at once";
-  auto body = co_await io::read_all(std::move(call.http.body), std::move(call.http.more), kBodyMax,
-                                    std::move(setting));
+  auto body = co_await io::read_all(std::move(call.http.body), std::move(call.http.more),
+                                    kTopicBytesMax, std::move(setting));
   if (body.has_error()) co_return body.error();
   auto publications = publications_from(call.http.head.headers, std::move(*body));
   if (publications.has_error()) co_return publications.error();

@@ -171,7 +171,7 @@ Outcome<std::string> Scheduler::group_in(const std::string& arn) const {
   if (at == std::string::npos) return validation("ResourceArn names no schedule group.");
   std::string name = arn.substr(at + 16);
   if (!groups_.contains(name)) return no_group(name);
-  return name;
+  return Outcome<std::string>(boost::system::in_place_value, std::move(name));
 }
 
 Outcome<json::object> Scheduler::list_tags(const Call& call) const {

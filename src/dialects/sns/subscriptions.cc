@@ -17,7 +17,7 @@ using triggers::Target;
 
 namespace {
 
-constexpr std::size_t kPageMax = 100;
+constexpr std::size_t kSubscriptionsPageMax = 100;
 
 Outcome<json::object> policy_object(const std::string& name, const std::string& text) {
   boost::system::error_code failed;
@@ -187,7 +187,7 @@ Outcome<json::object> Sns::list_subscriptions(const Call& call) const {
   }
   const auto [page, next] =
       page_of(parts_.topics.subscriptions(topic_name), text_member(call.input, "NextToken"),
-              kPageMax, [](const triggers::SubscriptionPtr& one) { return one->id; });
+              kSubscriptionsPageMax, [](const triggers::SubscriptionPtr& one) { return one->id; });
   json::array subscriptions;
   for (const auto& one : page) subscriptions.push_back(info_of(*one));
   json::object answer{{"Subscriptions", std::move(subscriptions)}};

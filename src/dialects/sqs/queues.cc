@@ -18,7 +18,7 @@ using queues::QueuePtr;
 namespace {
 
 constexpr std::size_t kPageMax = 1000;
-constexpr std::size_t kTagsMax = 50;
+constexpr std::size_t kQueueTagsMax = 50;
 
 aws::Fault bad_name(bool fifo) {
   return invalid_parameter(
@@ -104,7 +104,7 @@ io::Task<Outcome<json::object>> Sqs::create_queue(Call call) {
   for (const auto& tag : object_in(call.input, "tags"))
     if (tag.value().is_string())
       info.tags[std::string(tag.key())] = std::string(tag.value().get_string());
-  if (info.tags.size() > kTagsMax)
+  if (info.tags.size() > kQueueTagsMax)
     co_return invalid_parameter("Too many tags added for queue " + name + ".");
   auto creating = parts_.engine.create(std::move(info));
   const Status created = co_await std::move(creating);

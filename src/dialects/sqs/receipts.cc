@@ -13,7 +13,7 @@ using aws::Outcome;
 
 namespace {
 
-constexpr std::uint32_t kVisibilityMax = 43'200;
+constexpr std::uint32_t kHiddenMax = 43'200;
 
 Fault receipt_fault(const Error& error, std::string_view receipt) {
   if (error.code == Code::invalid_argument) return bad_receipt(receipt);
@@ -28,7 +28,7 @@ Outcome<queues::QueueEngine::Visibility> read_visibility(const json::object& inp
   const std::string_view receipt = text_of(input, "ReceiptHandle");
   if (receipt.empty()) return missing_parameter("ReceiptHandle");
   if (!input.contains("VisibilityTimeout")) return missing_parameter("VisibilityTimeout");
-  auto timeout = number_in(input, "VisibilityTimeout", 0, kVisibilityMax);
+  auto timeout = number_in(input, "VisibilityTimeout", 0, kHiddenMax);
   if (timeout.has_error()) return std::move(timeout).error();
   return queues::QueueEngine::Visibility{std::string(receipt), timeout->value_or(0)};
 }

@@ -1,7 +1,8 @@
 #pragma once
 // Async calls on the embedded engine, with a function that the test writes, on a virtual clock.
 
-#include <deque>
+#include <boost/asio/steady_timer.hpp>
+#include <map>
 
 #include "queues/fixture.h"
 #include "store/temp_dir.h"
