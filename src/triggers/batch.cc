@@ -132,7 +132,7 @@ Run ended_well(const Indices& indices, const QueueSettlement& settlement) {
 io::Task<Run> run_once(Batch* batch, Indices indices) {
   auto& parts = batch->state->parts;
   auto version = parts.runner.find(batch->mapping->function, batch->mapping->qualifier);
-  if (!version) co_return Run{Ended::broken, "There is no such function any more.", {}};
+  if (!version) co_return Run{Ended::refused, "There is no such function any more.", {}};
   auto asking = parts.runner.model_of(version);
   const auto model = co_await std::move(asking);
   engine::Invocation invocation;

@@ -169,6 +169,10 @@ io::Task<void> poll(std::shared_ptr<State> state, std::shared_ptr<Poller> poller
       give_back(state, *mapping, gathered.messages);
       break;
     }
+    if (!state->parts.runner.find(mapping->function, mapping->qualifier)) {
+      give_back(state, *mapping, gathered.messages);  // it went while nothing came
+      continue;
+    }
     if (gathered.messages.empty()) {
       if (gathered.queue_gone) {
         pause = milliseconds(0);

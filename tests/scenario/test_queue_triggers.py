@@ -105,6 +105,7 @@ def test_poison_is_isolated_and_ends_in_the_dead_letters(server, worker):
     send(server, "poisoned", [{"n": n, "poison": n in (17, 140)} for n in range(200)])
     trigger(server, "poisoned", worker, batch=200)
     eventually(lambda: len(dead(server, "poisoned-dead")) == 2, lambda: server.api("GET", "/v1/triggers").text, 60)
+    eventually(lambda: counts(server, "poisoned") == (0, 0, 0), lambda: counts(server, "poisoned"), 60)
     assert seen(server, "poisoned") == {n: 1 for n in range(200) if n not in (17, 140)}
     letters = {json.loads(m["body"])["n"]: m for m in dead(server, "poisoned-dead")}
     assert "poison 17" in letters[17]["dead_letter_reason"]
@@ -117,6 +118,7 @@ def test_a_function_that_answers_half_a_batch(server, worker):
     send(server, "half", [{"n": n, "not_me": n % 2 == 1} for n in range(20)])
     trigger(server, "half", worker, batch=20)
     eventually(lambda: len(dead(server, "half-dead")) == 10, lambda: counts(server, "half"), 30)
+    eventually(lambda: counts(server, "half") == (0, 0, 0), lambda: counts(server, "half"), 60)
     assert seen(server, "half") == {n: 1 for n in range(0, 20, 2)}
 
 
@@ -126,6 +128,7 @@ def test_a_function_that_hangs_holds_back_nobody(server, worker):
     send(server, "hanging", [{"n": n, "hang": n == 3} for n in range(8)])
     trigger(server, "hanging", worker, batch=8)
     eventually(lambda: len(dead(server, "hanging-dead")) == 1, lambda: counts(server, "hanging"), 60)
+    eventually(lambda: counts(server, "hanging") == (0, 0, 0), lambda: counts(server, "hanging"), 60)
     assert seen(server, "hanging") == {n: 1 for n in range(8) if n != 3}
     assert "timed out" in dead(server, "hanging-dead")[0]["dead_letter_reason"] \
         or "2" in dead(server, "hanging-dead")[0]["dead_letter_reason"]
@@ -134,7 +137,7 @@ def test_a_function_that_hangs_holds_back_nobody(server, worker):
 def test_a_deploy_in_the_middle(server):
     deploy_worker(server, "renewed", "old", "--memory", "64")
     make_queue(server, "renewed")
-    trigger(server, "renewed", "renewed", batch=5)
+    trigger(server, "renewed", "renewed", batch=5, concurrency=2)
     numbers = iter(range(100_000))
     stop = threading.Event()
 

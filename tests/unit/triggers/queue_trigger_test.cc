@@ -260,6 +260,8 @@ TEST_F(TriggerTest, AMissingFunctionOrQueueIsSaidAndComesBack) {
   send("q", {"a"});
   quiet();
   EXPECT_THAT(runner.events, IsEmpty());
+  EXPECT_EQ(visible("q"), 1u);
+  EXPECT_EQ(peek("q")[0].receive_count, 0u);
   runner.deploy("f", "r2");
   triggers->review();
   for (int i = 0; i < 12; ++i) pass(milliseconds(200));

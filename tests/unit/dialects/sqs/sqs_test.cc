@@ -241,7 +241,7 @@ TEST_F(SqsTest, Attributes) {
           .at("Attributes")
           .get_object();
   EXPECT_EQ(all.at("RedrivePolicy"),
-            R"({"deadLetterTargetArn":")" + arn + R"(","maxReceiveCount":3})");
+            json::string(R"({"deadLetterTargetArn":")" + arn + R"(","maxReceiveCount":3})"));
   EXPECT_EQ(all.at("MaximumMessageSize"), "2048");
   EXPECT_EQ(all.at("Policy"), R"({"Version":"2012-10-17"})");
   EXPECT_EQ(all.at("QueueArn"), "arn:aws:sqs:us-east-1:000000000000:live");
