@@ -120,7 +120,7 @@ def test_a_message_reaches_function_queue_and_webhook(events, sink, name):
     listing = events.cli("topic", "describe", name, "--json").json
     assert len(listing["subscriptions"]) == 3
     events.cli("topic", "rm", name)
-    assert name not in events.cli("topic", "ls").out
+    assert name not in str(events.cli("topic", "ls").out)
 
 
 def test_cloud_events_in_and_out(events, sink, name):
@@ -146,7 +146,7 @@ def test_cloud_events_in_and_out(events, sink, name):
 
 
 def test_functions_that_take_http_get_binary_cloud_events(events, name):
-    events.deploy_source(name, "web.js", WEB, "--model", "http-port", "--max", "1")
+    events.deploy_source(name, "web.js", WEB, "--max", "1")
     assert events.call(name).expect(200).json == []
     events.cli("rule", "put", name, "--pattern", json.dumps({"source": [name]}), "--target", name)
     events.api("POST", "/v1/events", {"source": name, "detail_type": "made", "detail": {"n": 5}}).expect(200)
@@ -176,7 +176,7 @@ def test_rules_choose_and_transform(events, name):
     events.cli("rule", "disable", name)
     assert events.api("POST", "/v1/events", {"source": name, "detail_type": "x"}).expect(200).json["events"][0][
         "deliveries"] == 0
-    bad = events.cli("rule", "put", name, "--pattern", '{"a":"b"}', check=1)
+    bad = events.cli("rule", "put", name, "--pattern", '{"a":"b"}', check=5)
     assert "a: must be an object or a list" in bad.err
     events.cli("rule", "rm", name)
 
@@ -215,4 +215,4 @@ def test_fifo_topics_drop_duplicates(events, name):
     assert again["duplicate"] and again["message_id"] == first["message_id"]
     events.cli("topic", "publish", fifo, "two", "--group", "g")
     assert bodies(events, fifo) == ["one", "two"]
-    assert "group" in events.cli("topic", "publish", fifo, "three", check=1).err.lower()
+    assert "group" in events.cli("topic", "publish", fifo, "three", check=5).err.lower()

@@ -89,6 +89,8 @@ SHAPE(OnlyResource, {wanted("ResourceArn", kString)});
 SHAPE(TagResource, {wanted("ResourceArn", kString), wanted("Tags", kTags)});
 SHAPE(UntagResource, {wanted("ResourceArn", kString), wanted("TagKeys", aws::kStrings)});
 SHAPE(TagsOut, {{"Tags", &kTags}});
+// Nothing, in an element of its own: clients look for TagResourceResult.
+SHAPE(Nothing, {{"Nothing", &kString}});
 #undef SHAPE
 
 constexpr aws::Operation operation(std::string_view name, Op op, const Shape& input,
@@ -113,9 +115,9 @@ constexpr aws::Operation kOperations[] = {
     operation("SetSubscriptionAttributes", Op::set_subscription_attributes, kSetSubscription),
     operation("SetTopicAttributes", Op::set_topic_attributes, kSetTopic),
     operation("Subscribe", Op::subscribe, kSubscribe, kSubscriptionOut),
-    operation("TagResource", Op::tag, kTagResource),
+    operation("TagResource", Op::tag, kTagResource, kNothing),
     operation("Unsubscribe", Op::unsubscribe, kOnlySubscription),
-    operation("UntagResource", Op::untag, kUntagResource),
+    operation("UntagResource", Op::untag, kUntagResource, kNothing),
 };
 
 constexpr aws::Contract contract() {
