@@ -249,7 +249,7 @@ TEST_F(SqsTest, Attributes) {
   EXPECT_FALSE(all.contains("FifoQueue"));
   const json::object sources =
       ok("ListDeadLetterSourceQueues", {{"QueueUrl", "http://x/000000000000/dead"}});
-  EXPECT_EQ(sources.at("queueUrls").at(0), url);
+  EXPECT_EQ(sources.at("queueUrls").at(0), json::string(url));
   EXPECT_EQ(code("SetQueueAttributes",
                  {{"QueueUrl", url},
                   {"Attributes",
