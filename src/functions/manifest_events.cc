@@ -11,7 +11,7 @@ namespace json = boost::json;
 constexpr std::uint32_t kDay = 86'400;
 constexpr std::size_t kListMax = 10'000;
 constexpr int kJsonDepthMax = 64;
-constexpr std::size_t kJsonNodesMax = 100'000;  // aliases make much of little
+constexpr std::size_t kJsonNodesMax = 10'000;  // aliases make much of little
 
 // "30", "30s", "5m", "12h" or "4d", in seconds.
 std::uint32_t seconds_of(const YAML::Node& node, const std::string& what, std::uint32_t max) {

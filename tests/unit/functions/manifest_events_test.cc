@@ -73,7 +73,7 @@ functions:
         filter: {body: {kind: [click], price: [{numeric: [">", 0]}], text: ["5"]}}
       - {queue: other, filter: ['{"body":{"a":[1]}}', {body: {b: [null, true]}}]}
       - {schedule: rate(1 minute), input: {"n": 5, "s": "5", "l": [1.5, x]}, timezone: Europe/Berlin}
-      - {schedule: cron(0 8 * * ? *), name: morning, catch_up: all, enabled: false}
+      - {schedule: 'cron(0 8 * * ? *)', name: morning, catch_up: all, enabled: false}
       - {topic: news, filter: {kind: [a]}, filter_scope: attributes, dead_letter: dead}
     async: {retries: 4, max_age: 6h, on_success: "queue:done", on_failure: "topic:news", dead_letter: "queue:dead"}
 schedules:
@@ -138,8 +138,8 @@ TEST(ManifestEvents, ErrorsNameLineAndKey) {
               AllOf(HasSubstr("line 6"), HasSubstr("twice")));
   EXPECT_THAT(problem(f + "{schedule: rate(1 minute), catch_up: some}"),
               HasSubstr("latest, all or none"));
-  EXPECT_THAT(problem("functions:\n  a: {path: x, async: {retry: 1}}"),
-              AllOf(HasSubstr("'retry'"), HasSubstr("'retries'")));
+  EXPECT_THAT(problem("functions:\n  a: {path: x, async: {retrys: 1}}"),
+              AllOf(HasSubstr("'retrys'"), HasSubstr("'retries'")));
   EXPECT_THAT(problem("queues:\n  a: {max_receives: 3}"), HasSubstr("wants a dead_letter"));
   EXPECT_THAT(problem("queues:\n  a: {fifo: true}"), HasSubstr("ends with .fifo"));
   EXPECT_THAT(problem("queues:\n  a: {content_deduplication: true}"), HasSubstr("fifo queues"));

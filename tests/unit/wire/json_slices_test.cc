@@ -14,7 +14,8 @@ TEST(JsonSlices, TakesWhatIsJson) {
   for (const char* good : {"0", "-0", "12", "1.50", "1e9", "1E-9", "-1.5e+3", "true", "false",
                            "null", "\"\"", "\"a\\u00e9\\n\\/\"", "\"\xc3\xa9\xf0\x9f\x98\x80\"",
                            "[]", "[ ]", "[1,[2],{}]", "{}", "{ \"a\" : 1 , \"b\":[ ] }"}) {
-    const auto read = check_json(std::string(" \n") + good + "\t ");
+    const std::string text = std::string(" \n") + good + "\t ";
+    const auto read = check_json(text);
     ASSERT_TRUE(read.has_value()) << good;
     EXPECT_EQ(*read, good);
   }
