@@ -8,9 +8,9 @@
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 
+#include "base/base64.h"
 #include "dialects/adapters/http_dialect.h"
 #include "dialects/answers.h"
-#include "base/base64.h"
 #include "dialects/raw_invoke.h"
 #include "dialects/text.h"
 
