@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""events.py [--backlog N] [--seconds S]: queue triggers, measured on a real server.
+"""events.py [--backlog N] [--seconds S]: event rows, measured on a real server (a part of bench/run).
 
-Prints, as lines of `name value unit`: the time from a SendMessage request to the handler (median and p99), how fast a
-backlog is drained (one function, batches of 1,000, state.add and "done" in one transaction), and the p99 of the redirect of
-examples/adclick, alone and while clicks are charged at full speed.
+Durable accepts (accept.py); the time from a send request to the handler; how fast a backlog is drained (one function,
+batches of 1,000, state.add and "done" in one transaction); and the redirect of examples/adclick, alone and while
+clicks are charged at full speed.
 """
 
 import argparse
@@ -15,8 +15,9 @@ import http.client
 from urllib.parse import urlsplit
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
+sys.path[:0] = [os.path.dirname(os.path.abspath(__file__)), os.path.join(ROOT, "tests", "support")]
 
+import accept  # noqa: E402
 from harness import EXAMPLES, Server, eventually  # noqa: E402
 
 STAMPS = """\
@@ -56,7 +57,7 @@ def state(server, key):
     return answer.json["value"] if answer.status == 200 else None
 
 
-def latency(server, count=300):
+def latency(server, rows, count=300):
     server.deploy_source("stamps", "stamps.py", STAMPS)
     server.api("PUT", "/v1/queues/stamps", {}).expect(201)
     server.api("POST", "/v1/triggers", {"queue": "stamps", "function": "stamps"}).expect(201)
@@ -66,22 +67,22 @@ def latency(server, count=300):
         send_to(server, connection, "stamps", [str(n)])
         took.append(eventually(lambda: state(server, f"stamp/{n}"), "handled", 10, 0.001) - sent)
     took = took[20:]
-    print(f"send_to_handler_median {percentile(took, 0.5) * 1000:.2f} ms")
-    print(f"send_to_handler_p99 {percentile(took, 0.99) * 1000:.2f} ms")
+    rows["send to handler, p50 ms"] = percentile(took, 0.5) * 1e3
+    rows["send to handler, p99 ms"] = percentile(took, 0.99) * 1e3
 
 
-def drain(server, backlog):
+def drain(server, rows, backlog):
     server.deploy_source("counter", "counter.py", COUNTER)
     server.api("PUT", "/v1/queues/backlog", {}).expect(201)
     connection = connect(server.api_url)
     began = time.monotonic()
     for start in range(0, backlog, 1000):
         send_to(server, connection, "backlog", [f'{{"n": {n}}}' for n in range(start, min(start + 1000, backlog))])
-    print(f"send_1000_a_request {backlog / (time.monotonic() - began):.0f} messages/s")
+    rows["sends of 1,000 in a request, messages/s"] = backlog / (time.monotonic() - began)
     began = time.monotonic()
     server.api("POST", "/v1/triggers", {"queue": "backlog", "function": "counter", "batch": 1000}).expect(201)
     eventually(lambda: state(server, "counted") == backlog, lambda: state(server, "counted"), 900, 0.05)
-    print(f"drain {backlog / (time.monotonic() - began):.0f} messages/s")
+    rows[f"drain of {backlog:,}, messages/s"] = backlog / (time.monotonic() - began)
 
 
 def clicks(server, seconds):
@@ -96,7 +97,7 @@ def clicks(server, seconds):
     return took
 
 
-def redirect(server, seconds):
+def redirect(server, rows, seconds):
     server.deploy(os.path.join(EXAMPLES, "adclick"))
     server.api("PUT", "/v1/state/budget%2Facme", str(10**15)).expect(200)
     server.cli("trigger", "disable", "clicks:charge")
@@ -109,28 +110,36 @@ def redirect(server, seconds):
     server.cli("trigger", "enable", "clicks:charge")
     eventually(lambda: (state(server, "clicks/sandal") or 0) > 0, "charging has begun", 60)
     busy = clicks(server, seconds)
-    charged = state(server, "clicks/sandal")
-    print(f"redirect_p50_alone {percentile(alone, 0.5) * 1000:.2f} ms")
-    print(f"redirect_p99_alone {percentile(alone, 0.99) * 1000:.2f} ms")
-    print(f"redirect_p50_while_charging {percentile(busy, 0.5) * 1000:.2f} ms")
-    print(f"redirect_p99_while_charging {percentile(busy, 0.99) * 1000:.2f} ms")
-    print(f"charged_meanwhile {charged} clicks")
+    rows["redirect alone, p50 ms"] = percentile(alone, 0.5) * 1e3
+    rows["redirect alone, p99 ms"] = percentile(alone, 0.99) * 1e3
+    rows["redirect while clicks are charged, p50 ms"] = percentile(busy, 0.5) * 1e3
+    rows["redirect while clicks are charged, p99 ms"] = percentile(busy, 0.99) * 1e3
+    rows["clicks charged meanwhile"] = state(server, "clicks/sandal")
+
+
+def measure(backlog, seconds, rounds=3):
+    rows, server = {}, Server()
+    try:
+        server.start()
+        result = {"accept": accept.measure(server, rounds, seconds), "events": rows}
+        latency(server, rows)
+        drain(server, rows, backlog)
+        redirect(server, rows, seconds)
+        server.stop()
+    finally:
+        server.close()
+    print("\n| events | |\n|---|---|")
+    for name, value in rows.items():
+        print(f"| {name} | {value:,.2f} |" if value < 100 else f"| {name} | {value:,.0f} |")
+    return result
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--backlog", type=int, default=100_000)
-    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--seconds", type=int, default=4)
     options = parser.parse_args()
-    server = Server()
-    try:
-        server.start()
-        latency(server)
-        drain(server, options.backlog)
-        redirect(server, options.seconds)
-        server.stop()
-    finally:
-        server.close()
+    measure(options.backlog, options.seconds)
 
 
 if __name__ == "__main__":

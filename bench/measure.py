@@ -78,13 +78,13 @@ def rss_mb(pids):
     return total / 1024
 
 
-def load(url, connections, seconds, roots):
+def load(url, connections, seconds, roots, script=f"{HERE}/hello.lua"):
     """One run of wrk against url; rates, latencies, CPU microseconds for a request over the trees of
     roots, and the share of the machine that somebody else used meanwhile."""
     pids = trees(roots)
     busy, all_cpu, mine = *machine_cpu(), cpu_seconds(pids)
     child = subprocess.Popen(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s",
-                              f"{HERE}/hello.lua", url], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              script, url], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                              text=True)
     out = child.stdout.read()
     _, _, usage = os.wait4(child.pid, 0)

@@ -1,0 +1,77 @@
+"""Durable accepts at 64 connections: what is answered is on the disk. Signed SendMessage and
+SendMessageBatch of SQS in JSON, and single async calls; wrk sends one request again and again, its
+signature is checked each time."""
+
+import datetime
+import hashlib
+import hmac
+import json
+import os
+import tempfile
+from urllib.parse import urlsplit
+
+from measure import HERE, load, medians
+
+CONNECTIONS = 64
+BODY = "x" * 200
+
+
+def signed(url, target, body, key):
+    """Headers of a request to SQS, signed as AWS clients sign (Signature Version 4)."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    day, stamp = now.strftime("%Y%m%d"), now.strftime("%Y%m%dT%H%M%SZ")
+    headers = {"content-type": "application/x-amz-json-1.0", "host": urlsplit(url).netloc, "x-amz-date": stamp,
+               "x-amz-target": target}
+    names = ";".join(sorted(headers))
+    canonical = "\n".join(["POST", "/", "", *(f"{n}:{headers[n]}" for n in sorted(headers)), "", names,
+                           hashlib.sha256(body).hexdigest()])
+    scope = f"{day}/us-east-1/sqs/aws4_request"
+    text = "\n".join(["AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(canonical.encode()).hexdigest()])
+    secret = ("AWS4" + key["secret_access_key"]).encode()
+    for part in (day, "us-east-1", "sqs", "aws4_request"):
+        secret = hmac.new(secret, part.encode(), hashlib.sha256).digest()
+    signature = hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()
+    headers["authorization"] = (f"AWS4-HMAC-SHA256 Credential={key['access_key_id']}/{scope}, "
+                                f"SignedHeaders={names}, Signature={signature}")
+    return headers
+
+
+def requests_of(server):
+    """name -> (url, headers, body, messages of a request)"""
+    key = json.loads(server.cli("keys", "create", "--json").out)
+    server.api("PUT", "/v1/queues/accepts", {}).expect(201)
+    server.deploy_source("sink", "sink.py", "def handler(event, context):\n    return 1\n")
+    queue = f"{server.api_url}/000000000000/accepts"
+    one = json.dumps({"QueueUrl": queue, "MessageBody": BODY}).encode()
+    ten = json.dumps({"QueueUrl": queue,
+                      "Entries": [{"Id": str(n), "MessageBody": BODY} for n in range(10)]}).encode()
+    return {
+        "SendMessage": (server.api_url + "/", signed(server.api_url, "AmazonSQS.SendMessage", one, key), one, 1),
+        "SendMessageBatch of 10": (server.api_url + "/",
+                                   signed(server.api_url, "AmazonSQS.SendMessageBatch", ten, key), ten, 10),
+        "async call": (server.gateway + "/async-function/sink", {"content-type": "application/json"}, b"{}", 1),
+    }
+
+
+def measure(server, rounds, seconds):
+    runs = {}
+    wanted = requests_of(server)
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(rounds):
+            for name, (url, headers, body, messages) in wanted.items():
+                path = os.path.join(folder, "request")
+                with open(path, "wb") as file:
+                    file.write((urlsplit(url).path + "\n").encode())
+                    file.write("".join(f"{n}: {v}\n" for n, v in headers.items() if n != "host").encode() + b"\n" + body)
+                os.environ["ACCEPT_REQUEST"] = path
+                run = load(url, CONNECTIONS, seconds, [server.pid], f"{HERE}/accept.lua")
+                run["messages"] = run["rate"] * messages
+                runs.setdefault(name, []).append(run)
+                server.cli("queue", "purge", "accepts", check=None)
+    rows = {name: medians(list_of) for name, list_of in runs.items()}
+    print(f"\n| durable accept, {CONNECTIONS} connections | messages/s | p50 ms | p99 ms | CPU µs a request | faults |")
+    print("|" + "---|" * 6)
+    for name, row in rows.items():
+        print(f"| {name} | {row['messages']:,.0f} | {row['p50_us'] / 1e3:.1f} | {row['p99_us'] / 1e3:.1f} "
+              f"| {row['cpu_us']:.1f} | {row['bad']} |")
+    return rows
