@@ -15,10 +15,10 @@ namespace {
 namespace fs = std::filesystem;
 using test::Item;
 using test::pack;
-using testing::AllOf;
-using testing::Contains;
-using testing::ElementsAre;
-using testing::HasSubstr;
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 const RuntimeTable& table() {
   static const RuntimeTable found = RuntimeTable::discover({});

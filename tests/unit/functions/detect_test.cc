@@ -11,14 +11,14 @@
 namespace mayfly::functions {
 namespace {
 
-using testing::AllOf;
-using testing::Contains;
-using testing::ElementsAre;
-using testing::HasSubstr;
-using testing::IsEmpty;
-using testing::Not;
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
 
-const RuntimeTable& table() {
+const RuntimeTable& detect_table() {
   static const RuntimeTable found = RuntimeTable::discover({});
   return found;
 }
@@ -32,7 +32,7 @@ class DetectTest : public testing::Test {
     Settings asked;
     asked.runtime = runtime;
     asked.handler = handler;
-    return detect(directory_.path(), asked, table());
+    return detect(directory_.path(), asked, detect_table());
   }
   Detection found(const std::string& runtime = "", const std::string& handler = "") {
     auto result = look(runtime, handler);
@@ -217,7 +217,7 @@ TEST_F(DetectTest, ScriptsOfALanguageAreNoPrograms) {
 }
 
 TEST_F(DetectTest, WhatIsNotVendoredIsNamed) {
-  if (table().find("perl").has_error()) GTEST_SKIP() << "perl is not installed";
+  if (detect_table().find("perl").has_error()) GTEST_SKIP() << "perl is not installed";
   file("handler.pl");
   file("cpanfile", "requires 'perl', '5.30';\nrequires 'Mojolicious', '>= 9';\n");
   EXPECT_THAT(found().notes,
@@ -236,7 +236,7 @@ TEST_F(DetectTest, WhatIsNotVendoredIsNamed) {
 }
 
 TEST_F(DetectTest, SourcesOfJavaWantACompiler) {
-  if (table().find("java").has_error()) GTEST_SKIP() << "java is not installed";
+  if (detect_table().find("java").has_error()) GTEST_SKIP() << "java is not installed";
   file("lib/tool.jar");
   file("src/my/E.java");
   EXPECT_EQ(found().needs, Needs::compiler);
@@ -245,7 +245,7 @@ TEST_F(DetectTest, SourcesOfJavaWantACompiler) {
 }
 
 TEST_F(DetectTest, SourcesOfDotnetWantACompiler) {
-  if (table().find("dotnet").has_error()) GTEST_SKIP() << "mono is not installed";
+  if (detect_table().find("dotnet").has_error()) GTEST_SKIP() << "mono is not installed";
   file("Tool.dll");
   EXPECT_EQ(found().needs, Needs::nothing);
   file("E.cs");
@@ -255,7 +255,7 @@ TEST_F(DetectTest, SourcesOfDotnetWantACompiler) {
 }
 
 TEST_F(DetectTest, VersionsOfOtherPlatformsAreTakenWithANote) {
-  if (table().find("perl").has_error()) GTEST_SKIP() << "perl is not installed";
+  if (detect_table().find("perl").has_error()) GTEST_SKIP() << "perl is not installed";
   file("handler.pl");
   EXPECT_THAT(found("perl5.6").notes, Contains(HasSubstr("perl5.6 is not installed")));
   EXPECT_THAT(found("perl").notes, Not(Contains(HasSubstr("is not installed"))));

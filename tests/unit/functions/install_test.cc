@@ -17,12 +17,12 @@ using test::FakeSandboxes;
 using test::Item;
 using test::pack;
 using test::Played;
-using testing::AllOf;
-using testing::Contains;
-using testing::HasSubstr;
-using testing::Not;
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::Not;
 
-const RuntimeTable& table() {
+const RuntimeTable& install_table() {
   static const RuntimeTable found = RuntimeTable::discover({});
   return found;
 }
@@ -51,7 +51,7 @@ class Variable {
 class InstallTest : public testing::Test {
  protected:
   void SetUp() override {
-    if (table().find("node").has_error()) GTEST_SKIP() << "needs node";
+    if (install_table().find("node").has_error()) GTEST_SKIP() << "needs node";
     ASSERT_TRUE(packages_.open().has_value());
     // An npm of our own, which real node runs outside of the sandbox.
     test::write_file(
@@ -65,7 +65,7 @@ class InstallTest : public testing::Test {
     fs::create_symlink(tools_.path() + "/npm/bin/npm-cli.js", tools_.path() + "/bin/npm");
     sandboxes_.play = [](const sandbox::LaunchSpec&) { return Played{}; };
     catalogue_ = std::make_unique<Catalogue>(Catalogue::Parts{
-        *store_, packages_, pool_, clock_, table(), defaults_, &sandboxes_, "/runtimes"});
+        *store_, packages_, pool_, clock_, install_table(), defaults_, &sandboxes_, "/runtimes"});
   }
   std::string upload(const std::vector<Item>& items) {
     const auto added = loop_.run(packages_.add(pack(items), nullptr));
@@ -202,7 +202,8 @@ TEST_F(InstallTest, FallbackCanBeTurnedOffAndReportsItsOwnFailure) {
   ASSERT_TRUE(failed.has_error());
   EXPECT_THAT(failed.error().message, HasSubstr("npm says no"));
   defaults_.install_outside = false;
-  Catalogue strict({*store_, packages_, pool_, clock_, table(), defaults_, &sandboxes_, ""});
+  Catalogue strict(
+      {*store_, packages_, pool_, clock_, install_table(), defaults_, &sandboxes_, ""});
   const auto refused =
       loop_.run(strict.prepare("f", {}, upload({kPackageJson, {"index.js", "2"}})));
   ASSERT_TRUE(refused.has_error());
@@ -240,7 +241,7 @@ TEST_F(InstallTest, PackagesThatCouldReadTheHostStayInside) {
 }
 
 TEST_F(InstallTest, WithoutSandboxesDependenciesAreRefused) {
-  Catalogue bare({*store_, packages_, pool_, clock_, table(), defaults_, nullptr, ""});
+  Catalogue bare({*store_, packages_, pool_, clock_, install_table(), defaults_, nullptr, ""});
   const auto refused = loop_.run(bare.prepare("f", {}, upload({kPackageJson, {"index.js", "1"}})));
   ASSERT_TRUE(refused.has_error());
   EXPECT_EQ(refused.error().code, Code::unsupported);

@@ -10,8 +10,8 @@
 namespace mayfly::functions {
 namespace {
 
-using testing::AllOf;
-using testing::HasSubstr;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
 
 Settings full_settings() {
   Settings s;

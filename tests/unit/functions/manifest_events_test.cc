@@ -6,12 +6,12 @@
 namespace mayfly::functions {
 namespace {
 
-using testing::AllOf;
-using testing::ElementsAre;
-using testing::HasSubstr;
-using testing::IsEmpty;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
-std::string problem(const std::string& yaml) {
+std::string problem_of(const std::string& yaml) {
   const auto read = parse_manifest(yaml, "folder");
   EXPECT_TRUE(read.has_error()) << yaml;
   return read.has_error() ? read.error().message : "taken";
@@ -124,30 +124,31 @@ schedules:
 
 TEST(ManifestEvents, ErrorsNameLineAndKey) {
   const std::string f = "functions:\n  a:\n    path: x\n    triggers:\n      - ";
-  EXPECT_THAT(problem(f + "{queue: q, bach: 5}"),
+  EXPECT_THAT(problem_of(f + "{queue: q, bach: 5}"),
               AllOf(HasSubstr("line 5"), HasSubstr("'bach'"), HasSubstr("'batch'")));
-  EXPECT_THAT(problem(f + "{queue: q, batch: 0}"), HasSubstr("batch must be from 1 to 10000"));
-  EXPECT_THAT(problem(f + "{queue: q.fifo, batch: 11}"), HasSubstr("0 to 10"));
-  EXPECT_THAT(problem(f + "{queue: q, window: 301}"), HasSubstr("up to 300"));
-  EXPECT_THAT(problem(f + "{queue: q, window: soon}"), HasSubstr("'soon'"));
-  EXPECT_THAT(problem(f + "{queue: 'a b'}"), HasSubstr("no name of a queue"));
-  EXPECT_THAT(problem(f + "{queue: q, topic: t}"), HasSubstr("one of queue, schedule and topic"));
-  EXPECT_THAT(problem(f + "{}"), HasSubstr("one of queue, schedule and topic"));
-  EXPECT_THAT(problem(f + "{queue: q, filter: [5]}"), HasSubstr("filter must be a mapping"));
-  EXPECT_THAT(problem(f + "{queue: q}\n      - {queue: q}"),
+  EXPECT_THAT(problem_of(f + "{queue: q, batch: 0}"), HasSubstr("batch must be from 1 to 10000"));
+  EXPECT_THAT(problem_of(f + "{queue: q.fifo, batch: 11}"), HasSubstr("0 to 10"));
+  EXPECT_THAT(problem_of(f + "{queue: q, window: 301}"), HasSubstr("up to 300"));
+  EXPECT_THAT(problem_of(f + "{queue: q, window: soon}"), HasSubstr("'soon'"));
+  EXPECT_THAT(problem_of(f + "{queue: 'a b'}"), HasSubstr("no name of a queue"));
+  EXPECT_THAT(problem_of(f + "{queue: q, topic: t}"),
+              HasSubstr("one of queue, schedule and topic"));
+  EXPECT_THAT(problem_of(f + "{}"), HasSubstr("one of queue, schedule and topic"));
+  EXPECT_THAT(problem_of(f + "{queue: q, filter: [5]}"), HasSubstr("filter must be a mapping"));
+  EXPECT_THAT(problem_of(f + "{queue: q}\n      - {queue: q}"),
               AllOf(HasSubstr("line 6"), HasSubstr("twice")));
-  EXPECT_THAT(problem(f + "{schedule: rate(1 minute), catch_up: some}"),
+  EXPECT_THAT(problem_of(f + "{schedule: rate(1 minute), catch_up: some}"),
               HasSubstr("latest, all or none"));
-  EXPECT_THAT(problem("functions:\n  a: {path: x, async: {retrys: 1}}"),
+  EXPECT_THAT(problem_of("functions:\n  a: {path: x, async: {retrys: 1}}"),
               AllOf(HasSubstr("'retrys'"), HasSubstr("'retries'")));
-  EXPECT_THAT(problem("queues:\n  a: {max_receives: 3}"), HasSubstr("wants a dead_letter"));
-  EXPECT_THAT(problem("queues:\n  a: {fifo: true}"), HasSubstr("ends with .fifo"));
-  EXPECT_THAT(problem("queues:\n  a: {content_deduplication: true}"), HasSubstr("fifo queues"));
-  EXPECT_THAT(problem("queues:\n  a: {retention: 15d}"), HasSubstr("retention"));
-  EXPECT_THAT(problem("queues:\n  a.fifo: {dead_letter: b}"), HasSubstr("a fifo queue too"));
-  EXPECT_THAT(problem("queues: [a]"), HasSubstr("queues must be a mapping"));
-  EXPECT_THAT(problem("topics: [a, a]"), HasSubstr("twice"));
-  EXPECT_THAT(problem("schedules:\n  a: {schedule: rate(1 minute)}"), HasSubstr("no 'target'"));
+  EXPECT_THAT(problem_of("queues:\n  a: {max_receives: 3}"), HasSubstr("wants a dead_letter"));
+  EXPECT_THAT(problem_of("queues:\n  a: {fifo: true}"), HasSubstr("ends with .fifo"));
+  EXPECT_THAT(problem_of("queues:\n  a: {content_deduplication: true}"), HasSubstr("fifo queues"));
+  EXPECT_THAT(problem_of("queues:\n  a: {retention: 15d}"), HasSubstr("retention"));
+  EXPECT_THAT(problem_of("queues:\n  a.fifo: {dead_letter: b}"), HasSubstr("a fifo queue too"));
+  EXPECT_THAT(problem_of("queues: [a]"), HasSubstr("queues must be a mapping"));
+  EXPECT_THAT(problem_of("topics: [a, a]"), HasSubstr("twice"));
+  EXPECT_THAT(problem_of("schedules:\n  a: {schedule: rate(1 minute)}"), HasSubstr("no 'target'"));
 }
 
 TEST(ManifestEvents, ValuesThatRepeatThemselvesAreBounded) {
@@ -159,7 +160,7 @@ TEST(ManifestEvents, ValuesThatRepeatThemselvesAreBounded) {
     for (int j = 0; j < 10; ++j) yaml += (j ? ",*a" : "*a") + std::to_string(i - 1);
     yaml += "]\n";
   }
-  EXPECT_THAT(problem(yaml), HasSubstr("too many values"));
+  EXPECT_THAT(problem_of(yaml), HasSubstr("too many values"));
 }
 
 TEST(AppResources, SurviveTheirJson) {

@@ -6,9 +6,9 @@
 namespace mayfly::functions {
 namespace {
 
-using testing::AllOf;
-using testing::ElementsAre;
-using testing::HasSubstr;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 std::string problem(const std::string& yaml) {
   const auto read = parse_manifest(yaml, "folder");

@@ -17,8 +17,8 @@ namespace fs = std::filesystem;
 using test::Format;
 using test::Item;
 using test::pack;
-using testing::AllOf;
-using testing::HasSubstr;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
 
 class PackagesTest : public testing::Test {
  protected:

@@ -12,9 +12,9 @@
 namespace mayfly::functions {
 namespace {
 
-using testing::AllOf;
-using testing::Contains;
-using testing::HasSubstr;
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::HasSubstr;
 
 TEST(RunProgram, CollectsOutputAndStatus) {
   const auto ran =

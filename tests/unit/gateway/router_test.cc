@@ -5,7 +5,7 @@
 namespace mayfly::gateway {
 namespace {
 
-functions::Route route(std::string method, std::string path, std::string function) {
+functions::Route routed(std::string method, std::string path, std::string function) {
   functions::Route r;
   r.method = std::move(method);
   r.path = std::move(path);
@@ -38,11 +38,11 @@ std::string look_up(const Router& router, std::string_view method, std::string_v
 
 TEST(Router, PrefersLiteralThenParameterThenProxy) {
   const Router router = make({
-      route("GET", "/pets/{id}", "one"),
-      route("GET", "/pets/mine", "mine"),
-      route("GET", "/pets/{proxy+}", "deep"),
-      route("GET", "/{all+}", "all"),
-      route("GET", "/", "root"),
+      routed("GET", "/pets/{id}", "one"),
+      routed("GET", "/pets/mine", "mine"),
+      routed("GET", "/pets/{proxy+}", "deep"),
+      routed("GET", "/{all+}", "all"),
+      routed("GET", "/", "root"),
   });
   EXPECT_EQ(look_up(router, "GET", "/"), "root");
   EXPECT_EQ(look_up(router, "GET", "/pets/mine"), "mine");
@@ -55,11 +55,11 @@ TEST(Router, PrefersLiteralThenParameterThenProxy) {
 
 TEST(Router, BacksUpWhenTheMoreSpecificPathLeadsNowhere) {
   const Router router = make({
-      route("GET", "/a/b/c", "abc"),
-      route("GET", "/a/{x}/d", "axd"),
-      route("GET", "/{y}/b/{z}", "ybz"),
-      route("POST", "/a/b/c", "post"),
-      route("PUT", "/a/{x}/c", "put"),
+      routed("GET", "/a/b/c", "abc"),
+      routed("GET", "/a/{x}/d", "axd"),
+      routed("GET", "/{y}/b/{z}", "ybz"),
+      routed("POST", "/a/b/c", "post"),
+      routed("PUT", "/a/{x}/c", "put"),
   });
   EXPECT_EQ(look_up(router, "GET", "/a/b/c"), "abc");
   EXPECT_EQ(look_up(router, "GET", "/a/b/d"), "axd x=b");
@@ -70,11 +70,11 @@ TEST(Router, BacksUpWhenTheMoreSpecificPathLeadsNowhere) {
 
 TEST(Router, ChoosesByMethod) {
   const Router router = make({
-      route("ANY", "/x", "any"),
-      route("POST", "/x", "post"),
-      route("GET", "/y", "get"),
-      route("HEAD", "/z", "head"),
-      route("GET", "/z", "get"),
+      routed("ANY", "/x", "any"),
+      routed("POST", "/x", "post"),
+      routed("GET", "/y", "get"),
+      routed("HEAD", "/z", "head"),
+      routed("GET", "/z", "get"),
   });
   EXPECT_EQ(look_up(router, "POST", "/x"), "post");
   EXPECT_EQ(look_up(router, "PROPFIND", "/x"), "any");
@@ -86,8 +86,8 @@ TEST(Router, ChoosesByMethod) {
 
 TEST(Router, DecodesSegmentsButKeepsThemApart) {
   const Router router = make({
-      route("GET", "/caf\xc3\xa9/{id}", "cafe"),
-      route("GET", "/files/{proxy+}", "files"),
+      routed("GET", "/caf\xc3\xa9/{id}", "cafe"),
+      routed("GET", "/files/{proxy+}", "files"),
   });
   EXPECT_EQ(look_up(router, "GET", "/caf%C3%A9/a%2Fb"), "cafe id=a/b");
   EXPECT_EQ(look_up(router, "GET", "/%66iles/a%20b/c"), "files proxy=a b/c");
@@ -98,7 +98,7 @@ TEST(Router, DecodesSegmentsButKeepsThemApart) {
 }
 
 TEST(Router, ToleratesATrailingSlashAndRefusesEmptyParameters) {
-  const Router router = make({route("GET", "/pets/{id}/toys", "toys")});
+  const Router router = make({routed("GET", "/pets/{id}/toys", "toys")});
   EXPECT_EQ(look_up(router, "GET", "/pets/1/toys/"), "toys id=1");
   EXPECT_EQ(look_up(router, "GET", "/pets//toys"), "404");
 }
@@ -112,7 +112,7 @@ TEST(Router, GivesStaticFoldersTheirPathAndAllBelow) {
   root.path = "/{proxy+}";
   functions::App app;
   app.name = "a";
-  app.routes = {site, root, route("GET", "/site/api", "api")};
+  app.routes = {site, root, routed("GET", "/site/api", "api")};
   const Router router({app});
   EXPECT_EQ(look_up(router, "GET", "/site/api"), "api");
   const auto deep = router.find("GET", *split_path("/site/css/a.css"));
@@ -127,9 +127,9 @@ TEST(Router, GivesStaticFoldersTheirPathAndAllBelow) {
 TEST(Router, TakesTheFirstAppByNameWhenTwoClaimAPath) {
   functions::App b, a;
   b.name = "b";
-  b.routes = {route("GET", "/x", "from-b"), route("POST", "/x", "post-b")};
+  b.routes = {routed("GET", "/x", "from-b"), routed("POST", "/x", "post-b")};
   a.name = "a";
-  a.routes = {route("GET", "/x", "from-a")};
+  a.routes = {routed("GET", "/x", "from-a")};
   const Router router({b, a});
   EXPECT_EQ(look_up(router, "GET", "/x"), "from-a");
   EXPECT_EQ(look_up(router, "POST", "/x"), "post-b");

@@ -15,7 +15,7 @@
 namespace mayfly::store {
 namespace {
 
-using testing::ElementsAre;
+using ::testing::ElementsAre;
 
 // A store whose writes wait until the test lets them, and fail when it says so.
 class Gated final : public Store {

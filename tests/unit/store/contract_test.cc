@@ -13,7 +13,7 @@
 namespace mayfly::store {
 namespace {
 
-using testing::ElementsAre;
+using ::testing::ElementsAre;
 
 enum class Backend { memory, rocksdb };
 

@@ -27,7 +27,7 @@ extern char** environ;
 namespace mayfly::store {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 constexpr char kChildDirectory[] = "MAYFLY_STORE_CHILD_DIR";
 constexpr char kChildRound[] = "MAYFLY_STORE_CHILD_ROUND";

@@ -11,8 +11,8 @@
 namespace mayfly::tables {
 namespace {
 
-using testing::ElementsAre;
-using testing::HasSubstr;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 class StateTest : public testing::Test {
  protected:

@@ -8,9 +8,9 @@
 namespace mayfly::triggers {
 namespace {
 
-using testing::ElementsAre;
-using testing::HasSubstr;
-using testing::IsEmpty;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 std::string problem(const std::string& json) {
   const auto read = parse_effects(json);

@@ -13,8 +13,8 @@ namespace {
 
 namespace json = boost::json;
 
-struct Bench {
-  Bench() { restart(); }
+struct TopicBench {
+  TopicBench() { restart(); }
 
   void restart() {
     Topics::Parts parts{*store, queues, clock, {}, {}, {}, "us-east-1", "000000000000", settings};
@@ -88,14 +88,15 @@ struct Bench {
 };
 
 TEST(Topics, NamesAndSettings) {
-  Bench bench;
+  TopicBench bench;
   bench.topic("news");
   Topic again;
   again.name = "news";
-  EXPECT_TRUE(Bench::run(bench.loop, bench.topics->create(again)).has_value());
+  EXPECT_TRUE(TopicBench::run(bench.loop, bench.topics->create(again)).has_value());
   again.other["DisplayName"] = "News";
-  EXPECT_EQ(Bench::run(bench.loop, bench.topics->create(again)).error().code, Code::already_exists);
-  EXPECT_TRUE(Bench::run(bench.loop, bench.topics->update(again)).has_value());
+  EXPECT_EQ(TopicBench::run(bench.loop, bench.topics->create(again)).error().code,
+            Code::already_exists);
+  EXPECT_TRUE(TopicBench::run(bench.loop, bench.topics->update(again)).has_value());
   bench.restart();
   ASSERT_TRUE(bench.topics->find("news"));
   EXPECT_EQ(bench.topics->find("news")->other.at("DisplayName"), "News");
@@ -109,7 +110,7 @@ TEST(Topics, NamesAndSettings) {
 }
 
 TEST(Topics, AMessageReachesEverySubscriberInOneCommit) {
-  Bench bench;
+  TopicBench bench;
   bench.queues.add("one");
   bench.queues.add("two");
   bench.queues.add(".calls");
@@ -151,7 +152,7 @@ TEST(Topics, AMessageReachesEverySubscriberInOneCommit) {
 }
 
 TEST(Topics, NothingIsSentWhenTheCommitFails) {
-  Bench bench;
+  TopicBench bench;
   bench.queues.add("one");
   bench.topic("news");
   ASSERT_TRUE(bench.subscribe("news", "queue:one").has_value());
@@ -161,7 +162,7 @@ TEST(Topics, NothingIsSentWhenTheCommitFails) {
 }
 
 TEST(Topics, FiltersOnAttributesAndBody) {
-  Bench bench;
+  TopicBench bench;
   for (const char* name : {"big", "red", "tags", "body"}) bench.queues.add(name);
   bench.topic("news");
   const auto raw = Subscription::Form::raw;
@@ -191,7 +192,7 @@ TEST(Topics, FiltersOnAttributesAndBody) {
 }
 
 TEST(Topics, FifoTopicsKeepOrderAndDropDuplicates) {
-  Bench bench;
+  TopicBench bench;
   bench.queues.add("q.fifo");
   bench.queues.add("plain");
   bench.topic("t.fifo", true);
@@ -232,7 +233,7 @@ TEST(Topics, FifoTopicsKeepOrderAndDropDuplicates) {
 }
 
 TEST(Topics, AFailedCommitForgetsNoId) {
-  Bench bench;
+  TopicBench bench;
   bench.queues.add("q.fifo");
   bench.topic("t.fifo", true);
   ASSERT_TRUE(bench.subscribe("t.fifo", "queue:q.fifo").has_value());
@@ -251,14 +252,14 @@ TEST(Topics, AFailedCommitForgetsNoId) {
 }
 
 TEST(Topics, WebhooksConfirmFirst) {
-  Bench bench;
+  TopicBench bench;
   bench.queues.add(".calls");
   bench.topic("news");
   Subscription subscription;
   subscription.topic = "news";
   subscription.target = *parse_target("https://example.com/hook");
   subscription.confirmed = false;
-  const auto made = Bench::run(bench.loop, bench.topics->subscribe(subscription));
+  const auto made = TopicBench::run(bench.loop, bench.topics->subscribe(subscription));
   ASSERT_TRUE(made.has_value());
   ASSERT_EQ(bench.calls.size(), 1u);
   const auto request = json::parse(bench.calls[0].delivery.body).as_object();
@@ -266,9 +267,9 @@ TEST(Topics, WebhooksConfirmFirst) {
   const std::string token(request.at("Token").as_string());
   EXPECT_EQ(bench.publish("news", "x")->deliveries, 0u);
 
-  EXPECT_TRUE(Bench::run(bench.loop, bench.topics->confirm("news", "wrong")).has_error());
-  EXPECT_TRUE(Bench::run(bench.loop, bench.topics->confirm("news", "")).has_error());
-  const auto confirmed = Bench::run(bench.loop, bench.topics->confirm("news", token));
+  EXPECT_TRUE(TopicBench::run(bench.loop, bench.topics->confirm("news", "wrong")).has_error());
+  EXPECT_TRUE(TopicBench::run(bench.loop, bench.topics->confirm("news", "")).has_error());
+  const auto confirmed = TopicBench::run(bench.loop, bench.topics->confirm("news", token));
   ASSERT_TRUE(confirmed.has_value());
   bench.restart();
   EXPECT_EQ(bench.publish("news", "x")->deliveries, 1u);
@@ -278,7 +279,7 @@ TEST(Topics, WebhooksConfirmFirst) {
 }
 
 TEST(Topics, CloudEventsPassThrough) {
-  Bench bench;
+  TopicBench bench;
   for (const char* name : {"plain", "events", "typed", ".calls"}) bench.queues.add(name);
   bench.topic("news");
   const auto form = Subscription::Form::cloud_event;
@@ -321,7 +322,7 @@ TEST(Topics, CloudEventsPassThrough) {
 }
 
 TEST(Topics, WhatAQueueCannotTakeGoesToTheDeadLetters) {
-  Bench bench;
+  TopicBench bench;
   bench.queues.add("small", 1024);
   bench.queues.add("gone");
   bench.queues.add("dead");
@@ -338,7 +339,7 @@ TEST(Topics, WhatAQueueCannotTakeGoesToTheDeadLetters) {
 }
 
 TEST(Topics, Limits) {
-  Bench bench;
+  TopicBench bench;
   bench.settings.message_bytes_max = 10;
   bench.settings.subscriptions_max = 1;
   bench.queues.add(".calls");
@@ -358,20 +359,21 @@ TEST(Topics, Limits) {
 }
 
 TEST(Topics, RemovalTakesTheSubscriptions) {
-  Bench bench;
+  TopicBench bench;
   bench.topic("news");
   const auto subscription = bench.subscribe("news", "function:f");
   ASSERT_TRUE(subscription.has_value());
-  ASSERT_TRUE(Bench::run(bench.loop, bench.topics->remove("news")).has_value());
+  ASSERT_TRUE(TopicBench::run(bench.loop, bench.topics->remove("news")).has_value());
   EXPECT_EQ(bench.topics->find_subscription((*subscription)->id), nullptr);
   bench.restart();
   EXPECT_TRUE(bench.topics->list().empty());
   EXPECT_TRUE(bench.topics->subscriptions("").empty());
-  EXPECT_EQ(Bench::run(bench.loop, bench.topics->remove("news")).error().code, Code::not_found);
+  EXPECT_EQ(TopicBench::run(bench.loop, bench.topics->remove("news")).error().code,
+            Code::not_found);
 }
 
 TEST(Topics, TargetsDeliverToThem) {
-  Bench bench;
+  TopicBench bench;
   bench.queues.add("one");
   bench.topic("news");
   ASSERT_TRUE(bench.subscribe("news", "queue:one").has_value());
@@ -379,11 +381,11 @@ TEST(Topics, TargetsDeliverToThem) {
   delivery.body = "from a schedule";
   delivery.attributes["a"] = "b";
   Target target{Target::Kind::topic, "news", ""};
-  ASSERT_TRUE(Bench::run(bench.loop, bench.topics->deliver(target, delivery)).has_value());
+  ASSERT_TRUE(TopicBench::run(bench.loop, bench.topics->deliver(target, delivery)).has_value());
   EXPECT_EQ(bench.last("one").at("Message"), "from a schedule");
   EXPECT_EQ(bench.last("one").at("MessageAttributes").at("a").at("Value"), "b");
   target.name = "other";
-  EXPECT_EQ(Bench::run(bench.loop, bench.topics->deliver(target, delivery)).error().code,
+  EXPECT_EQ(TopicBench::run(bench.loop, bench.topics->deliver(target, delivery)).error().code,
             Code::not_found);
 }
 

@@ -6,9 +6,9 @@
 namespace mayfly::wire {
 namespace {
 
-using testing::ElementsAre;
-using testing::HasSubstr;
-using testing::Pair;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Pair;
 
 TEST(JsonSlices, TakesWhatIsJson) {
   for (const char* good : {"0", "-0", "12", "1.50", "1e9", "1E-9", "-1.5e+3", "true", "false",

@@ -7,38 +7,38 @@ namespace {
 
 using std::chrono::hours;
 
-const SteadyTime kNow = SteadyTime{} + hours(100);
+const SteadyTime kValueNow = SteadyTime{} + hours(100);
 constexpr std::uint64_t kMb = 1'000'000;
 
 TEST(TemplateValue, IsWhatItSavesForEachByteAboveTheFloor) {
-  const auto first = after_use({}, {20 * kMb, milliseconds(100)}, 0, kNow);
+  const auto first = after_use({}, {20 * kMb, milliseconds(100)}, 0, kValueNow);
   EXPECT_DOUBLE_EQ(first.priority, 100'000.0 / (20 * kMb));
   EXPECT_DOUBLE_EQ(first.uses, 1);
-  const auto second = after_use(first, {20 * kMb, milliseconds(100)}, 3, kNow);
+  const auto second = after_use(first, {20 * kMb, milliseconds(100)}, 3, kValueNow);
   EXPECT_DOUBLE_EQ(second.priority, 3 + 200'000.0 / (20 * kMb));
 }
 
 TEST(TemplateValue, DearerSmallerAndOftenerUsedIsWorthMore) {
-  const auto plain = after_use({}, {20 * kMb, milliseconds(100)}, 0, kNow);
-  EXPECT_GT(after_use({}, {20 * kMb, milliseconds(101)}, 0, kNow).priority, plain.priority);
-  EXPECT_GT(after_use({}, {19 * kMb, milliseconds(100)}, 0, kNow).priority, plain.priority);
-  EXPECT_GT(after_use(plain, {20 * kMb, milliseconds(100)}, 0, kNow).priority, plain.priority);
+  const auto plain = after_use({}, {20 * kMb, milliseconds(100)}, 0, kValueNow);
+  EXPECT_GT(after_use({}, {20 * kMb, milliseconds(101)}, 0, kValueNow).priority, plain.priority);
+  EXPECT_GT(after_use({}, {19 * kMb, milliseconds(100)}, 0, kValueNow).priority, plain.priority);
+  EXPECT_GT(after_use(plain, {20 * kMb, milliseconds(100)}, 0, kValueNow).priority, plain.priority);
 }
 
 TEST(TemplateValue, UsesFade) {
-  TemplateValue value{.priority = 0, .uses = 8, .used_at = kNow};
-  EXPECT_DOUBLE_EQ(recent_uses(value, kNow), 8);
-  EXPECT_DOUBLE_EQ(recent_uses(value, kNow + kTemplateUseHalfLife), 4);
-  EXPECT_DOUBLE_EQ(recent_uses(value, kNow + 3 * kTemplateUseHalfLife), 1);
-  EXPECT_DOUBLE_EQ(after_use(value, {1, seconds(1)}, 0, kNow + kTemplateUseHalfLife).uses, 5);
+  TemplateValue value{.priority = 0, .uses = 8, .used_at = kValueNow};
+  EXPECT_DOUBLE_EQ(recent_uses(value, kValueNow), 8);
+  EXPECT_DOUBLE_EQ(recent_uses(value, kValueNow + kTemplateUseHalfLife), 4);
+  EXPECT_DOUBLE_EQ(recent_uses(value, kValueNow + 3 * kTemplateUseHalfLife), 1);
+  EXPECT_DOUBLE_EQ(after_use(value, {1, seconds(1)}, 0, kValueNow + kTemplateUseHalfLife).uses, 5);
   // A clock that seems to go back (another thread read it earlier) neither adds nor takes uses.
-  EXPECT_DOUBLE_EQ(recent_uses(value, kNow - hours(1)), 8);
-  EXPECT_EQ(after_use(value, {1, seconds(1)}, 0, kNow - hours(1)).used_at, kNow);
+  EXPECT_DOUBLE_EQ(recent_uses(value, kValueNow - hours(1)), 8);
+  EXPECT_EQ(after_use(value, {1, seconds(1)}, 0, kValueNow - hours(1)).used_at, kValueNow);
 }
 
 TEST(TemplateValue, OddCostsAreHarmless) {
-  EXPECT_DOUBLE_EQ(after_use({}, {kMb, microseconds(-5)}, 2, kNow).priority, 2);
-  EXPECT_DOUBLE_EQ(after_use({}, {0, microseconds(7)}, 2, kNow).priority, 9);
+  EXPECT_DOUBLE_EQ(after_use({}, {kMb, microseconds(-5)}, 2, kValueNow).priority, 2);
+  EXPECT_DOUBLE_EQ(after_use({}, {0, microseconds(7)}, 2, kValueNow).priority, 9);
 }
 
 TEST(TemplateEviction, LeastGoesFirstAndLiftsTheFloor) {
@@ -104,7 +104,7 @@ TEST(TemplateAdmission, PersistentNewcomerGetsIn) {
   int tries = 0;
   for (bool in = false; !in; ++tries) {
     ASSERT_LT(tries, 20);
-    newcomer = after_use(newcomer, cost, floor, kNow);
+    newcomer = after_use(newcomer, cost, floor, kValueNow);
     const auto admission = admit_template(held, 10, newcomer.priority, floor);
     floor = admission.floor;
     in = admission.admitted;
@@ -122,9 +122,9 @@ TEST(TemplateEviction, UsedOneOutlivesOneTimers) {
     values.push_back(after_use({}, cost, floor, now));
     standing.push_back(values.size() - 1);
   };
-  add(kNow);
+  add(kValueNow);
   for (int i = 1; i < 200; ++i) {
-    const SteadyTime now = kNow + seconds(i);
+    const SteadyTime now = kValueNow + seconds(i);
     values[0] = after_use(values[0], cost, floor, now);
     add(now);
     if (standing.size() <= 4) continue;
@@ -142,11 +142,11 @@ TEST(TemplateEviction, UsedOneOutlivesOneTimers) {
 TEST(TemplateEviction, FormerFavouriteSinks) {
   const TemplateCost cost{10, milliseconds(100)};
   TemplateValue favourite;
-  for (int i = 0; i < 50; ++i) favourite = after_use(favourite, cost, 0, kNow);
+  for (int i = 0; i < 50; ++i) favourite = after_use(favourite, cost, 0, kValueNow);
   double floor = 0;
   int rounds = 0;
   for (; rounds < 1000; ++rounds) {
-    const auto other = after_use({}, cost, floor, kNow + seconds(rounds));
+    const auto other = after_use({}, cost, floor, kValueNow + seconds(rounds));
     const std::vector<TemplateHeld> held = {{favourite.priority, 10}, {other.priority, 10}};
     const auto eviction = evict_templates(held, 10, floor);
     floor = eviction->floor;
