@@ -17,7 +17,7 @@ queues::Message sqs_message() {
   queues::Message m;
   m.id = "059f36b4-87a3-44ab-83d2-661975830a7d";
   m.receipt = "r";
-  m.body = "Test sqs_message.";
+  m.body = "Test message.";
   m.sent = from_epoch_us(1'545'082'649'183'000);
   m.first_received = from_epoch_us(1'545'082'649'185'999);
   m.receive_count = 2;
@@ -27,7 +27,7 @@ queues::Message sqs_message() {
 
 TEST(SqsEvent, IsThatOfLambda) {
   const json::value wanted = json::parse(R"({"Records":[{
-    "messageId":"059f36b4-87a3-44ab-83d2-661975830a7d","receiptHandle":"r","body":"Test sqs_message.",
+    "messageId":"059f36b4-87a3-44ab-83d2-661975830a7d","receiptHandle":"r","body":"Test message.",
     "attributes":{"ApproximateReceiveCount":"2","SentTimestamp":"1545082649183",
       "SenderId":"AIDAIENQZJOLO23YVJ4VO","ApproximateFirstReceiveTimestamp":"1545082649185"},
     "messageAttributes":{},"md5OfBody":"e4e68fb7bd0e697a0ae8f1bb342846b3","eventSource":"aws:sqs",
