@@ -133,7 +133,7 @@ void Engine::finish_arrival(Change::Arrival& arrival, bool written, store::Trans
   }
   if (arrival.duplicate) queue.duplicates.confirm(*arrival.duplicate, arrival.entry.sequence);
   if (queue.removed) return;
-  if (usage_.body_bytes + arrival.entry.bytes <= parts_.settings.memory_bytes_max)
+  if (usage_->body_bytes + arrival.entry.bytes <= parts_.settings.memory_bytes_max)
     arrival.entry.record =
         std::make_unique<std::string>(std::move(transaction.puts[arrival.put].value));
   arrival.entry.group = arrival.group;

@@ -104,7 +104,7 @@ class Engine final : public EmbeddedEngine {
   io::Task<Result<std::vector<Sent>>> commit(Batch batch) override;
   io::Task<void> stop() override;
   void run_due() override;
-  Memory memory() const override { return {usage_.messages, usage_.body_bytes}; }
+  Memory memory() const override { return {usage_->messages, usage_->body_bytes}; }
 
  private:
   friend class BusyGuard;
@@ -176,7 +176,7 @@ class Engine final : public EmbeddedEngine {
   std::uint64_t epoch_ = 0;  // high bits of the nonces of this run
   std::map<std::string, QueueRef> queues_;
   std::unordered_set<std::string> locked_names_;
-  Usage usage_;
+  const std::shared_ptr<Usage> usage_ = std::make_shared<Usage>();
   std::vector<std::unique_ptr<QueueState>> graveyard_;
   std::set<std::pair<Millis, QueueRef>> schedule_;
   boost::asio::steady_timer timer_;

@@ -181,7 +181,8 @@ void Engine::take(const QueueRef& queue, Receiver& receiver, bool& wants_load) {
     taken.emplace_back(entry->sequence, held.nonce);
     note_reception(behind, *queue, held);
     // Who may ask again is answered from memory.
-    if (usage_.body_bytes > parts_.settings.memory_bytes_max && receiver.options.attempt_id.empty())
+    if (usage_->body_bytes > parts_.settings.memory_bytes_max &&
+        receiver.options.attempt_id.empty())
       state.drop_record(*entry);
   }
   if (settings.fifo && !receiver.options.attempt_id.empty() && !taken.empty())

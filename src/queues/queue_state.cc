@@ -28,7 +28,8 @@ void Line::remove(Entry& entry) {
   entry.prev = entry.next = nullptr;
 }
 
-QueueState::QueueState(bool fifo, Usage& usage) : fifo_(fifo), usage_(usage) {}
+QueueState::QueueState(bool fifo, std::shared_ptr<Usage> usage)
+    : fifo_(fifo), usage_(std::move(usage)) {}
 
 QueueState::~QueueState() {
   while (!discard(1'000'000)) {
@@ -40,7 +41,7 @@ bool QueueState::discard(std::size_t max) {
     Entry* entry = oldest_;
     oldest_ = entry->newer;
     drop_record(*entry);
-    --usage_.messages;
+    --usage_->messages;
     delete entry;
   }
   if (oldest_ != nullptr) return false;
@@ -73,7 +74,7 @@ Entry& QueueState::add(Arrival arrival, Millis now) {
   entry->older = newest_;
   (newest_ != nullptr ? newest_->newer : oldest_) = entry;
   newest_ = entry;
-  ++usage_.messages;
+  ++usage_->messages;
   if (arrival.record) give_record(*entry, std::move(arrival.record));
   Millis due = arrival.due;
   if (fifo_) {
@@ -274,7 +275,7 @@ void QueueState::erase(Entry& entry) {
   (entry.older != nullptr ? entry.older->newer : oldest_) = entry.newer;
   (entry.newer != nullptr ? entry.newer->older : newest_) = entry.older;
   drop_record(entry);
-  --usage_.messages;
+  --usage_->messages;
   delete &entry;
 }
 
@@ -285,14 +286,14 @@ void QueueState::forget_delayed(std::uint64_t below) {
 
 void QueueState::drop_record(Entry& entry) {
   if (!entry.record) return;
-  usage_.body_bytes -= entry.bytes;
+  usage_->body_bytes -= entry.bytes;
   entry.record.reset();
 }
 
 void QueueState::give_record(Entry& entry, std::unique_ptr<std::string> record) {
   drop_record(entry);
   entry.record = std::move(record);
-  usage_.body_bytes += entry.bytes;
+  usage_->body_bytes += entry.bytes;
 }
 
 bool QueueState::run_due(Millis now, std::size_t max) {

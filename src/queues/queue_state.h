@@ -76,7 +76,8 @@ struct Usage {
 
 class QueueState {
  public:
-  QueueState(bool fifo, Usage& usage);
+  // usage is shared: a receiver that is never resumed keeps its queue beyond the engine.
+  QueueState(bool fifo, std::shared_ptr<Usage> usage);
   ~QueueState();
   QueueState(const QueueState&) = delete;
   QueueState& operator=(const QueueState&) = delete;
@@ -151,7 +152,7 @@ class QueueState {
   void drop_deadline(Held& held);
 
   const bool fifo_;
-  Usage& usage_;
+  const std::shared_ptr<Usage> usage_;
   Entry *oldest_ = nullptr, *newest_ = nullptr;
   Line returned_, ready_;  // standard: what came back unasked is served first
   Group *first_group_ = nullptr, *last_group_ = nullptr;
