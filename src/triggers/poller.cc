@@ -52,7 +52,8 @@ io::Task<bool> have_room(std::shared_ptr<State> state, std::shared_ptr<Poller> p
     if (!by_batches && pause <= milliseconds(0) && state->parts.runner.room(version) > 0)
       co_return true;
     if (pause > patience) patience = pause;
-    // A batch that ends wakes it; the machine's room is asked for now and then.
+    // A batch that ends wakes it. Nothing tells when the machine has room again: that is looked at
+    // in growing steps, kRoomMost at most.
     auto waiting = wait_for_room(state, poller, by_batches ? kLongWait : patience);
     const bool go_on = co_await std::move(waiting);
     if (!go_on) break;
