@@ -22,15 +22,7 @@
 
 namespace mayfly::queues {
 
-// One call of receive() that waits.
-struct Receiver {
-  ReceiveOptions options;
-  Millis until = 0;
-  std::vector<Message> messages;
-  Status status;
-  bool done = false;
-  io::Waiter waiter;
-};
+struct Receiver;
 
 struct Queue : std::enable_shared_from_this<Queue> {
   std::uint64_t id = 0;
@@ -74,6 +66,17 @@ struct Change {
   io::Waiter waiter;
 };
 using ChangePtr = std::shared_ptr<Change>;
+
+// One call of receive() that waits.
+struct Receiver {
+  ReceiveOptions options;
+  Millis until = 0;
+  std::vector<Message> messages;
+  std::vector<ChangePtr> dead_letters;  // that it met, on their way
+  Status status;
+  bool done = false;
+  io::Waiter waiter;
+};
 
 class Engine final : public EmbeddedEngine {
  public:
@@ -154,7 +157,7 @@ class Engine final : public EmbeddedEngine {
   void end_receiver(Queue& queue, Receiver& receiver);
   bool repeat_attempt(const QueueRef& queue, Receiver& receiver);
   void take(const QueueRef& queue, Receiver& receiver, bool& wants_load);
-  bool send_to_dead_letters(const QueueRef& queue, Entry& entry);
+  ChangePtr send_to_dead_letters(const QueueRef& queue, Entry& entry);
   Message make_message(Queue& queue, const Entry& entry, StoredMessage&& stored) const;
   std::string seal(const Queue& queue, const Entry& entry, std::uint64_t nonce);
   void note_reception(store::Transaction& transaction, Queue& queue, const Held& held);

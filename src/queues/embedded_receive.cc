@@ -107,16 +107,17 @@ void Engine::note_reception(store::Transaction& transaction, Queue& queue, const
                                          held.nonce}));
 }
 
-// Too often received: true when the message is on its way to the dead letters.
-bool Engine::send_to_dead_letters(const QueueRef& queue, Entry& entry) {
+// Too often received: the message is on its way to the dead letters then.
+ChangePtr Engine::send_to_dead_letters(const QueueRef& queue, Entry& entry) {
   const QueueSettings& settings = queue->info->settings;
-  if (settings.receive_count_max == 0 || entry.received < settings.receive_count_max) return false;
+  if (settings.receive_count_max == 0 || entry.received < settings.receive_count_max)
+    return nullptr;
   const auto target = queues_.find(settings.dead_letter_queue);
   // Without such a queue, or with one of the other kind, the message stays where it is.
-  if (target == queues_.end() || target->second == queue) return false;
-  if (target->second->info->settings.fifo != settings.fifo) return false;
+  if (target == queues_.end() || target->second == queue) return nullptr;
+  if (target->second->info->settings.fifo != settings.fifo) return nullptr;
   auto stored = decode_message(*entry.record);
-  if (stored.has_error()) return false;
+  if (stored.has_error()) return nullptr;
   stored->dead_letter_source = queue->info->name;
   stored->dead_letter_reason =
       "Received " + std::to_string(entry.received) + " times and never settled.";
@@ -125,7 +126,7 @@ bool Engine::send_to_dead_letters(const QueueRef& queue, Entry& entry) {
   depart(*change, queue, entry);
   arrive(*change, target->second, std::move(*stored), 0, std::nullopt);
   submit(change);
-  return true;
+  return change;
 }
 
 void Engine::take(const QueueRef& queue, Receiver& receiver, bool& wants_load) {
@@ -161,7 +162,8 @@ void Engine::take(const QueueRef& queue, Receiver& receiver, bool& wants_load) {
       wants_load = receiver.messages.empty();
       break;
     }
-    if (send_to_dead_letters(queue, *entry)) {
+    if (auto moved = send_to_dead_letters(queue, *entry)) {
+      receiver.dead_letters.push_back(std::move(moved));
       ++stale;
       group = nullptr;
       continue;
@@ -276,6 +278,11 @@ io::Task<Result<std::vector<Message>>> Engine::receive(std::string name, Receive
     }
   }
   if (!queue->removed) reschedule(*queue);
+  // A message that is not given out here any more can be found among the dead letters.
+  for (const ChangePtr& moved : receiver.dead_letters) {
+    if (!moved->done) co_await moved->waiter.wait();
+    if (!moved->done) co_return Error{Code::cancelled, "The caller did not wait for a message."};
+  }
   if (receiver.status.has_error()) co_return receiver.status.error();
   co_return std::move(receiver.messages);
 }

@@ -123,7 +123,8 @@ class QueueEngine {
   virtual io::Task<std::vector<Result<Sent>>> send(std::string queue,
                                                    std::vector<NewMessage> messages) = 0;
   // At most options.max; empty when none came in time. Cancelling it takes no message. A message
-  // that has been received receive_count_max times goes to the dead letters in place of this.
+  // that has been received receive_count_max times goes to the dead letters in place of this, and
+  // is durable there before the call returns.
   virtual io::Task<Result<std::vector<Message>>> receive(std::string queue,
                                                          ReceiveOptions options) = 0;
   // The message is done: it does not come back. Of a message that is gone already: ok. One status
