@@ -240,6 +240,8 @@ void Server::on_engine() {
     on_clone(std::move(*clone), std::move(received.value().fds));
   } else if (auto* shells = std::get_if<wire::SpawnerShells>(&message.value())) {
     on_shells(*shells);
+  } else if (auto* share = std::get_if<wire::SpawnerShare>(&message.value())) {
+    on_share(*share);
   }
 }
 
@@ -420,6 +422,13 @@ void Server::on_signal(const wire::SpawnerSignal& request) {
   if (instance.parent != 0) return kill_shell(instance);
   if (instance.family) return end_template(instance);
   send_signal(instance, SIGKILL);
+}
+
+void Server::on_share(const wire::SpawnerShare& request) {
+  auto number = numbers_.find(request.handle);
+  if (number == numbers_.end() || request.cpu_millis == 0) return;
+  ignore(host_.cgroups.set_cpu_share(instances_.at(number->second)->cgroup, request.cpu_millis),
+         "it runs on with the share that it has");
 }
 
 void Server::on_sockets(const wire::SpawnerSockets& request) {
