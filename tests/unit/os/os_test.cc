@@ -187,8 +187,8 @@ TEST_F(FakeCgroups, VersionTwo) {
   EXPECT_EQ(get("v2/mayfly-x/s1/memory.swap.max"), "0");
   EXPECT_EQ(get("v2/mayfly-x/s1/cpu.max"), "200000 100000");
   EXPECT_EQ(get("v2/mayfly-x/s1/cpu.weight"), "200");
-  ASSERT_TRUE(tree.set_cpu_share(group.value(), 250).has_value());
-  EXPECT_EQ(get("v2/mayfly-x/s1/cpu.weight"), "25");
+  ASSERT_TRUE(tree.set_cpu_share(group.value(), 1250).has_value());
+  EXPECT_EQ(get("v2/mayfly-x/s1/cpu.weight"), "125");
   EXPECT_EQ(get("v2/mayfly-x/s1/cpu.max"), "200000 100000");
   auto usage = read_usage(UsageKind::v2, group.value().usage_fds);
   EXPECT_EQ(usage.cpu_us, 1234u);

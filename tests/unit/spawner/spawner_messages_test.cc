@@ -85,7 +85,7 @@ TEST(SpawnerMessages, OthersComeBackWhole) {
 
 TEST(SpawnerMessages, BytesAreFixed) {
   std::string bytes = encode_spawner_message(SpawnerSignal{0x0201, SpawnerSignalKind::kill});
-  EXPECT_EQ(bytes, std::string("\x01\x06\x01\x02\0\0\0\0\0\0\x02", 11));
+  EXPECT_EQ(bytes, std::string("\x02\x06\x01\x02\0\0\0\0\0\0\x02", 11));
 }
 
 TEST(SpawnerMessages, EveryCutIsRefused) {
@@ -101,7 +101,7 @@ TEST(SpawnerMessages, EveryCutIsRefused) {
 TEST(SpawnerMessages, WrongVersionTypeAndValuesAreRefused) {
   std::string bytes = encode_spawner_message(SpawnerSignal{1, SpawnerSignalKind::kill});
   for (auto [at, value] :
-       {std::pair<std::size_t, char>{0, 2}, {1, 0}, {1, 9}, {1, -1}, {10, 0}, {10, 3}}) {
+       {std::pair<std::size_t, char>{0, 1}, {1, 0}, {1, 9}, {1, -1}, {10, 0}, {10, 3}}) {
     std::string broken = bytes;
     broken[at] = value;
     EXPECT_TRUE(decode_spawner_message(broken).has_error()) << at;
