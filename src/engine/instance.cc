@@ -397,7 +397,7 @@ void Instance::share_cpu(const Call& call) {
   if (yields == yields_ || !sandbox_) return;
   yields_ = yields;
   const auto whole = cpu_millis_of(memory_bytes_);
-  sandbox_->set_cpu_share(yields ? whole / kYieldingPart : whole);
+  sandbox_->set_cpu_share(yields ? whole / kYieldingPart : whole, !yields);
 }
 
 void Instance::remove_call(Call& call) {

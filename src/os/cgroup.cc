@@ -290,6 +290,17 @@ Status CgroupTree::set_limits(const Cgroup& group, const CgroupLimits& limits) c
   return ok();
 }
 
+std::vector<int> CgroupTree::threads_of(const Cgroup& group) const {
+  std::vector<int> threads;
+  if (group.dirs.empty() || kind_ == UsageKind::process) return threads;
+  const auto text = read_file("/proc/self/fd/" + std::to_string(group.dirs.front().get()) +
+                              (kind_ == UsageKind::v1 ? "/tasks" : "/cgroup.threads"));
+  if (text.has_error()) return threads;
+  std::istringstream lines(*text);
+  for (int thread = 0; lines >> thread;) threads.push_back(thread);
+  return threads;
+}
+
 void CgroupTree::reset_usage(const Cgroup& group) const {
   if (kind_ != UsageKind::v1) return;
   for (const char* file : {"cpuacct.usage", "memory.max_usage_in_bytes"}) {

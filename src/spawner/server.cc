@@ -18,6 +18,7 @@
 
 #include "os/files.h"
 #include "os/ipc.h"
+#include "os/time_slice.h"
 #include "spawner/init_process.h"
 #include "spawner/watched.h"
 
@@ -427,8 +428,12 @@ void Server::on_signal(const wire::SpawnerSignal& request) {
 void Server::on_share(const wire::SpawnerShare& request) {
   auto number = numbers_.find(request.handle);
   if (number == numbers_.end() || request.cpu_millis == 0) return;
-  ignore(host_.cgroups.set_cpu_share(instances_.at(number->second)->cgroup, request.cpu_millis),
+  const os::Cgroup& group = instances_.at(number->second)->cgroup;
+  ignore(host_.cgroups.set_cpu_share(group, request.cpu_millis),
          "it runs on with the share that it has");
+  const auto slice = request.at_once ? os::kAwaitedSlice : std::chrono::microseconds(0);
+  for (const int thread : host_.cgroups.threads_of(group))
+    ignore(os::set_time_slice(thread, slice), "it has just ended");
 }
 
 void Server::on_sockets(const wire::SpawnerSockets& request) {

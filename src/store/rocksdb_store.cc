@@ -276,6 +276,13 @@ class RocksdbStore final : public Store {
   std::atomic<bool> stopped_ = false;
 };
 
+// RocksDB starts them when there is work for the first time, from the thread that has it, whose
+// time slice (os/time_slice.h) they would inherit.
+void start_background_threads(rocksdb::Env& env) {
+  for (const auto priority : {rocksdb::Env::LOW, rocksdb::Env::HIGH})
+    env.Schedule([](void*) {}, nullptr, priority);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Store>> open_rocksdb(const std::string& directory) {
@@ -289,6 +296,7 @@ Result<std::unique_ptr<Store>> open_rocksdb(const std::string& directory) {
   rocksdb::DB* db = nullptr;
   const auto status = rocksdb::DB::Open(make_options(), directory, &db);
   if (status.ok()) {
+    start_background_threads(*db->GetEnv());
     std::unique_ptr<Store> store =
         std::make_unique<RocksdbStore>(std::unique_ptr<rocksdb::DB>(db), directory);
     return store;

@@ -40,7 +40,7 @@ void fields(C& c, M& m) {
     c(m.handle), c(m.count);
   } else {
     static_assert(std::is_same_v<T, SpawnerShare>);
-    c(m.handle), c(m.cpu_millis);
+    c(m.handle), c(m.cpu_millis), c(m.at_once);
   }
 }
 

@@ -167,7 +167,7 @@ class FakeSandbox final : public sandbox::Sandbox {
     shells = count;
     shells_most = std::max(shells_most, count);
   }
-  void set_cpu_share(std::uint32_t cpu_millis) override { cpu_share = cpu_millis; }
+  void set_cpu_share(std::uint32_t cpu_millis, bool) override { cpu_share = cpu_millis; }
   void terminate() override {
     if (on_terminate)
       on_terminate();

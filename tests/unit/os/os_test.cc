@@ -151,6 +151,9 @@ TEST_F(FakeCgroups, VersionOneLivesBelowTheOwnGroup) {
   ASSERT_TRUE(tree.set_cpu_share(group.value(), 250).has_value());
   EXPECT_EQ(get("cpu/mayfly-x/s1/cpu.shares"), "256");
   EXPECT_EQ(get("cpu/mayfly-x/s1/cpu.cfs_quota_us"), "50000");
+  for (const char* controller : {"memory/own/deep", "pids", "cpu"})
+    put(std::string(controller) + "/mayfly-x/s1/tasks", "12\n345\n");
+  EXPECT_THAT(tree.threads_of(group.value()), ::testing::ElementsAre(12, 345));
   auto usage = read_usage(UsageKind::v1, group.value().usage_fds);
   EXPECT_EQ(usage.cpu_us, 5000u);
   EXPECT_EQ(usage.memory_peak_bytes, 777u);

@@ -74,7 +74,8 @@ TEST(SpawnerMessages, OthersComeBackWhole) {
   EXPECT_EQ(round_trip(SpawnerSockets{7, 9, 4}).count, 4);
   EXPECT_EQ(round_trip(SpawnerSocketsReady{9}).request, 9u);
   EXPECT_EQ(round_trip(SpawnerShells{7, 20}).count, 20u);
-  EXPECT_EQ(round_trip(SpawnerShare{7, 62}).cpu_millis, 62u);
+  EXPECT_EQ(round_trip(SpawnerShare{7, 62, false}).cpu_millis, 62u);
+  EXPECT_FALSE(round_trip(SpawnerShare{7, 62, false}).at_once);
   auto clone = round_trip(SpawnerClone{8, 7, "c-1", {"A=1", ""}, 1u << 30, 500, 64, true});
   EXPECT_EQ(clone.from, 7u);
   EXPECT_EQ(clone.env, (std::vector<std::string>{"A=1", ""}));
