@@ -104,7 +104,7 @@ Message Engine::make_message(Queue& queue, const Entry& entry, StoredMessage&& s
 void Engine::note_reception(store::Transaction& transaction, Queue& queue, const Held& held) {
   transaction.put(message_key(Kind::reception, queue.id, held.entry->sequence),
                   encode(StoredReception{held.entry->received, held.first_ms, to_wall(held.until),
-                                         held.nonce}));
+                                         held.nonce, wall_now()}));
 }
 
 // Too often received: the message is on its way to the dead letters then.
