@@ -154,6 +154,13 @@ def test_rules_choose_and_transform(events, name):
 def test_rules_with_a_schedule_tick(events, name):
     queue(events, name)
     events.cli("rule", "put", name, "--schedule", "rate(1 second)", "--target", f"queue:{name}")
+    # The schedule behind it is the rule's alone.
+    assert "events.rules" not in events.api("GET", "/v1/schedules").expect(200).text
+    for method, path in (("GET", "?group=events.rules"), ("DELETE", "/x?group=events.rules"),
+                         ("POST", "/x/disable?group=events.rules")):
+        answer = events.api(method, "/v1/schedules" + path)
+        assert answer.status == 403 or (method == "GET" and answer.json == {"schedules": []}), answer
+    events.api("PUT", "/v1/schedules/x?group=events.rules", {"expression": "@daily", "target": "queue:q"}).expect(403)
     first = json.loads(eventually(lambda: bodies(events, name), "a tick")[0])
     assert first["source"] == "aws.events" and first["detail-type"] == "Scheduled Event"
     assert first["resources"][0].endswith(":rule/" + name)
