@@ -39,13 +39,12 @@ std::string log_stream_name(const functions::Version& version, const std::string
   return fmt::format("{}[{}]{}", to_rfc3339(now).substr(0, 10), version_text(version), id);
 }
 
-// A core for small functions, more with the memory, as on AWS (1,769 MB for each further one).
+}  // namespace
+
 std::uint32_t cpu_millis_of(std::uint64_t memory_bytes) {
   return std::max<std::uint32_t>(1000,
                                  static_cast<std::uint32_t>((memory_bytes >> 20) * 1000 / 1769));
 }
-
-}  // namespace
 
 sandbox::LaunchSpec base_launch_spec(const functions::Version& version,
                                      const functions::Runtime& runtime,

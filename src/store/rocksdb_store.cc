@@ -74,6 +74,8 @@ rocksdb::Options make_options() {
   const bool lz4 =
       std::find(supported.begin(), supported.end(), rocksdb::kLZ4Compression) != supported.end();
   options.compression = lz4 ? rocksdb::kLZ4Compression : rocksdb::kNoCompression;
+  // What is flushed first is mostly gone soon: messages, records of calls.
+  options.compression_per_level = {rocksdb::kNoCompression, options.compression};
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = rocksdb::NewLRUCache(kBlockCacheBytes);
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
@@ -320,6 +322,13 @@ class RocksdbStore final : public Store {
   std::chrono::steady_clock::time_point resumed_{};  // protected by resume_mutex_
 };
 
+// RocksDB starts them when there is work for the first time, from the thread that has it, whose
+// time slice (os/time_slice.h) they would inherit.
+void start_background_threads(rocksdb::Env& env) {
+  for (const auto priority : {rocksdb::Env::LOW, rocksdb::Env::HIGH})
+    env.Schedule([](void*) {}, nullptr, priority);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Store>> open_rocksdb(const std::string& directory) {
@@ -338,6 +347,7 @@ Result<std::unique_ptr<Store>> open_rocksdb(const std::string& directory) {
   options.env = env.get();
   const auto status = rocksdb::DB::Open(options, directory, &db);
   if (status.ok()) {
+    start_background_threads(*db->GetEnv());
     std::unique_ptr<Store> store = std::make_unique<RocksdbStore>(
         std::move(env), std::unique_ptr<rocksdb::DB>(db), directory, errors);
     return store;
