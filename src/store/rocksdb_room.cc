@@ -3,11 +3,12 @@
 #include <rocksdb/file_system.h>
 #include <sys/statvfs.h>
 
-#include <atomic>
 #include <filesystem>
 
 namespace mayfly::store {
 namespace {
+
+thread_local bool merging_here = false;
 
 class Table final : public rocksdb::FSWritableFileOwnerWrapper {
  public:
@@ -28,18 +29,11 @@ class Table final : public rocksdb::FSWritableFileOwnerWrapper {
     if (!has_room(data.size())) return no_room();
     return FSWritableFileOwnerWrapper::Append(data, options, verification, debug);
   }
-  // Flushes have a high priority, merges have not.
-  void SetIOPriority(rocksdb::Env::IOPriority priority) override {
-    merges_.store(priority != rocksdb::Env::IO_HIGH, std::memory_order_relaxed);
-    target()->SetIOPriority(priority);
-  }
-  rocksdb::Env::IOPriority GetIOPriority() override { return target()->GetIOPriority(); }
 
  private:
   bool has_room(std::size_t size) const {
     struct statvfs info;
-    if (!merges_.load(std::memory_order_relaxed) || statvfs(folder_.c_str(), &info) != 0)
-      return true;
+    if (!merging_here || statvfs(folder_.c_str(), &info) != 0) return true;
     return static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize >= free_bytes_ + size;
   }
   static rocksdb::IOStatus no_room() {
@@ -48,7 +42,6 @@ class Table final : public rocksdb::FSWritableFileOwnerWrapper {
 
   const std::string folder_;
   const std::uint64_t free_bytes_;
-  std::atomic<bool> merges_ = false;
 };
 
 class Files final : public rocksdb::FileSystemWrapper {
@@ -71,6 +64,10 @@ class Files final : public rocksdb::FileSystemWrapper {
 };
 
 }  // namespace
+
+void set_merging_here(bool merging) {
+  merging_here = merging;
+}
 
 std::unique_ptr<rocksdb::Env> make_env_that_leaves_room(std::uint64_t free_bytes) {
   return rocksdb::NewCompositeEnv(std::make_shared<Files>(free_bytes));

@@ -13,4 +13,8 @@ namespace mayfly::store {
 // than free_bytes; all else goes to the default environment. Outlives the database.
 std::unique_ptr<rocksdb::Env> make_env_that_leaves_room(std::uint64_t free_bytes);
 
+// Says that the calling thread merges from now on, or does so no more: flushes write the same kind
+// of files, with the same priority when writers wait for them, and must not fail for it.
+void set_merging_here(bool merging);
+
 }  // namespace mayfly::store

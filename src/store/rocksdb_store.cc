@@ -68,7 +68,6 @@ rocksdb::Options make_options() {
   options.stats_persist_period_sec = 0;
   options.info_log = std::make_shared<RocksdbLog>();
   options.info_log_level = rocksdb::ERROR_LEVEL;
-  options.level0_slowdown_writes_trigger = kTablesToStop;
   options.level0_stop_writes_trigger = kTablesToStop;
   const auto supported = rocksdb::GetSupportedCompressions();
   const bool lz4 =

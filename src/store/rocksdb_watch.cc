@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/log.h"
+#include "store/rocksdb_room.h"
 
 namespace mayfly::store {
 
@@ -41,6 +42,14 @@ void RocksdbLog::Logv(rocksdb::InfoLogLevel level, const char* format, va_list a
 void BackgroundErrors::OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) {
   if (failed_.exchange(true, std::memory_order_acq_rel)) return;
   log::warn("store: work in the background failed and is tried again: {}", status->ToString());
+}
+
+void BackgroundErrors::OnSubcompactionBegin(const rocksdb::SubcompactionJobInfo&) {
+  set_merging_here(true);
+}
+
+void BackgroundErrors::OnSubcompactionCompleted(const rocksdb::SubcompactionJobInfo&) {
+  set_merging_here(false);
 }
 
 }  // namespace mayfly::store

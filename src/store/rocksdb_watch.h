@@ -27,10 +27,13 @@ class RocksdbLog final : public rocksdb::Logger {
   int lines_ = 0;
 };
 
-// Remembers that flushing or compacting has failed, so that it can be told to try again.
+// Remembers that flushing or merging has failed, so that it can be told to try again; and tells
+// rocksdb_room.h which threads merge.
 class BackgroundErrors final : public rocksdb::EventListener {
  public:
   void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override;
+  void OnSubcompactionBegin(const rocksdb::SubcompactionJobInfo&) override;
+  void OnSubcompactionCompleted(const rocksdb::SubcompactionJobInfo&) override;
   bool take() { return failed_.exchange(false, std::memory_order_acq_rel); }
   bool any() const { return failed_.load(std::memory_order_acquire); }
   void note() { failed_.store(true, std::memory_order_release); }
