@@ -182,7 +182,7 @@ TYPED_TEST(QueuesAfterAKill, AClockThatWasSetBackHoldsNothingForLong) {
   this->env.clock.wall += std::chrono::hours(5);
   this->env.pass(seconds(30));
   ASSERT_THAT(this->receive("q", 1), SizeIs(1)) << "for the second time, at the wrong hour";
-  this->env.settle_down();
+  this->env.pass(kNotedAfter);
   this->env.close();
   this->env.clock.wall -= std::chrono::hours(5);
   this->env.open();
