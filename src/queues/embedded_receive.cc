@@ -106,7 +106,7 @@ void Engine::note_reception(store::Transaction& transaction, Queue& queue, const
   held.entry->noted = 1;
   transaction.put(message_key(Kind::reception, queue.id, held.entry->sequence),
                   encode(StoredReception{held.entry->received, held.first_ms, to_wall(held.until),
-                                         held.nonce}));
+                                         held.nonce, wall_now()}));
 }
 
 // Of the messages that have been received a while ago and are still there. Most are settled before,

@@ -29,7 +29,7 @@ constexpr std::size_t kReasonBytes = 1'000;
 
 enum class Ended {
   well,
-  refused,   // it did not run: no capacity, or the server is stopping
+  refused,   // it did not run: no capacity, or the server is stopping; or nothing can be kept
   conflict,  // what it read of the state has changed meanwhile
   failed,    // it ran
   broken,    // it cannot run: smaller batches would not either
@@ -75,6 +75,14 @@ std::string reason_of(const engine::Failure& failure) {
   return reason.empty() ? std::string(code_name(failure.code)) : reason;
 }
 
+// What the failure of a commit says. A full disk is not the message's fault: it is given back as
+// if it had not been received, and does not end in the dead letters for it.
+Ended kind_of_commit(Code code) {
+  if (code == Code::conflict) return Ended::conflict;
+  if (code == Code::invalid_argument) return Ended::failed;
+  return code == Code::io_error || code == Code::unavailable ? Ended::refused : Ended::broken;
+}
+
 Ended kind_of(const engine::Failure& failure) {
   using telemetry::Outcome;
   using telemetry::Phase;
@@ -91,8 +99,7 @@ Ended kind_of(const engine::Failure& failure) {
     default:
       break;
   }
-  if (failure.phase == Phase::reply)
-    return failure.code == Code::conflict ? Ended::conflict : Ended::broken;
+  if (failure.phase == Phase::reply) return kind_of_commit(failure.code);
   const bool stopping = failure.code == Code::unavailable && failure.phase == Phase::accept;
   return stopping ? Ended::refused : Ended::broken;
 }
@@ -186,13 +193,8 @@ io::Task<Run> run_once(Batch* batch, Indices indices) {
   if (!settlement->committed) {
     auto committing = parts.services.commit(version, "", settlement, std::move(answer.reply.body));
     const Status committed = co_await std::move(committing);
-    if (committed.has_error()) {
-      const Code code = committed.error().code;
-      const auto ended = code == Code::conflict           ? Ended::conflict
-                         : code == Code::invalid_argument ? Ended::failed
-                                                          : Ended::broken;
-      co_return Run{ended, committed.error().message, {}};
-    }
+    if (committed.has_error())
+      co_return Run{kind_of_commit(committed.error().code), committed.error().message, {}};
   }
   answer.receipt.answered(200);
   co_return ended_well(indices, *settlement);

@@ -175,5 +175,21 @@ TYPED_TEST(QueuesAfterAKill, AClockThatWasSetBackHidesNothingForLong) {
   EXPECT_THAT(bodies(this->receive("q")), ElementsAre("late"));
 }
 
+TYPED_TEST(QueuesAfterAKill, AClockThatWasSetBackHoldsNothingForLong) {
+  this->create(queue("q"));
+  this->send("q", message("held"));
+  const auto early = this->receive("q", 1);
+  this->env.clock.wall += std::chrono::hours(5);
+  this->env.pass(seconds(30));
+  ASSERT_THAT(this->receive("q", 1), SizeIs(1)) << "for the second time, at the wrong hour";
+  this->env.pass(kNotedAfter);
+  this->env.close();
+  this->env.clock.wall -= std::chrono::hours(5);
+  this->env.open();
+  EXPECT_THAT(this->receive("q"), IsEmpty());
+  this->env.pass(seconds(30));
+  EXPECT_THAT(bodies(this->receive("q")), ElementsAre("held"));
+}
+
 }  // namespace
 }  // namespace mayfly::queues::testing

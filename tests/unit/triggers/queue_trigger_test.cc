@@ -154,6 +154,31 @@ TEST_F(TriggerTest, ARefusedCallGivesItsMessagesBackUnharmed) {
       "1");
 }
 
+TEST_F(TriggerTest, WhatCannotBeCommittedIsNotTheMessagesFault) {
+  runner.deploy("f", "r1");
+  make_queue("dead");
+  make_queue("q", "dead", 1);
+  int full = 5;
+  runner.handler = [&full](const Event&) {
+    if (full-- <= 0) return Deed{};
+    Deed deed = failing("The disk is full.");
+    deed.failure->outcome = telemetry::Outcome::platform_error;
+    deed.failure->phase = telemetry::Phase::reply;
+    deed.failure->code = Code::io_error;
+    return deed;
+  };
+  send("q", {"a", "b"});
+  const Mapping m = add(mapping());
+  until([&] { return runner.events.size() == 1; });
+  quiet();
+  EXPECT_THAT(triggers->status(m.id).last_result, HasSubstr("The disk is full."));
+  for (int i = 0; i < 6; ++i) pass(milliseconds(1'000));
+  until_empty("q");
+  EXPECT_EQ(peek("dead").size(), 0u);
+  EXPECT_EQ(runner.events.size(), 6u) << "no halves were tried";
+  EXPECT_EQ(triggers->status(m.id).failed, 0u);
+}
+
 TEST_F(TriggerTest, TakesNothingThatItCannotRun) {
   runner.deploy("f", "r1");
   runner.room_left = 0;
