@@ -62,7 +62,7 @@ FAILURES = [
     (JS, {"m.mjs": "await new Promise(() => {});\n"}, "m.h", "Runtime.InitError", ["never ends"], ""),
     (JS, {"m.js": "Promise.reject(new Error('lost')); setTimeout(() => {}, 1e6);\n", }, "", "Runtime.UnhandledPromiseRejection", ["Error: lost"], ""),
     (JS, {"m.js": "process.exit(4);\n"}, "m.h", "Runtime.ExitError", ["process.exit(4)"], ""),
-    (JS, {"m.js": ""}, "nodot", "Runtime.MalformedHandlerName", ["nodot"], ""),
+    (JS, {"m.js": ""}, "nodot", "Runtime.MalformedHandlerName", ["Bad handler"], ""),
     (JS, {"index.js": "exports.value = 1;\n"}, "", "Runtime.HandlerNotFound", ["index.js", "--handler"], ""),
     (JS, {"readme.txt": ""}, "", "Runtime.HandlerNotFound", ["No JavaScript file", "index.js"], ""),
     (RB, {"m.rb": "def h(\n"}, "m.h", "Runtime.UserCodeSyntaxError", ["Syntax error in file 'm.rb'"], "m.rb:"),
