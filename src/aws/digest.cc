@@ -1,89 +1,76 @@
 #include "aws/digest.h"
 
-#include <openssl/evp.h>
+#include <openssl/md5.h>
+#include <openssl/sha.h>
 
 #include <cstring>
+
+#include "base/ids.h"
+
+// OpenSSL 3 would have everybody use EVP, which costs more here than the digests of such short
+// texts themselves, and whose contexts cannot be copied without an allocation.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
 namespace mayfly::aws {
 namespace {
 
 constexpr std::size_t kBlock = 64;  // of SHA-256
 
-// EVP_get_digestbyname and the one-shot calls look their algorithm up each time.
-class Context {
- public:
-  explicit Context(const char* name)
-      : algorithm_(EVP_MD_fetch(nullptr, name, nullptr)), context_(EVP_MD_CTX_new()) {
-    if (!algorithm_ || !context_) std::abort();  // OpenSSL without it: nothing can be signed
-  }
-  ~Context() {
-    EVP_MD_CTX_free(context_);
-    EVP_MD_free(algorithm_);
-  }
-  Context(const Context&) = delete;
-  Context& operator=(const Context&) = delete;
-
-  void digest(std::string_view first, std::string_view second, std::uint8_t* out) {
-    unsigned size = 0;
-    if (EVP_DigestInit_ex(context_, algorithm_, nullptr) != 1 ||
-        EVP_DigestUpdate(context_, first.data(), first.size()) != 1 ||
-        EVP_DigestUpdate(context_, second.data(), second.size()) != 1 ||
-        EVP_DigestFinal_ex(context_, out, &size) != 1)
-      std::abort();
-  }
-
- private:
-  EVP_MD* algorithm_;
-  EVP_MD_CTX* context_;
-};
-
-Context& sha256_context() {
-  thread_local Context context("SHA256");
-  return context;
+Sha256 finish(SHA256_CTX& context) {
+  Sha256 out;
+  SHA256_Final(out.data(), &context);
+  return out;
 }
 
-template <class Digest>
-std::string hex(const Digest& digest) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string text(digest.size() * 2, '0');
-  for (std::size_t i = 0; i < digest.size(); ++i) {
-    text[2 * i] = kDigits[digest[i] >> 4];
-    text[2 * i + 1] = kDigits[digest[i] & 15];
-  }
-  return text;
+SHA256_CTX begin_padded(std::string_view key, char padding) {
+  char block[kBlock];
+  std::memset(block, padding, kBlock);
+  for (std::size_t i = 0; i < key.size(); ++i) block[i] = static_cast<char>(block[i] ^ key[i]);
+  SHA256_CTX context;
+  SHA256_Init(&context);
+  SHA256_Update(&context, block, kBlock);
+  return context;
 }
 
 }  // namespace
 
 Sha256 sha256(std::string_view data) {
-  Sha256 out;
-  sha256_context().digest(data, {}, out.data());
-  return out;
+  SHA256_CTX context;
+  SHA256_Init(&context);
+  SHA256_Update(&context, data.data(), data.size());
+  return finish(context);
 }
 
-Sha256 hmac_sha256(std::string_view key, std::string_view data) {
+HmacKey::HmacKey(std::string_view key) {
   Sha256 short_key;
   if (key.size() > kBlock) {
     short_key = sha256(key);
     key = bytes_of(short_key);
   }
-  char inner[kBlock], outer[kBlock];
-  std::memset(inner, 0x36, kBlock);
-  std::memset(outer, 0x5c, kBlock);
-  for (std::size_t i = 0; i < key.size(); ++i) {
-    inner[i] = static_cast<char>(inner[i] ^ key[i]);
-    outer[i] = static_cast<char>(outer[i] ^ key[i]);
-  }
-  Sha256 first, second;
-  sha256_context().digest({inner, kBlock}, data, first.data());
-  sha256_context().digest({outer, kBlock}, bytes_of(first), second.data());
-  return second;
+  inner_ = begin_padded(key, 0x36);
+  outer_ = begin_padded(key, 0x5c);
+}
+
+Sha256 HmacKey::sign(std::string_view data) const {
+  SHA256_CTX context = inner_;
+  SHA256_Update(&context, data.data(), data.size());
+  const Sha256 inner = finish(context);
+  context = outer_;
+  SHA256_Update(&context, inner.data(), inner.size());
+  return finish(context);
+}
+
+Sha256 hmac_sha256(std::string_view key, std::string_view data) {
+  return HmacKey(key).sign(data);
 }
 
 Md5 md5(std::string_view data) {
-  thread_local Context context("MD5");
+  MD5_CTX context;
+  MD5_Init(&context);
+  MD5_Update(&context, data.data(), data.size());
   Md5 out;
-  context.digest(data, {}, out.data());
+  MD5_Final(out.data(), &context);
   return out;
 }
 
@@ -92,11 +79,13 @@ std::string_view bytes_of(const Sha256& digest) {
 }
 
 std::string hex_of(const Sha256& digest) {
-  return hex(digest);
+  return to_hex({reinterpret_cast<const char*>(digest.data()), digest.size()});
 }
 
 std::string hex_of(const Md5& digest) {
-  return hex(digest);
+  return to_hex({reinterpret_cast<const char*>(digest.data()), digest.size()});
 }
 
 }  // namespace mayfly::aws
+
+#pragma GCC diagnostic pop

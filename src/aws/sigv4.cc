@@ -26,6 +26,14 @@ Fault incomplete(std::string message) {
   return {"IncompleteSignature", std::move(message), 403};
 }
 
+Fault mismatch() {
+  return {"SignatureDoesNotMatch",
+          "The request signature we calculated does not match the signature you provided. Check "
+          "your AWS Secret Access Key and signing method. Consult the service documentation for "
+          "details.",
+          403};
+}
+
 bool is_unreserved(char c) {
   return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
          c == '_' || c == '.' || c == '~';
@@ -120,18 +128,31 @@ void append_query(std::string& out, std::string_view query, bool presigned) {
   }
 }
 
+bool is_blank(char c) {
+  return c == ' ' || c == '\t';
+}
+
 // Without blanks at both ends; several in the middle count as one.
 void append_value(std::string& out, std::string_view value) {
-  bool blank = false, begun = false;
+  while (!value.empty() && is_blank(value.front())) value.remove_prefix(1);
+  while (!value.empty() && is_blank(value.back())) value.remove_suffix(1);
+  bool plain = true;
+  char before = 0;
   for (const char c : value) {
-    if (c == ' ' || c == '\t') {
-      blank = true;
-      continue;
+    plain &= c != '\t' && (c != ' ' || before != ' ');
+    before = c;
+  }
+  if (plain) {
+    out.append(value);
+    return;
+  }
+  bool blank = false;
+  for (const char c : value) {
+    if (!is_blank(c)) {
+      if (blank) out += ' ';
+      out += c;
     }
-    if (blank && begun) out += ' ';
-    out += c;
-    blank = false;
-    begun = true;
+    blank = is_blank(c);
   }
 }
 
@@ -155,6 +176,7 @@ Outcome<void> parse_credential(std::string_view text, SignatureClaim& claim) {
 }
 
 Outcome<void> parse_signed_headers(std::string_view text, SignatureClaim& claim) {
+  claim.signed_headers.reserve(8);
   while (!text.empty()) {
     const auto end = text.find(';');
     const std::string_view name = text.substr(0, end);
@@ -242,12 +264,20 @@ Outcome<void> find_time(const wire::RequestHead& head, SignatureClaim& claim) {
   if (!signs(claim, amz ? "x-amz-date" : "date"))
     return incomplete("The date must be one of the signed headers.");
   claim.time = *date;
-  if (const auto other = parse_http_date(claim.time))
-    claim.time = basic_time(static_cast<std::int64_t>(*other));
+  if (claim.time.find(' ') != std::string::npos)
+    if (const auto other = parse_http_date(claim.time))
+      claim.time = basic_time(static_cast<std::int64_t>(*other));
   return {};
 }
 
 }  // namespace
+
+std::string SignatureClaim::scope() const {
+  std::string out;
+  out.reserve(64);
+  out.append(date).append("/").append(region).append("/").append(service);
+  return out.append("/aws4_request");
+}
 
 bool bears_signature(const wire::RequestHead& head) {
   const auto field = head.headers.find("Authorization");
@@ -300,7 +330,8 @@ std::string canonical_request(const wire::RequestHead& head, const SignatureClai
     out.append(name).append(":");
     bool first = true;
     for (const auto field : head.headers) {
-      if (!wire::equal_ignoring_case(field.name, name)) continue;
+      if (field.name.size() != name.size() || !wire::equal_ignoring_case(field.name, name))
+        continue;
       if (!first) out += ',';
       first = false;
       append_value(out, field.value);
@@ -319,8 +350,10 @@ std::string canonical_request(const wire::RequestHead& head, const SignatureClai
 }
 
 std::string string_to_sign(const SignatureClaim& claim, std::string_view canonical) {
-  return std::string(kAlgorithm) + "\n" + claim.time + "\n" + claim.scope() + "\n" +
-         hex_of(sha256(canonical));
+  std::string out;
+  out.reserve(256);
+  out.append(kAlgorithm).append("\n").append(claim.time).append("\n").append(claim.scope());
+  return out.append("\n").append(hex_of(sha256(canonical)));
 }
 
 Sha256 signing_key(std::string_view secret, const SignatureClaim& claim) {
@@ -347,14 +380,15 @@ Outcome<void> Verifier::check_time(const SignatureClaim& claim) const {
   return {};
 }
 
-const Sha256& Verifier::derived(const identity::AccessKey& key, const SignatureClaim& claim) {
+const HmacKey& Verifier::derived(const identity::AccessKey& key, const SignatureClaim& claim) {
   // The secret is part of the look-up only through the id: ids are never used again.
   std::string name;
+  name.reserve(128);
   name.append(key.id).append("/").append(claim.date).append("/").append(claim.region);
   name.append("/").append(claim.service);
   if (const auto found = derived_.find(name); found != derived_.end()) return found->second;
   if (derived_.size() >= kDerivedMax) derived_.clear();
-  return derived_[std::move(name)] = signing_key(key.secret, claim);
+  return derived_.emplace(std::move(name), bytes_of(signing_key(key.secret, claim))).first->second;
 }
 
 Outcome<Caller> Verifier::verify(const wire::RequestHead& head, std::string_view body) {
@@ -366,26 +400,21 @@ Outcome<Caller> Verifier::verify(const wire::RequestHead& head, std::string_view
                  403};
   AWS_TRY(check_time(*claim));
 
-  const Fault mismatch{
-      "SignatureDoesNotMatch",
-      "The request signature we calculated does not match the signature you provided. Check your "
-      "AWS Secret Access Key and signing method. Consult the service documentation for details.",
-      403};
   std::string payload_hash;
   const auto named = head.headers.find("X-Amz-Content-Sha256");
   if (named && *named == kUnsigned) {
     payload_hash = kUnsigned;
   } else {
     payload_hash = hex_of(sha256(body));
-    if (named && *named != payload_hash) return mismatch;
+    if (named && *named != payload_hash) return mismatch();
   }
   const Sha256 mac =
-      hmac_sha256(bytes_of(derived(*key, *claim)),
-                  string_to_sign(*claim, canonical_request(head, *claim, payload_hash)));
+      derived(*key, *claim)
+          .sign(string_to_sign(*claim, canonical_request(head, *claim, payload_hash)));
   const std::string wanted = hex_of(mac);
   if (claim->signature.size() != wanted.size() ||
       CRYPTO_memcmp(claim->signature.data(), wanted.data(), wanted.size()) != 0)
-    return mismatch;
+    return mismatch();
   return Caller{std::move(claim->access_key_id), std::move(claim->region),
                 std::move(claim->service)};
 }

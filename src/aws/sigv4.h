@@ -29,7 +29,7 @@ struct SignatureClaim {
   std::int64_t expires_s = 0;  // presigned: valid so long after time
   bool presigned = false;      // in the query; else in the Authorization field
 
-  std::string scope() const { return date + "/" + region + "/" + service + "/aws4_request"; }
+  std::string scope() const;  // 20150830/us-east-1/sqs/aws4_request
 };
 
 // True when the request is signed in either way, well or badly.
@@ -62,12 +62,12 @@ class Verifier {
 
  private:
   Outcome<void> check_time(const SignatureClaim& claim) const;
-  const Sha256& derived(const identity::AccessKey& key, const SignatureClaim& claim);
+  const HmacKey& derived(const identity::AccessKey& key, const SignatureClaim& claim);
 
   const identity::AccessKeys& keys_;
   const Clock& clock_;
   // Deriving a key takes four HMACs, and clients sign with one key all day.
-  std::map<std::string, Sha256, std::less<>> derived_;
+  std::map<std::string, HmacKey, std::less<>> derived_;
 };
 
 }  // namespace mayfly::aws

@@ -11,7 +11,19 @@
 namespace mayfly {
 namespace {
 
-constexpr char kHexDigits[] = "0123456789abcdef";
+constexpr auto kHexPairs = [] {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::array<char, 512> pairs{};
+  for (std::size_t i = 0; i < 256; ++i) {
+    pairs[2 * i] = digits[i >> 4];
+    pairs[2 * i + 1] = digits[i & 15];
+  }
+  return pairs;
+}();
+
+void write_hex(std::uint8_t byte, char* out) {
+  std::memcpy(out, &kHexPairs[2 * std::size_t{byte}], 2);
+}
 
 void fill_from_kernel(std::uint8_t* out, std::size_t size) {
   while (size > 0) {
@@ -48,26 +60,25 @@ void random_bytes(std::span<std::uint8_t> out) {
 std::string new_uuid() {
   std::array<std::uint8_t, 16> raw;
   random_bytes(raw);
-  raw[6] = static_cast<std::uint8_t>((raw[6] & 0x0f) | 0x40);
-  raw[8] = static_cast<std::uint8_t>((raw[8] & 0x3f) | 0x80);
+  return uuid_of(raw);
+}
+
+std::string uuid_of(std::array<std::uint8_t, 16> bytes) {
+  bytes[6] = static_cast<std::uint8_t>((bytes[6] & 0x0f) | 0x40);
+  bytes[8] = static_cast<std::uint8_t>((bytes[8] & 0x3f) | 0x80);
   std::string text(36, '-');
   std::size_t at = 0;
-  for (std::size_t i = 0; i < raw.size(); ++i) {
+  for (std::size_t i = 0; i < bytes.size(); ++i, at += 2) {
     if (i == 4 || i == 6 || i == 8 || i == 10) ++at;
-    text[at++] = kHexDigits[raw[i] >> 4];
-    text[at++] = kHexDigits[raw[i] & 15];
+    write_hex(bytes[i], text.data() + at);
   }
   return text;
 }
 
 std::string to_hex(std::string_view bytes) {
-  std::string text;
-  text.reserve(bytes.size() * 2);
-  for (const char c : bytes) {
-    const auto byte = static_cast<std::uint8_t>(c);
-    text += kHexDigits[byte >> 4];
-    text += kHexDigits[byte & 15];
-  }
+  std::string text(bytes.size() * 2, '\0');
+  for (std::size_t i = 0; i < bytes.size(); ++i)
+    write_hex(static_cast<std::uint8_t>(bytes[i]), text.data() + 2 * i);
   return text;
 }
 

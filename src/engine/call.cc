@@ -67,6 +67,7 @@ Call::Call(std::shared_ptr<Core> the_core, std::shared_ptr<Pool> the_pool,
   record.memory_mb = static_cast<std::uint32_t>(pool->memory_bytes() >> 20);
   record.bytes_in = invocation.body.size();
   want_tail = invocation.want_log_tail;
+  background = invocation.background;
   core->call_began();
 }
 

@@ -22,6 +22,10 @@ constexpr milliseconds kEndGrace{1'000};   // between SIGTERM and SIGKILL
 constexpr milliseconds kExitNoticed{300};  // a program that hangs up ends soon, or not at all
 constexpr milliseconds kKillTakes{5'000};
 constexpr milliseconds kKeptReview{1'000};
+// So long after a call that somebody waited for it keeps its whole share of the CPU: mixed work
+// does not send an order to the spawner with each call.
+constexpr milliseconds kAwaitedFor{1'000};
+constexpr std::uint32_t kYieldingPart = 16;  // of the share, while others want the CPU too
 constexpr std::size_t kLastLinesMax = 2'048;
 
 struct TaskEnded {
@@ -376,6 +380,24 @@ void Instance::free_slot() {
   if (state_ != State::ready || draining_) return;
   if (slots_used_ == 0 && !pool_->serves(*this)) begin_idle();
   pool_->on_slot(*this);
+}
+
+void Instance::add_call(Call& call) {
+  calls_.push_back(&call);
+  share_cpu(call);
+}
+
+// Work that nobody waits for makes way for work that somebody waits for.
+void Instance::share_cpu(const Call& call) {
+  const auto now = core_->now();
+  if (!call.background) awaited_until_ = now + kAwaitedFor;
+  const bool yields =
+      now >= awaited_until_ &&
+      std::all_of(calls_.begin(), calls_.end(), [](auto* one) { return one->background; });
+  if (yields == yields_ || !sandbox_) return;
+  yields_ = yields;
+  const auto whole = cpu_millis_of(memory_bytes_);
+  sandbox_->set_cpu_share(yields ? whole / kYieldingPart : whole, !yields);
 }
 
 void Instance::remove_call(Call& call) {

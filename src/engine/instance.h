@@ -53,7 +53,7 @@ class Instance : public std::enable_shared_from_this<Instance> {
   // Gives a slot back and offers it to the line.
   void free_slot();
 
-  void add_call(Call& call) { calls_.push_back(&call); }
+  void add_call(Call& call);
   void remove_call(Call& call);
   std::size_t calls() const { return calls_.size(); }
   // Charges CPU and peak memory to a call that ends now.
@@ -121,6 +121,7 @@ class Instance : public std::enable_shared_from_this<Instance> {
   void on_closed(const std::string& why);
   void on_released();
   void give_room_back();
+  void share_cpu(const Call& call);
   // No new calls from now on; the pool no longer counts on it.
   void start_draining();
   void leave_service();
@@ -149,6 +150,8 @@ class Instance : public std::enable_shared_from_this<Instance> {
   std::uint32_t slots_used_ = 0;
   std::uint32_t lingering_ = 0;  // slots of aborted calls that the program has not let go of
   std::vector<Call*> calls_;
+  bool yields_ = false;  // the CPU to others
+  SteadyTime awaited_until_;
   bool suspect_ = false;  // a cancelled call is still within its grace
   bool draining_ = false;
   bool in_service_ = false;  // the pool counts it as ready

@@ -25,6 +25,7 @@ struct Invocation {
   std::string request_id;  // new_uuid() when empty
   functions::VersionPtr version;
   std::string source = "http";  // as in telemetry::Record
+  bool background = false;      // nobody waits for the answer: it yields the CPU to calls that are
   std::uint32_t attempt = 1;    // of a call that is tried several times
   SteadyTime arrived;           // when the first byte was here; default: now
   std::string trace_id;         // W3C traceparent or X-Amzn-Trace-Id; may be empty

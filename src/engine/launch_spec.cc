@@ -59,13 +59,12 @@ bool has_env(const std::vector<std::string>& env, std::string_view beginning) {
   });
 }
 
-// A core for small functions, more with the memory, as on AWS (1,769 MB for each further one).
+}  // namespace
+
 std::uint32_t cpu_millis_of(std::uint64_t memory_bytes) {
   return std::max<std::uint32_t>(1000,
                                  static_cast<std::uint32_t>((memory_bytes >> 20) * 1000 / 1769));
 }
-
-}  // namespace
 
 sandbox::LaunchSpec base_launch_spec(const functions::Version& version,
                                      const functions::Runtime& runtime,

@@ -5,6 +5,9 @@
 
 namespace mayfly::engine {
 
+// A core for small functions, more with the memory, as on AWS (1,769 MB for each further one).
+std::uint32_t cpu_millis_of(std::uint64_t memory_bytes);
+
 sandbox::LaunchSpec base_launch_spec(const functions::Version& version,
                                      const functions::Runtime& runtime,
                                      const EngineSettings& settings, const std::string& id,

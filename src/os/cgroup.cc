@@ -234,14 +234,35 @@ Status CgroupTree::make_folders(Cgroup& group) const {
   return ok();
 }
 
+namespace {
+
+Status put_value(const Cgroup& group, const char* file, const std::string& text) {
+  for (const auto& dir : group.dirs) {
+    auto status = write_file_at(dir.get(), file, text);
+    if (status.has_value() || status.error().sys_errno != ENOENT) return status;
+  }
+  return ok();  // the controller is absent, as Abilities::missing says
+}
+
+}  // namespace
+
+Status CgroupTree::set_cpu_share(const Cgroup& group, std::uint32_t cpu_millis) const {
+  if (kind_ == UsageKind::v1) {
+    const auto shares = std::max<std::uint64_t>(std::uint64_t{cpu_millis} * 1024 / 1000, 2);
+    return put_value(group, "cpu.shares", std::to_string(shares));
+  }
+  if (kind_ == UsageKind::v2) {
+    const auto weight = std::clamp<std::uint64_t>(cpu_millis / 10, 1, 10000);
+    return put_value(group, "cpu.weight", std::to_string(weight));
+  }
+  return ok();
+}
+
 Status CgroupTree::set_limits(const Cgroup& group, const CgroupLimits& limits) const {
-  auto put = [&group](const char* file, const std::string& text) -> Status {
-    for (const auto& dir : group.dirs) {
-      auto status = write_file_at(dir.get(), file, text);
-      if (status.has_value() || status.error().sys_errno != ENOENT) return status;
-    }
-    return ok();  // the controller is absent, as Abilities::missing says
+  const auto put = [&group](const char* file, const std::string& text) {
+    return put_value(group, file, text);
   };
+  if (limits.cpu_millis != 0) MAYFLY_TRY(set_cpu_share(group, limits.cpu_millis));
   std::uint64_t quota_us = std::uint64_t{limits.cpu_millis} * kCpuPeriodUs / 1000;
   quota_us = std::max<std::uint64_t>(quota_us, 1000);
   if (kind_ == UsageKind::v1) {
@@ -255,25 +276,29 @@ Status CgroupTree::set_limits(const Cgroup& group, const CgroupLimits& limits) c
       }
       MAYFLY_TRY(limited);
     }
-    if (limits.cpu_millis != 0) {
-      auto shares = std::max<std::uint64_t>(std::uint64_t{limits.cpu_millis} * 1024 / 1000, 2);
-      MAYFLY_TRY(put("cpu.shares", std::to_string(shares)));
-      MAYFLY_TRY(put("cpu.cfs_quota_us", std::to_string(quota_us)));
-    }
+    if (limits.cpu_millis != 0) MAYFLY_TRY(put("cpu.cfs_quota_us", std::to_string(quota_us)));
     if (limits.pids_max != 0) MAYFLY_TRY(put("pids.max", std::to_string(limits.pids_max)));
   } else if (kind_ == UsageKind::v2) {
     if (limits.memory_bytes != 0) {
       MAYFLY_TRY(put("memory.max", std::to_string(limits.memory_bytes)));
       MAYFLY_TRY(put("memory.swap.max", "0"));
     }
-    if (limits.cpu_millis != 0) {
-      auto weight = std::clamp<std::uint64_t>(limits.cpu_millis / 10, 1, 10000);
-      MAYFLY_TRY(put("cpu.weight", std::to_string(weight)));
+    if (limits.cpu_millis != 0)
       MAYFLY_TRY(put("cpu.max", std::to_string(quota_us) + " " + std::to_string(kCpuPeriodUs)));
-    }
     if (limits.pids_max != 0) MAYFLY_TRY(put("pids.max", std::to_string(limits.pids_max)));
   }
   return ok();
+}
+
+std::vector<int> CgroupTree::threads_of(const Cgroup& group) const {
+  std::vector<int> threads;
+  if (group.dirs.empty() || kind_ == UsageKind::process) return threads;
+  const auto text = read_file("/proc/self/fd/" + std::to_string(group.dirs.front().get()) +
+                              (kind_ == UsageKind::v1 ? "/tasks" : "/cgroup.threads"));
+  if (text.has_error()) return threads;
+  std::istringstream lines(*text);
+  for (int thread = 0; lines >> thread;) threads.push_back(thread);
+  return threads;
 }
 
 void CgroupTree::reset_usage(const Cgroup& group) const {

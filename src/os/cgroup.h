@@ -65,6 +65,10 @@ class CgroupTree {
 
   Result<Cgroup> create(const std::string& name) const;
   Status set_limits(const Cgroup& group, const CgroupLimits& limits) const;
+  // Only the share under contention that cpu_millis stands for; the quota stays.
+  Status set_cpu_share(const Cgroup& group, std::uint32_t cpu_millis) const;
+  // Ids of the threads inside, as seen from here; of none without cgroups.
+  std::vector<int> threads_of(const Cgroup& group) const;
   // Sets the counters to zero where the kernel can (v1), so that what came before the program does
   // not count.
   void reset_usage(const Cgroup& group) const;

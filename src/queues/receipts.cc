@@ -102,11 +102,7 @@ std::string Receipts::message_id(std::uint64_t queue, std::uint64_t sequence) {
   put_u64(block.data(), queue);
   put_u64(block.data() + 8, sequence);
   ids_->encrypt(block);
-  block[6] = static_cast<std::uint8_t>((block[6] & 0x0f) | 0x40);
-  block[8] = static_cast<std::uint8_t>((block[8] & 0x3f) | 0x80);
-  const std::string hex = to_hex({reinterpret_cast<const char*>(block.data()), block.size()});
-  return hex.substr(0, 8) + '-' + hex.substr(8, 4) + '-' + hex.substr(12, 4) + '-' +
-         hex.substr(16, 4) + '-' + hex.substr(20);
+  return uuid_of(block);
 }
 
 }  // namespace mayfly::queues

@@ -107,6 +107,12 @@ class SandboxImpl final : public Sandbox {
            "without a spawner there is no sandbox either");
   }
 
+  void set_cpu_share(std::uint32_t cpu_millis, bool at_once) override {
+    if (record_->exited.is_set()) return;
+    ignore(channel_->request(wire::SpawnerShare{record_->handle, cpu_millis, at_once}),
+           "without a spawner there is no sandbox either");
+  }
+
   Task<Exit> wait() override { return wait_exit(record_); }
 
  private:

@@ -110,6 +110,10 @@ class Sandbox {
   // How many shells (namespaces and cgroup, ready to be entered) are kept prepared for clone();
   // what it takes is replaced in idle moments. At most 64; 0: none.
   virtual void keep_shells(unsigned count) = 0;
+  // What it gets of the CPU while others want it too, as Limits::cpu_millis; the quota stays.
+  // at_once (as from the start): it takes it as soon as it wakes up, and not when the other one's
+  // time is up.
+  virtual void set_cpu_share(std::uint32_t cpu_millis, bool at_once) = 0;
   // Resumes when the main program has ended and everything inside is gone; every waiter is told.
   virtual Task<Exit> wait() = 0;
 };

@@ -20,6 +20,7 @@
 #include "gateway/gateway.h"
 #include "io/http_server.h"
 #include "os/capabilities.h"
+#include "os/time_slice.h"
 #include "sandbox/sandbox.h"
 #include "server/adapters.h"
 #include "server/aws.h"
@@ -141,6 +142,8 @@ Status Server::start() {
   if (!signals) return errno_error("signalfd", errno);
   signals_.assign(signals.release());
   MAYFLY_TRY(start_state());
+  // Behind the threads that store and telemetry have for work that can wait.
+  ignore(os::set_time_slice(0, os::kPlatformSlice), "it is slower then beside busy functions");
   MAYFLY_TRY(start_engine());
   MAYFLY_TRY(start_ports());
   watch_signals();

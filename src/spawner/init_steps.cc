@@ -18,6 +18,7 @@
 #include <string>
 
 #include "os/ipc.h"
+#include "os/time_slice.h"
 #include "spawner/skeleton.h"
 
 namespace mayfly::spawner {
@@ -143,6 +144,7 @@ void set_limit(const InitPlan& plan, int resource, std::uint64_t value) {
 void set_limits(const InitPlan& plan, const wire::SpawnerLaunch& launch) {
   set_limit(plan, RLIMIT_NOFILE, launch.files_max);
   set_limit(plan, RLIMIT_CORE, 0);
+  ignore(os::set_time_slice(0, os::kAwaitedSlice), "an answer takes longer beside busy functions");
   if (!plan.limit_by_rlimits) return;
   if (launch.memory_bytes != 0) set_limit(plan, RLIMIT_DATA, launch.memory_bytes);
   if (launch.pids_max != 0) set_limit(plan, RLIMIT_NPROC, launch.pids_max);

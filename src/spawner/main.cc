@@ -19,6 +19,7 @@
 
 #include "os/files.h"
 #include "os/ipc.h"
+#include "os/time_slice.h"
 #include "spawner/server.h"
 
 namespace mayfly::spawner {
@@ -112,6 +113,7 @@ void raise_descriptor_limit() {
 }
 
 Status serve(const Options& options) {
+  ignore(os::set_time_slice(0, os::kPlatformSlice), "starts are slower then beside busy functions");
   auto state = StateDir::lock(options.state_dir);
   if (state.has_error()) return std::move(state).error();
   std::vector<std::string> missing;

@@ -18,6 +18,7 @@
 
 #include "os/files.h"
 #include "os/ipc.h"
+#include "os/time_slice.h"
 #include "spawner/init_process.h"
 #include "spawner/watched.h"
 
@@ -240,6 +241,8 @@ void Server::on_engine() {
     on_clone(std::move(*clone), std::move(received.value().fds));
   } else if (auto* shells = std::get_if<wire::SpawnerShells>(&message.value())) {
     on_shells(*shells);
+  } else if (auto* share = std::get_if<wire::SpawnerShare>(&message.value())) {
+    on_share(*share);
   }
 }
 
@@ -420,6 +423,17 @@ void Server::on_signal(const wire::SpawnerSignal& request) {
   if (instance.parent != 0) return kill_shell(instance);
   if (instance.family) return end_template(instance);
   send_signal(instance, SIGKILL);
+}
+
+void Server::on_share(const wire::SpawnerShare& request) {
+  auto number = numbers_.find(request.handle);
+  if (number == numbers_.end() || request.cpu_millis == 0) return;
+  const os::Cgroup& group = instances_.at(number->second)->cgroup;
+  ignore(host_.cgroups.set_cpu_share(group, request.cpu_millis),
+         "it runs on with the share that it has");
+  const auto slice = request.at_once ? os::kAwaitedSlice : std::chrono::microseconds(0);
+  for (const int thread : host_.cgroups.threads_of(group))
+    ignore(os::set_time_slice(thread, slice), "it has just ended");
 }
 
 void Server::on_sockets(const wire::SpawnerSockets& request) {

@@ -33,6 +33,7 @@ class Server {
   void on_sockets(const wire::SpawnerSockets& request);
   void on_clone(wire::SpawnerClone request, std::vector<os::Fd> fds);
   void on_shells(const wire::SpawnerShells& request);
+  void on_share(const wire::SpawnerShare& request);
   void on_control(Instance& instance);
   void on_prepared(Instance& instance, std::vector<os::Fd> fds);
   void on_orders(Instance& parent);

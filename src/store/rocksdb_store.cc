@@ -62,6 +62,8 @@ rocksdb::Options make_options() {
   const bool lz4 =
       std::find(supported.begin(), supported.end(), rocksdb::kLZ4Compression) != supported.end();
   options.compression = lz4 ? rocksdb::kLZ4Compression : rocksdb::kNoCompression;
+  // What is flushed first is mostly gone soon: messages, records of calls.
+  options.compression_per_level = {rocksdb::kNoCompression, options.compression};
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = rocksdb::NewLRUCache(kBlockCacheBytes);
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
@@ -274,6 +276,13 @@ class RocksdbStore final : public Store {
   std::atomic<bool> stopped_ = false;
 };
 
+// RocksDB starts them when there is work for the first time, from the thread that has it, whose
+// time slice (os/time_slice.h) they would inherit.
+void start_background_threads(rocksdb::Env& env) {
+  for (const auto priority : {rocksdb::Env::LOW, rocksdb::Env::HIGH})
+    env.Schedule([](void*) {}, nullptr, priority);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Store>> open_rocksdb(const std::string& directory) {
@@ -287,6 +296,7 @@ Result<std::unique_ptr<Store>> open_rocksdb(const std::string& directory) {
   rocksdb::DB* db = nullptr;
   const auto status = rocksdb::DB::Open(make_options(), directory, &db);
   if (status.ok()) {
+    start_background_threads(*db->GetEnv());
     std::unique_ptr<Store> store =
         std::make_unique<RocksdbStore>(std::unique_ptr<rocksdb::DB>(db), directory);
     return store;

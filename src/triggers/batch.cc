@@ -139,6 +139,7 @@ io::Task<Run> run_once(Batch* batch, Indices indices) {
   invocation.request_id = new_uuid();
   invocation.version = version;
   invocation.source = "queue";
+  invocation.background = true;
   invocation.arrived = parts.clock.steady_now();
   if (indices.size() == 1) invocation.trace_id = batch->messages[indices[0]].trace_header;
   invocation.body = sqs_event(batch->messages, indices, batch->origin);

@@ -39,6 +39,7 @@ engine::Invocation invocation_of(const Running& call, functions::VersionPtr vers
   invocation.request_id = call.id;
   invocation.version = std::move(version);
   invocation.source = message.source;
+  invocation.background = true;
   invocation.attempt = call.attempt;
   invocation.trace_id = message.trace_id;
   invocation.client_context = message.client_context;

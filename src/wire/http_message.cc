@@ -1,5 +1,7 @@
 #include "wire/http_message.h"
 
+#include <algorithm>
+#include <array>
 #include <boost/json/monotonic_resource.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
@@ -120,14 +122,16 @@ Status add_pair(Headers& headers, const json::value& pair) {
 }  // namespace
 
 bool is_token(std::string_view text) {
-  constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
-  if (text.empty()) return false;
-  for (const char c : text) {
-    const char l = lower(c);
-    const bool alphanumeric = (l >= 'a' && l <= 'z') || (c >= '0' && c <= '9');
-    if (!alphanumeric && kMarks.find(c) == std::string_view::npos) return false;
-  }
-  return true;
+  static constexpr auto kIsTokenChar = [] {
+    std::array<bool, 256> marks{};
+    for (const char c : std::string_view("0123456789abcdefghijklmnopqrstuvwxyz"
+                                         "ABCDEFGHIJKLMNOPQRSTUVWXYZ!#$%&'*+-.^_`|~"))
+      marks[static_cast<unsigned char>(c)] = true;
+    return marks;
+  }();
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return kIsTokenChar[static_cast<unsigned char>(c)];
+  });
 }
 
 bool is_field_value(std::string_view text) {

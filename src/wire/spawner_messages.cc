@@ -6,7 +6,7 @@ namespace mayfly::wire {
 
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kVersion = 2;
 
 // One list of fields per message serves both directions: visit(codec, message).
 template <class C, class M>
@@ -36,9 +36,11 @@ void fields(C& c, M& m) {
   } else if constexpr (std::is_same_v<T, SpawnerClone>) {
     c(m.handle), c(m.from), c(m.id), c(m.env), c(m.memory_bytes), c(m.cpu_millis), c(m.pids_max);
     c(m.channel);
-  } else {
-    static_assert(std::is_same_v<T, SpawnerShells>);
+  } else if constexpr (std::is_same_v<T, SpawnerShells>) {
     c(m.handle), c(m.count);
+  } else {
+    static_assert(std::is_same_v<T, SpawnerShare>);
+    c(m.handle), c(m.cpu_millis), c(m.at_once);
   }
 }
 

@@ -120,9 +120,17 @@ struct SpawnerShells {
   std::uint32_t count = 0;
 };
 
-using SpawnerMessage =
-    std::variant<SpawnerReady, SpawnerLaunch, SpawnerLaunched, SpawnerFailed, SpawnerExited,
-                 SpawnerSignal, SpawnerSockets, SpawnerSocketsReady, SpawnerClone, SpawnerShells>;
+// engine -> spawner: what it gets of the CPU under contention, as cpu_millis of a launch (the quota
+// stays), and whether it takes it at once when it wakes up.
+struct SpawnerShare {
+  std::uint64_t handle = 0;
+  std::uint32_t cpu_millis = 0;
+  bool at_once = true;
+};
+
+using SpawnerMessage = std::variant<SpawnerReady, SpawnerLaunch, SpawnerLaunched, SpawnerFailed,
+                                    SpawnerExited, SpawnerSignal, SpawnerSockets,
+                                    SpawnerSocketsReady, SpawnerClone, SpawnerShells, SpawnerShare>;
 
 std::string encode_spawner_message(const SpawnerMessage& message);
 // corrupt names what does not fit: version, type, a length, trailing bytes.

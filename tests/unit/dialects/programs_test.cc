@@ -430,6 +430,7 @@ class FakeSandbox final : public sandbox::Sandbox {
     co_return Error{Code::unavailable, "no template", "clone sandbox", 0};
   }
   void keep_shells(unsigned) override {}
+  void set_cpu_share(std::uint32_t, bool) override {}
   void terminate() override {}
   void kill() override {}
   io::Task<sandbox::Exit> wait() override { co_return sandbox::Exit{}; }

@@ -286,6 +286,21 @@ TEST_F(DispatcherTest, InstanceThatDoesNotLetGoIsReplaced) {
   EXPECT_EQ(sandboxes.launches, 2);
 }
 
+TEST_F(DispatcherTest, WorkThatNobodyWaitsForYieldsTheCpu) {
+  const auto call_background = [&] {
+    Invocation one = invocation(version);
+    one.background = true;
+    auto answer = spawn(loop, dispatcher().invoke(std::move(one)));
+    wait(answer);
+    return sandboxes.live.front()->cpu_share;
+  };
+  EXPECT_EQ(call_background(), 62u);  // of 1,000
+  EXPECT_EQ(call_background(), 62u);
+  call_now();
+  EXPECT_EQ(sandboxes.live.front()->cpu_share, 1000u);
+  EXPECT_EQ(call_background(), 1000u) << "others may come again at once";
+}
+
 TEST_F(DispatcherTest, CancelledInLineLeavesNothing) {
   sandboxes.launch_takes = milliseconds(50);
   boost::asio::cancellation_signal signal;

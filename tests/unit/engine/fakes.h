@@ -167,6 +167,7 @@ class FakeSandbox final : public sandbox::Sandbox {
     shells = count;
     shells_most = std::max(shells_most, count);
   }
+  void set_cpu_share(std::uint32_t cpu_millis, bool) override { cpu_share = cpu_millis; }
   void terminate() override {
     if (on_terminate)
       on_terminate();
@@ -194,7 +195,8 @@ class FakeSandbox final : public sandbox::Sandbox {
   std::function<void()> on_terminate;
   sandbox::Usage usage_now;
   unsigned shells = 0, shells_most = 0;
-  std::string cloned_from;  // id of its template
+  std::uint32_t cpu_share = 0;  // as last set; 0: never
+  std::string cloned_from;      // id of its template
   std::vector<std::string> clone_env;
 
  private:

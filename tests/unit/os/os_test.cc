@@ -148,6 +148,12 @@ TEST_F(FakeCgroups, VersionOneLivesBelowTheOwnGroup) {
   EXPECT_EQ(get("cpu/mayfly-x/s1/cpu.shares"), "512");
   EXPECT_EQ(get("cpu/mayfly-x/s1/cpu.cfs_quota_us"), "50000");
   EXPECT_EQ(get("pids/mayfly-x/s1/pids.max"), "10");
+  ASSERT_TRUE(tree.set_cpu_share(group.value(), 250).has_value());
+  EXPECT_EQ(get("cpu/mayfly-x/s1/cpu.shares"), "256");
+  EXPECT_EQ(get("cpu/mayfly-x/s1/cpu.cfs_quota_us"), "50000");
+  for (const char* controller : {"memory/own/deep", "pids", "cpu"})
+    put(std::string(controller) + "/mayfly-x/s1/tasks", "12\n345\n");
+  EXPECT_THAT(tree.threads_of(group.value()), ::testing::ElementsAre(12, 345));
   auto usage = read_usage(UsageKind::v1, group.value().usage_fds);
   EXPECT_EQ(usage.cpu_us, 5000u);
   EXPECT_EQ(usage.memory_peak_bytes, 777u);
@@ -182,6 +188,10 @@ TEST_F(FakeCgroups, VersionTwo) {
   ASSERT_TRUE(tree.set_limits(group.value(), {1u << 30, 2000, 5}).has_value());
   EXPECT_EQ(get("v2/mayfly-x/s1/memory.max"), "1073741824");
   EXPECT_EQ(get("v2/mayfly-x/s1/memory.swap.max"), "0");
+  EXPECT_EQ(get("v2/mayfly-x/s1/cpu.max"), "200000 100000");
+  EXPECT_EQ(get("v2/mayfly-x/s1/cpu.weight"), "200");
+  ASSERT_TRUE(tree.set_cpu_share(group.value(), 1250).has_value());
+  EXPECT_EQ(get("v2/mayfly-x/s1/cpu.weight"), "125");
   EXPECT_EQ(get("v2/mayfly-x/s1/cpu.max"), "200000 100000");
   auto usage = read_usage(UsageKind::v2, group.value().usage_fds);
   EXPECT_EQ(usage.cpu_us, 1234u);

@@ -74,6 +74,8 @@ TEST(SpawnerMessages, OthersComeBackWhole) {
   EXPECT_EQ(round_trip(SpawnerSockets{7, 9, 4}).count, 4);
   EXPECT_EQ(round_trip(SpawnerSocketsReady{9}).request, 9u);
   EXPECT_EQ(round_trip(SpawnerShells{7, 20}).count, 20u);
+  EXPECT_EQ(round_trip(SpawnerShare{7, 62, false}).cpu_millis, 62u);
+  EXPECT_FALSE(round_trip(SpawnerShare{7, 62, false}).at_once);
   auto clone = round_trip(SpawnerClone{8, 7, "c-1", {"A=1", ""}, 1u << 30, 500, 64, true});
   EXPECT_EQ(clone.from, 7u);
   EXPECT_EQ(clone.env, (std::vector<std::string>{"A=1", ""}));
@@ -84,7 +86,7 @@ TEST(SpawnerMessages, OthersComeBackWhole) {
 
 TEST(SpawnerMessages, BytesAreFixed) {
   std::string bytes = encode_spawner_message(SpawnerSignal{0x0201, SpawnerSignalKind::kill});
-  EXPECT_EQ(bytes, std::string("\x01\x06\x01\x02\0\0\0\0\0\0\x02", 11));
+  EXPECT_EQ(bytes, std::string("\x02\x06\x01\x02\0\0\0\0\0\0\x02", 11));
 }
 
 TEST(SpawnerMessages, EveryCutIsRefused) {
@@ -100,7 +102,7 @@ TEST(SpawnerMessages, EveryCutIsRefused) {
 TEST(SpawnerMessages, WrongVersionTypeAndValuesAreRefused) {
   std::string bytes = encode_spawner_message(SpawnerSignal{1, SpawnerSignalKind::kill});
   for (auto [at, value] :
-       {std::pair<std::size_t, char>{0, 2}, {1, 0}, {1, 9}, {1, -1}, {10, 0}, {10, 3}}) {
+       {std::pair<std::size_t, char>{0, 1}, {1, 0}, {1, 9}, {1, -1}, {10, 0}, {10, 3}}) {
     std::string broken = bytes;
     broken[at] = value;
     EXPECT_TRUE(decode_spawner_message(broken).has_error()) << at;
