@@ -124,6 +124,7 @@ def test_node_context(handler):
     assert got["types"] == ["function"] * 4
     assert got["spread"] == "req-7"
     assert node(handler).event({"op": "succeed"}).result() == "by context"
+    assert node(handler).event({"op": "wrapped"}).result() == "wrapped result"
 
 
 def test_node_error():

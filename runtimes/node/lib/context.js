@@ -127,11 +127,16 @@ function makeContext(call, declared) {
 }
 
 function define(prototype, callOf) {
-  const method = (make) => ({
+  const method = (name, make) => ({
     enumerable: true,
     configurable: true,
     get() {
       return make(this);
+    },
+    set(value) {
+      // Wrappers of handlers put their own in its place.
+      const own = { value, enumerable: true, writable: true, configurable: true };
+      Object.defineProperty(this, name, own);
     },
   });
   // The old ways to end an invocation; they do not wait for the event loop.
@@ -141,9 +146,9 @@ function define(prototype, callOf) {
     call.server.called(call, context, error, result);
   };
   Object.defineProperties(prototype, {
-    done: method((context) => (error, result) => end(context, error, result)),
-    succeed: method((context) => (result) => end(context, null, result)),
-    fail: method((context) => (error) => end(context, error ?? 'handled')),
+    done: method('done', (context) => (error, result) => end(context, error, result)),
+    succeed: method('succeed', (context) => (result) => end(context, null, result)),
+    fail: method('fail', (context) => (error) => end(context, error ?? 'handled')),
   });
 }
 

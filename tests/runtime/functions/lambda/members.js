@@ -27,6 +27,12 @@ const ops = {
     await new Promise((done) => setTimeout(done, 200));
     return 'late';
   },
+  wrapped: (event, context) =>
+    new Promise(() => {
+      const { done } = context;
+      context.done = (error, result) => done(error, `wrapped ${result}`);
+      context.done(null, 'result');
+    }),
   succeed: (event, context) => new Promise(() => context.succeed('by context')),
 };
 
