@@ -364,6 +364,7 @@ FORMS = [
     (NET, "using System.IO; public class A { public Stream Handle(Stream s) { return s; } }", "::Handle", {"a": [1]}, {"a": [1]}),
     (NET, "public static class A { public static object Handle() { return null; } }", "::Handle", {}, None),
     (NET, "using System.Collections.Generic; public class A { public Dictionary<string, List<double>> Handle(Dictionary<string, List<double>> d) { d[\"b\"] = new List<double> { 0.5 }; return d; } }", "::Handle", {"a": [1.5]}, {"a": [1.5], "b": [0.5]}),
+    (JAVA, "public class A implements org.crac.Resource { static String told = \"\"; public A() { org.crac.Core.getGlobalContext().register(this); } public void beforeCheckpoint(org.crac.Context<? extends org.crac.Resource> c) { told += \"before \"; } public void afterRestore(org.crac.Context<? extends org.crac.Resource> c) { told += \"after\"; } public String handleRequest(Object o) { return told; } }", "", {}, "before after"),
 ]
 CASES = [case[:2] for case in COMPILED_FAILURES + FORMS]
 
