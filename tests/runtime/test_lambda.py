@@ -61,7 +61,11 @@ def test_python_context():
     assert got["tenant"] is None and got["identity"] is None
 
 
-@pytest.mark.parametrize("start", [python, node], ids=["python", "node"])
+def coroutine():
+    return served(PY, "members.trace_async")
+
+
+@pytest.mark.parametrize("start", [python, coroutine, node], ids=["python", "coroutine", "node"])
 def test_the_trace_is_that_of_the_call(start):
     assert start().event({"op": "trace"}, {"trace": "Root=1-a"}).result() == "Root=1-a"
     assert start().event({"op": "trace"}, {"trace": ""}).result() is None

@@ -66,6 +66,7 @@ class AsyncServer:
         self.questions = {}  # number -> future of the answer
         self.asked = 0
         self.closing = False
+        self.trace = ""  # that of the last call
         self.blocked = False  # the socket takes no more: a writer is registered
         self.flush_due = False
         self.loop = asyncio.new_event_loop()
@@ -221,6 +222,9 @@ class AsyncServer:
 
     def set_trace(self, context):
         trace = context._trace_header()
+        if trace == self.trace:
+            return
+        self.trace = trace
         if trace:
             os.environ["_X_AMZN_TRACE_ID"] = trace
         else:

@@ -26,6 +26,10 @@ def on_trace(event, context):
     return os.environ.get("_X_AMZN_TRACE_ID")
 
 
+async def trace_async(event, context):
+    return os.environ.get("_X_AMZN_TRACE_ID")
+
+
 def on_log(event, context):
     log.info("quiet")
     log.warning("order %d", 7, extra={"order": 7})
