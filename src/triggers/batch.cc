@@ -19,7 +19,8 @@ namespace {
 using State = QueueTriggers::State;
 using Indices = std::vector<std::size_t>;
 
-constexpr std::uint32_t kLimitMost = 1'000;
+constexpr std::size_t kEventBytesAtOnce = 64 * 1024;
+constexpr std::uint32_t kLimitLeast = 2, kLimitMost = 1'000;
 constexpr int kConflictTries = 3;
 // So many runs of a batch that fail in a row say that it is not for single messages.
 constexpr int kFailuresInARow = 32;
@@ -41,6 +42,12 @@ struct Run {
 };
 
 struct Batch {
+  Batch(std::shared_ptr<State> of, SourcePtr from)
+      : state(std::move(of)), source(std::move(from)) {}
+  Batch(const Batch&) = delete;
+  Batch& operator=(const Batch&) = delete;
+  ~Batch() { enter(); }
+
   std::shared_ptr<State> state;
   SourcePtr source;
   std::shared_ptr<const Mapping> mapping;
@@ -51,6 +58,11 @@ struct Batch {
   int failures = 0;                    // in a row
   int conflicts = 0;
   bool first = true;
+  bool entered = false;  // the dispatcher knows of it
+
+  void enter() {
+    if (!std::exchange(entered, true)) --source->entering;
+  }
 };
 
 std::string reason_of(const engine::Failure& failure) {
@@ -129,8 +141,20 @@ Run ended_well(const Indices& indices, const QueueSettlement& settlement) {
   return run;
 }
 
+// A large event is written by another thread: others wait for the loop.
+io::Task<std::string> event_of(const Batch* batch, const Indices* indices) {
+  std::size_t bytes = 0;
+  for (const auto index : *indices) bytes += event_bytes(batch->messages[index]);
+  if (bytes < kEventBytesAtOnce) co_return sqs_event(batch->messages, *indices, batch->origin);
+  auto writing = batch->state->parts.pool.run(
+      [batch, indices] { return sqs_event(batch->messages, *indices, batch->origin); });
+  co_return co_await std::move(writing);
+}
+
 io::Task<Run> run_once(Batch* batch, Indices indices) {
   auto& parts = batch->state->parts;
+  auto writing = event_of(batch, &indices);
+  std::string event = co_await std::move(writing);
   auto version = parts.runner.find(batch->mapping->function, batch->mapping->qualifier);
   if (!version) co_return Run{Ended::refused, "There is no such function any more.", {}};
   auto asking = parts.runner.model_of(version);
@@ -142,7 +166,7 @@ io::Task<Run> run_once(Batch* batch, Indices indices) {
   invocation.background = true;
   invocation.arrived = parts.clock.steady_now();
   if (indices.size() == 1) invocation.trace_id = batch->messages[indices[0]].trace_header;
-  invocation.body = sqs_event(batch->messages, indices, batch->origin);
+  invocation.body = std::move(event);
   const auto settlement = settlement_of(*batch, indices);
   const bool http = model.has_value() && functions::takes_http(*model);
   if (http)
@@ -150,6 +174,7 @@ io::Task<Run> run_once(Batch* batch, Indices indices) {
   else
     invocation.settlement = settlement;
   auto invoking = parts.runner.invoke(std::move(invocation));
+  batch->enter();
   engine::Answer answer = co_await std::move(invoking);
   if (answer.failure) co_return Run{kind_of(*answer.failure), reason_of(*answer.failure), {}};
   if (http) {
@@ -341,7 +366,11 @@ io::Task<void> on_ended_well(Batch* batch, std::size_t size, Run run) {
   source.refusals = 0;
   source.status.handled += size - run.failed.size();
   source.status.last_result = run.failed.empty() ? "OK" : "OK, but for messages that it named";
-  if (source.limit < kLimitMost) ++source.limit;
+  if (batch->state->parts.runner.saturated())
+    source.limit -=
+        std::min(source.limit - std::min(source.limit, kLimitLeast), 1 + source.limit / 8);
+  else if (source.limit < kLimitMost)
+    ++source.limit;
   if (run.failed.empty()) co_return;
   auto putting =
       put_off(batch, std::move(run.failed), "The function named it in batchItemFailures.");
@@ -404,9 +433,7 @@ io::Task<void> hold_on(Batch* batch, Indices indices) {
 
 io::Task<void> run_batch(std::shared_ptr<State> state, SourcePtr source,
                          std::vector<queues::Message> messages) {
-  Batch batch;
-  batch.state = state;
-  batch.source = source;
+  Batch batch(state, source);
   batch.mapping = source->mapping;
   batch.origin = state->origin_of(*source->mapping);
   batch.messages = std::move(messages);

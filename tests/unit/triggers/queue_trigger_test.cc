@@ -192,6 +192,56 @@ TEST_F(TriggerTest, HoldsItsConcurrency) {
   EXPECT_EQ(runner.most, 1u);
 }
 
+TEST_F(TriggerTest, TakesNoMoreThanThereIsRoomForAlsoWhileBatchesBegin) {
+  runner.deploy("f", "r1");
+  make_queue("q");
+  add(mapping("q", 10));
+  send("q", numbered(0, 500));
+  until_empty("q");  // by now many may run at once
+  quiet();
+  runner.room_left = 1;
+  runner.handler = [](const Event&) {
+    Deed deed;
+    deed.hangs = true;
+    return deed;
+  };
+  send("q", numbered(500, 600));
+  runner_hanging = 1;
+  pass(milliseconds(100));
+  EXPECT_EQ(in_flight("q"), 10u);
+  runner.room_left = 100;
+  runner_hanging = 0;
+  runner.handler = [](const Event&) { return Deed{}; };
+  runner.hang.wake();
+  until_empty("q");
+  quiet();
+}
+
+TEST_F(TriggerTest, MoreBatchesAtOnceOnlyWhileThereAreCoresLeft) {
+  runner.deploy("f", "r1");
+  make_queue("q");
+  const Mapping m = add(mapping("q", 10));
+  std::uint32_t most = 0;
+  runner.handler = [&](const Event&) {
+    most = std::max(most, triggers->status(m.id).running);
+    return Deed{};
+  };
+  send("q", numbered(0, 1'000));
+  until_empty("q");
+  quiet();
+  EXPECT_GT(most, 4u);
+  runner.no_core_left = true;
+  send("q", numbered(1'000, 2'000));  // it learns
+  until_empty("q");
+  quiet();
+  most = 0;
+  send("q", numbered(2'000, 2'500));
+  until_empty("q");
+  quiet();
+  EXPECT_LE(most, 2u);
+  EXPECT_EQ(triggers->status(m.id).handled, 2'500u);
+}
+
 TEST_F(TriggerTest, AnAnswerNamesTheMessagesThatFailed) {
   runner.deploy("f", "r1");
   make_queue("dead");
