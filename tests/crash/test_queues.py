@@ -17,6 +17,7 @@ ROUNDS = int(os.environ.get("MAYFLY_CRASH_ROUNDS", "20"))
 SEED = int(os.environ.get("MAYFLY_CRASH_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 31)
 GROUPS = ["g0", "g1", "g2"]
 STANDARD, DEAD, FIFO = "work", "work-dead", "orders.fifo"
+VISIBILITY_S = 2
 
 
 class Expected:
@@ -115,19 +116,24 @@ class Work:
             expected.next[group] = number + 1
             expected.save()
 
-    def settle(self, queue, messages):
+    def settle(self, queue, messages, asked):
+        """Only who still holds a message can say that it will not come back: by an older receipt it is settled, too,
+        but another may have got it meanwhile, or moved it to the dead letters."""
         names = [json.loads(m["body"])[0] for m in messages]
         with self.expected.lock:
             self.expected.maybe_settled.update(names)
         answer = self.ask(queue, "settle", {"receipts": [m["receipt"] for m in messages]})
         failed = {f["index"] for f in answer["failed"]}
+        now = time.monotonic()
+        if now > asked + VISIBILITY_S:
+            return
         with self.expected.lock:
-            self.expected.settled.update({n: time.monotonic() for i, n in enumerate(names) if i not in failed})
+            self.expected.settled.update({n: now for i, n in enumerate(names) if i not in failed})
             self.expected.save()
 
     def consume(self, rng):
         asked = time.monotonic()
-        messages = self.ask(STANDARD, "receive", {"max": 10, "visibility_s": 2, "wait_s": 1})["messages"]
+        messages = self.ask(STANDARD, "receive", {"max": 10, "visibility_s": VISIBILITY_S, "wait_s": 1})["messages"]
         for message in messages:
             self.expected.received(*json.loads(message["body"]), asked)
         choice = rng.random()
@@ -139,11 +145,11 @@ class Work:
             self.ask(STANDARD, "dead-letter", {"receipts": [m["receipt"] for m in messages],
                                                "to": DEAD, "reason": "no luck"})
         else:
-            self.settle(STANDARD, messages)
+            self.settle(STANDARD, messages, asked)
 
     def consume_in_order(self, rng):
         asked = time.monotonic()
-        messages = self.ask(FIFO, "receive", {"max": 10, "visibility_s": 2, "wait_s": 1})["messages"]
+        messages = self.ask(FIFO, "receive", {"max": 10, "visibility_s": VISIBILITY_S, "wait_s": 1})["messages"]
         batch = set()
         for message in messages:
             name, attempt = json.loads(message["body"])
@@ -152,7 +158,7 @@ class Work:
             self.expected.in_order(group, int(number), batch)
             batch.add(name)
         if messages and rng.random() < 0.9:
-            self.settle(FIFO, messages)
+            self.settle(FIFO, messages, asked)
 
     def wait_for(self, count):
         for _ in range(count):

@@ -7,7 +7,7 @@ const sleep = (seconds) => new Promise((done) => { setTimeout(done, seconds * 10
 
 async function fail(what) {
   if (what.fault === 'throw') throw new Error(`no luck with ${what.n}`);
-  if (what.fault === 'hang') await new Promise(() => {});
+  if (what.fault === 'hang') await sleep(3600);
   if (what.fault === 'exit') process.exit(3);
   if (what.fault === 'kill') {
     process.kill(process.pid, 'SIGKILL');
