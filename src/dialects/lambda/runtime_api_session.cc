@@ -44,15 +44,6 @@ io::HttpResponse wrong_state() {
                 "The runtime is not in a state in which it may ask this.");
 }
 
-std::string error_json(std::string_view type, std::string_view message) {
-  std::string text = "{\"errorType\":";
-  wire::append_json_string(text, type);
-  text += ",\"errorMessage\":";
-  wire::append_json_string(text, message);
-  text += '}';
-  return text;
-}
-
 std::string header_of(const wire::Headers& headers, std::string_view name) {
   return std::string(headers.find(name).value_or(std::string_view()));
 }

@@ -27,7 +27,9 @@ bool is_media_type(std::string_view content_type, std::string_view wanted) {
   return wire::equal_ignoring_case(type, wanted);
 }
 
-std::string payload_of(std::string_view type, std::string_view message) {
+}  // namespace
+
+std::string error_json(std::string_view type, std::string_view message) {
   std::string text = "{\"errorType\":";
   wire::append_json_string(text, type);
   text += ",\"errorMessage\":";
@@ -35,8 +37,6 @@ std::string payload_of(std::string_view type, std::string_view message) {
   text += '}';
   return text;
 }
-
-}  // namespace
 
 RuntimeApiCall split_runtime_api_path(std::string_view path) {
   using Kind = RuntimeApiCall::Kind;
@@ -122,19 +122,19 @@ std::string error_payload(const engine::Failure& failure, std::string_view reque
   if (!failure.error_json.empty()) return failure.error_json;
   const std::string id(request_id);
   if (failure.outcome == Outcome::timeout)
-    return payload_of("Sandbox.Timeout", to_rfc3339(now) + ' ' + id + ' ' + failure.message);
+    return error_json("Sandbox.Timeout", to_rfc3339(now) + ' ' + id + ' ' + failure.message);
   if (failure.exit == "exit status 0")
-    return payload_of("Runtime.ExitError",
+    return error_json("Runtime.ExitError",
                       "RequestId: " + id + " Error: Runtime exited without providing a reason");
   if (!failure.exit.empty())
-    return payload_of("Runtime.ExitError",
+    return error_json("Runtime.ExitError",
                       "RequestId: " + id + " Error: Runtime exited with error: " + failure.exit);
   if (failure.outcome == Outcome::crash && failure.phase == telemetry::Phase::reply)
-    return payload_of("Runtime.TruncatedResponse",
+    return error_json("Runtime.TruncatedResponse",
                       "RequestId: " + id + " Error: " + failure.message);
   if (is_function_error(failure))
-    return payload_of("Runtime.Unknown", "RequestId: " + id + " Error: " + failure.message);
-  return payload_of("Sandbox.Failure", "RequestId: " + id + " Error: " + failure.message);
+    return error_json("Runtime.Unknown", "RequestId: " + id + " Error: " + failure.message);
+  return error_json("Sandbox.Failure", "RequestId: " + id + " Error: " + failure.message);
 }
 
 }  // namespace mayfly::dialects::lambda

@@ -40,6 +40,9 @@ std::string error_object(std::string_view body, std::string_view type);
 // ---- what a caller of Invoke is told of a call that failed: the payload that goes with
 // X-Amz-Function-Error. Source: the emulator's fatalerror, rapid and rie.
 
+// {"errorType","errorMessage"}
+std::string error_json(std::string_view type, std::string_view message);
+
 // True when it is the function's own failure, which Lambda answers with 200 and
 // X-Amz-Function-Error; else the platform or the caller is to blame.
 bool is_function_error(const engine::Failure& failure);
