@@ -7,10 +7,10 @@
 #include <chrono>
 #include <filesystem>
 
+#include "base/clock.h"
+
 namespace mayfly::store {
 namespace {
-
-using SteadyTime = std::chrono::steady_clock::time_point;
 
 // Merges that have no room are tried again at once; they need not write before there may be some.
 constexpr auto kRest = std::chrono::seconds(5);
