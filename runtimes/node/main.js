@@ -11,6 +11,7 @@ const logs = require('./lib/logs');
 async function initialise(environ) {
   const load = require('./lib/load');
   logs.install();
+  require('./lib/console').install();
   require('./lib/awslambda').install();
   const app = await load.load(load.settingsFrom(environ));
   require('./lib/serve').serverOf(app);

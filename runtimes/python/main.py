@@ -22,13 +22,20 @@ def initialise(environ):
     logs.install()
     hooks.install()
     here = os.path.dirname(os.path.abspath(__file__))
-    sys.path[:] = [settings.task_root] + [
+    sys.path[:] = [settings.task_root, *layer_paths()] + [
         entry for entry in sys.path if entry not in (settings.task_root, here)
     ]
     sys.argv = [sys.argv[0]]
     app = load(settings)
     server_of(app)
     return app
+
+
+def layer_paths():
+    """Where AWS's layers have Python modules, as far as there are any."""
+    version = "python%d.%d" % sys.version_info[:2]
+    paths = ("/opt/python/lib/%s/site-packages" % version, "/opt/python")
+    return [path for path in paths if os.path.isdir(path)]
 
 
 def serve(app, fd=3, ready={}):

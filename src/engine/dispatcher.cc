@@ -80,6 +80,14 @@ std::shared_ptr<Failure> refused_failure(std::string message) {
   return failure;
 }
 
+// Once the call is finished: its record is complete, and its receipt keeps it.
+void add_report(Answer& answer, const Call& call) {
+  if (!call.want_tail || !call.finished()) return;
+  answer.report = telemetry::report_of(call.record);
+  if (answer.failure && !answer.failure->exit.empty())
+    answer.report.error_type = "Runtime.ExitError";
+}
+
 Answer failed(Call& call, std::shared_ptr<Failure> failure, Call::Slot slot) {
   const auto request_id = call.record.request_id;
   Answer answer = answer_of(call);
@@ -88,6 +96,7 @@ Answer failed(Call& call, std::shared_ptr<Failure> failure, Call::Slot slot) {
   failure->log_tail = call.log_tail();
   call.finish(end_of(*failure), slot);
   answer.failure = std::move(failure);
+  add_report(answer, call);
   return answer;
 }
 
@@ -282,6 +291,7 @@ io::Task<Answer> Dispatcher::State::settle(std::shared_ptr<Call> call,
   }
   answer.run_us = call->run_us_so_far();
   call->finish({}, Call::Slot::free);
+  add_report(answer, *call);
   co_return answer;
 }
 
@@ -308,6 +318,7 @@ io::Task<Answer> Dispatcher::State::collect(std::shared_ptr<Call> call, Answer a
     answer.failure->log_tail = call->log_tail();
   else
     answer.reply.log_tail = call->log_tail();
+  add_report(answer, *call);
   co_return answer;
 }
 

@@ -573,6 +573,8 @@ io::Task<std::shared_ptr<Failure>> Instance::explain_crash(std::shared_ptr<Failu
     kill("was ended because it had closed its connection to the engine");
     co_await wait_exit(kKillTakes);
   }
+  if (exit_ && !hung_up && (kill_reason_.empty() || exit_->usage.oom_kills > 0))
+    failure->exit = exit_text(*exit_);
   const std::string during = in_init ? "while it initialised" : "while the call ran";
   const bool out_of_memory = exit_ && exit_->reason.find("out of memory") != std::string::npos;
   if (out_of_memory) {

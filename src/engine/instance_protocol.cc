@@ -1,5 +1,7 @@
 #include "engine/instance_protocol.h"
 
+#include <string.h>
+
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 
@@ -34,6 +36,14 @@ std::string summary_of(const std::string& error_json) {
 }
 
 }  // namespace
+
+std::string exit_text(const sandbox::Exit& exit) {
+  if (!exit.signalled) return "exit status " + std::to_string(exit.status);
+  const char* name = ::sigdescr_np(exit.status);
+  std::string text = name != nullptr ? name : "signal " + std::to_string(exit.status);
+  if (text[0] >= 'A' && text[0] <= 'Z') text[0] = static_cast<char>(text[0] + ('a' - 'A'));
+  return "signal: " + text;
+}
 
 void set_env(std::vector<std::string>& env, std::string_view name, std::string_view value) {
   std::string entry;

@@ -144,6 +144,10 @@ class ProtocolFactory {
 // Sets NAME=value in an environment, in place of an earlier value.
 void set_env(std::vector<std::string>& env, std::string_view name, std::string_view value);
 
+// How a program ended, in the words that AWS Lambda has from Go: "exit status 3",
+// "signal: segmentation fault".
+std::string exit_text(const sandbox::Exit& exit);
+
 // The failure of a program that ended while it was needed; the engine fills in the message.
 std::shared_ptr<Failure> crash_failure(telemetry::Phase phase, std::string message = {});
 // The failure that the user's code reported as {"errorType","errorMessage","stackTrace"}; any

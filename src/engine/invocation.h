@@ -10,6 +10,7 @@
 #include "functions/types.h"
 #include "io/body.h"
 #include "telemetry/record.h"
+#include "telemetry/report_lines.h"
 
 namespace mayfly::engine {
 
@@ -33,7 +34,7 @@ struct Invocation {
   std::string head;
   std::string body;
   io::BodyReaderPtr more;
-  bool want_log_tail = false;  // fill Reply::log_tail with the last 4 KB
+  bool want_log_tail = false;  // fill Reply::log_tail with the last 4 KB, and report
   // What is to happen, in one transaction with what the function stages, when it ends well; may be
   // null. See engine/function_services.h.
   std::shared_ptr<Settlement> settlement;
@@ -48,6 +49,8 @@ struct Failure {
   std::string message;           // a sentence; names the setting where there is one
   bool quotes_function = false;  // message holds words of the user's code: not for the public
   std::string error_json;  // {"errorType","errorMessage","stackTrace"} of the user's code, if any
+  // How a program ended that should not have: "exit status 3", "signal: killed"; else empty.
+  std::string exit;
   std::uint32_t retry_after_s = 0;  // with refused
   std::string log_tail;
 };
@@ -95,6 +98,7 @@ struct Answer {
   std::uint64_t queue_us = 0, start_us = 0, init_us = 0, run_us = 0;
   std::shared_ptr<Failure> failure;  // null: reply holds
   Reply reply;
+  telemetry::CallReport report;  // of a call whose log_tail was wanted; its lines: report_lines.h
   Receipt receipt;
 };
 

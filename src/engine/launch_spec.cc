@@ -22,12 +22,26 @@ bool reserved(const std::string& name) {
 }
 
 std::string path_with(const functions::Runtime& runtime) {
-  std::string path = "/usr/local/bin:/usr/bin:/bin";
+  std::string path = "/usr/local/bin:/usr/bin:/bin:/opt/bin";  // the last one: of layers
   const auto slash = runtime.program.rfind('/');
   if (slash == std::string::npos || slash == 0) return path;
   const auto folder = runtime.program.substr(0, slash);
   if ((":" + path + ":").find(":" + folder + ":") == std::string::npos) path = folder + ":" + path;
   return path;
+}
+
+// As Lambda names its managed runtimes: AWS_Lambda_nodejs20.x. Empty for programs that bring their
+// own.
+std::string execution_env(const functions::Runtime& runtime) {
+  std::string_view number = runtime.name;
+  while (!number.empty() && (number[0] < '0' || number[0] > '9')) number.remove_prefix(1);
+  const auto& language = runtime.language;
+  if (number.empty()) return {};
+  if (language == "node")
+    return fmt::format("AWS_Lambda_nodejs{}.x", number.substr(0, number.find('.')));
+  if (language == "python" || language == "ruby" || language == "java")
+    return fmt::format("AWS_Lambda_{}{}", language, number);
+  return {};
 }
 
 std::string version_text(const functions::Version& version) {
@@ -37,6 +51,12 @@ std::string version_text(const functions::Version& version) {
 std::string log_stream_name(const functions::Version& version, const std::string& id,
                             WallTime now) {
   return fmt::format("{}[{}]{}", to_rfc3339(now).substr(0, 10), version_text(version), id);
+}
+
+bool has_env(const std::vector<std::string>& env, std::string_view beginning) {
+  return std::any_of(env.begin(), env.end(), [beginning](const std::string& entry) {
+    return entry.starts_with(beginning);
+  });
 }
 
 }  // namespace
@@ -71,10 +91,17 @@ sandbox::LaunchSpec base_launch_spec(const functions::Version& version,
   set_env(env, "AWS_DEFAULT_REGION", settings.region);
   set_env(env, "AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand");
   set_env(env, "AWS_LAMBDA_LOG_FORMAT", "Text");
+  set_env(env, "AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR");
+  set_env(env, "AWS_XRAY_DAEMON_ADDRESS", "169.254.79.129:2000");
+  if (const auto name = execution_env(runtime); !name.empty())
+    set_env(env, "AWS_EXECUTION_ENV", name);
   set_env(env, "AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/" + version.function);
   set_env(env, "AWS_LAMBDA_LOG_STREAM_NAME", log_stream_name(version, id, now));
   for (const auto& [name, value] : version.settings.env)
     if (!reserved(name)) set_env(env, name, value);
+  // As on Lambda, lines in JSON are filtered, and text is not.
+  if (has_env(env, "AWS_LAMBDA_LOG_FORMAT=JSON") && !has_env(env, "AWS_LAMBDA_LOG_LEVEL="))
+    set_env(env, "AWS_LAMBDA_LOG_LEVEL", "INFO");
   set_env(env, "AWS_LAMBDA_FUNCTION_NAME", version.function);
   set_env(env, "AWS_LAMBDA_FUNCTION_VERSION", number);
   set_env(env, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", std::to_string(memory_mb));

@@ -223,6 +223,7 @@ io::Task<void> Engine::stop() {
   for (const auto& [name, queue] : queues_) {
     const QueueRef kept = queue;
     while (!kept->receivers.empty()) end_receiver(*kept, *kept->receivers.front());
+    note_receptions(*kept);
   }
   while (pending_ > 0) co_await stopped_.wait();
   timer_.cancel();
@@ -239,6 +240,7 @@ std::optional<Millis> Engine::next_due(const Queue& queue) const {
     lower(end);
   }
   if (!queue.receiver_times.empty() && !queue.loading) lower(*queue.receiver_times.begin());
+  if (!queue.unnoted.empty()) lower(queue.note_at);
   if (const auto end = queue.duplicates.next_due()) lower(*end + kDuplicatesSlackMs);
   return due;
 }
@@ -284,6 +286,7 @@ void Engine::run_queue(const QueueRef& queue, Millis time) {
   if (queue->state->run_due(time, kEntriesPerTurn)) serve_all(queue);
   if (queue->removed) return;
   expire(*queue, time);
+  if (!queue->unnoted.empty() && queue->note_at <= time) note_receptions(*queue);
   while (!queue->loading && !queue->receiver_times.empty() &&
          *queue->receiver_times.begin() <= time) {
     const auto overdue =
@@ -308,7 +311,7 @@ void Engine::expire(Queue& queue, Millis time) {
     if (oldest.arrived + retention > time) break;
     if (oldest.place == Place::busy || oldest.place == Place::delayed) break;
     gone.remove(message_key(Kind::message, queue.id, oldest.sequence));
-    if (oldest.received > 0) gone.remove(message_key(Kind::reception, queue.id, oldest.sequence));
+    if (oldest.noted) gone.remove(message_key(Kind::reception, queue.id, oldest.sequence));
     state.erase(oldest);
   }
   if (const auto below = queue.duplicates.expire(time))

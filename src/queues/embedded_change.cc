@@ -103,7 +103,7 @@ void Engine::depart(Change& change, const QueueRef& queue, Entry& entry) {
   if (entry.place != Place::busy) queue->state->make_busy(entry);
   change.departures.push_back({queue, entry.sequence});
   change.transaction.remove(message_key(Kind::message, queue->id, entry.sequence));
-  if (entry.received > 0)
+  if (entry.noted)
     change.transaction.remove(message_key(Kind::reception, queue->id, entry.sequence));
 }
 

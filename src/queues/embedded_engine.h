@@ -38,6 +38,8 @@ struct Queue : std::enable_shared_from_this<Queue> {
   bool loading = false;
   std::list<Receiver*> receivers;        // in the order in which they came
   std::multiset<Millis> receiver_times;  // until when they wait
+  std::vector<std::uint64_t> unnoted;    // receptions that the store is not told of yet
+  Millis note_at = 0;                    // when it is; with unnoted
   Millis scheduled = INT64_MAX;          // its place in Engine::schedule_
 };
 using QueueRef = std::shared_ptr<Queue>;
@@ -161,6 +163,7 @@ class Engine final : public EmbeddedEngine {
   Message make_message(Queue& queue, const Entry& entry, StoredMessage&& stored) const;
   std::string seal(const Queue& queue, const Entry& entry, std::uint64_t nonce);
   void note_reception(store::Transaction& transaction, Queue& queue, const Held& held);
+  void note_receptions(Queue& queue);
   void write_behind(store::Transaction transaction);
   std::uint64_t new_nonce();
 

@@ -140,8 +140,9 @@ Status Engine::load_messages(Queue& queue, std::uint64_t first) {
     if (const auto found = receptions.find(entry.sequence); found != receptions.end()) {
       const StoredReception& r = found->second;
       constexpr Millis kHiddenMax = 12 * 3600 * 1000;
+      const Millis asked = r.noted_ms > 0 ? r.visible_at_ms - r.noted_ms : kHiddenMax;
       queue.state->restore(entry, r.count, r.nonce,
-                           time + std::min<Millis>(r.visible_at_ms - wall, kHiddenMax), r.first_ms,
+                           time + std::min<Millis>(r.visible_at_ms - wall, asked), r.first_ms,
                            time);
     }
     return true;

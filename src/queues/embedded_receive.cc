@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t kStaleEntriesMax = 2000;  // that one call passes over
 constexpr Millis kReceiveRetryMs = 1000;
+constexpr Millis kNoteAfterMs = 200;
 constexpr std::uint32_t kMovedAtOnceMax = 1000;
 constexpr std::uint64_t kMovedBytesMax = 8u << 20;
 
@@ -102,9 +103,26 @@ Message Engine::make_message(Queue& queue, const Entry& entry, StoredMessage&& s
 }
 
 void Engine::note_reception(store::Transaction& transaction, Queue& queue, const Held& held) {
+  held.entry->noted = 1;
   transaction.put(message_key(Kind::reception, queue.id, held.entry->sequence),
                   encode(StoredReception{held.entry->received, held.first_ms, to_wall(held.until),
-                                         held.nonce}));
+                                         held.nonce, wall_now()}));
+}
+
+// Of the messages that have been received a while ago and are still there. Most are settled before,
+// and nothing has to be written of them at all.
+void Engine::note_receptions(Queue& queue) {
+  store::Transaction behind;
+  for (const std::uint64_t sequence : std::exchange(queue.unnoted, {})) {
+    const Held* held = queue.state->find(sequence);
+    if (held == nullptr || held->entry->noted || sequence < queue.purge_floor) continue;
+    if (held->entry->place == Place::busy)
+      queue.unnoted.push_back(sequence);  // on its way out; once more, should that fail
+    else
+      note_reception(behind, queue, *held);
+  }
+  queue.note_at = now() + kNoteAfterMs;
+  if (!behind.empty()) write_behind(std::move(behind));
 }
 
 // Too often received: the message is on its way to the dead letters then.
@@ -147,8 +165,7 @@ void Engine::take(const QueueRef& queue, Receiver& receiver, bool& wants_load) {
     if (entry->sequence < queue->purge_floor || entry->arrived + retention <= time) {
       ++stale;
       behind.remove(message_key(Kind::message, queue->id, entry->sequence));
-      if (entry->received > 0)
-        behind.remove(message_key(Kind::reception, queue->id, entry->sequence));
+      if (entry->noted) behind.remove(message_key(Kind::reception, queue->id, entry->sequence));
       state.erase(*entry);
       continue;
     }
@@ -181,7 +198,12 @@ void Engine::take(const QueueRef& queue, Receiver& receiver, bool& wants_load) {
     message.receipt = seal(*queue, *entry, held.nonce);
     receiver.messages.push_back(std::move(message));
     taken.emplace_back(entry->sequence, held.nonce);
-    note_reception(behind, *queue, held);
+    if (entry->noted || settings.fifo) {  // its group stays locked, also after a kill
+      note_reception(behind, *queue, held);
+    } else {
+      if (queue->unnoted.empty()) queue->note_at = time + kNoteAfterMs;
+      queue->unnoted.push_back(entry->sequence);
+    }
     // Who may ask again is answered from memory.
     if (usage_->body_bytes > parts_.settings.memory_bytes_max &&
         receiver.options.attempt_id.empty())

@@ -187,6 +187,7 @@ Held& QueueState::hold(Entry& entry, std::uint64_t nonce, Millis until, std::int
 void QueueState::restore(Entry& entry, std::uint32_t received, std::uint64_t nonce, Millis until,
                          std::int64_t first_ms, Millis now) {
   entry.received = received;
+  entry.noted = 1;
   Held& held = held_[entry.sequence];
   held.entry = &entry;
   held.nonce = nonce;

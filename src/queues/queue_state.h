@@ -33,7 +33,8 @@ struct Entry {
   std::uint64_t sequence = 0;
   Millis arrived = 0;
   std::uint32_t bytes = 0;  // of the record
-  std::uint32_t received : 29 = 0;
+  std::uint32_t received : 28 = 0;
+  std::uint32_t noted : 1 = 0;     // a reception of it is on the store, or on its way there
   std::uint32_t returned : 1 = 0;  // standard: waits in the line of those that came back
   Place place : 2 = Place::ready;
 };

@@ -261,7 +261,13 @@ Result<MessageHead> decode_head(std::string_view record) {
 }
 
 std::string encode(const StoredReception& r) {
-  return Writer(40).number(r.count).time(r.first_ms).time(r.visible_at_ms).number(r.nonce).take();
+  return Writer(48)
+      .number(r.count)
+      .time(r.first_ms)
+      .time(r.visible_at_ms)
+      .number(r.nonce)
+      .time(r.noted_ms)
+      .take();
 }
 
 Result<StoredReception> decode_reception(std::string_view record) {
@@ -271,6 +277,7 @@ Result<StoredReception> decode_reception(std::string_view record) {
   r.first_ms = in.time();
   r.visible_at_ms = in.time();
   r.nonce = in.number();
+  if (!in.complete()) r.noted_ms = in.time();
   if (!in.complete()) return corrupt("reception");
   return r;
 }

@@ -63,6 +63,7 @@ struct StoredReception {
   std::int64_t first_ms = 0;
   std::int64_t visible_at_ms = 0;
   std::uint64_t nonce = 0;
+  std::int64_t noted_ms = 0;  // when this was written; 0: records of older versions do not say
 };
 std::string encode(const StoredReception& reception);
 Result<StoredReception> decode_reception(std::string_view record);

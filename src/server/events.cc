@@ -1,5 +1,7 @@
 #include "server/events.h"
 
+#include "os/cpu_meter.h"
+
 namespace mayfly::server {
 
 // What triggers ask of the engine.
@@ -15,6 +17,7 @@ class Events::DispatcherRunner final : public triggers::Runner {
   std::uint32_t room(const functions::VersionPtr& version) override {
     return reserved_.room(version->function, dispatcher_.room(version));
   }
+  bool saturated() override { return cpu_.saturated(std::chrono::steady_clock::now()); }
   io::Task<Result<functions::Model>> model_of(functions::VersionPtr version) override {
     return dispatcher_.model_of(std::move(version));
   }
@@ -26,6 +29,7 @@ class Events::DispatcherRunner final : public triggers::Runner {
   functions::Catalogue& catalogue_;
   engine::Dispatcher& dispatcher_;
   const engine::Reserved& reserved_;
+  os::CpuMeter cpu_;
 };
 
 Events::Events(Parts parts) : parts_(std::move(parts)) {}
@@ -52,8 +56,8 @@ Status Events::attach(engine::Dispatcher& dispatcher, const engine::Reserved& re
   settings.region = parts_.engine.region;
   settings.account = parts_.engine.account;
   triggers_ = std::make_unique<triggers::QueueTriggers>(triggers::QueueTriggers::Parts{
-      parts_.loop.get_executor(), *queues_, parts_.store, *committer_, *runner_, *services_,
-      targets_.get(), parts_.clock, std::move(settings)});
+      parts_.loop.get_executor(), *queues_, parts_.store, *committer_, parts_.pool, *runner_,
+      *services_, targets_.get(), parts_.clock, std::move(settings)});
   calls_ = std::make_unique<Calls>(
       Calls::Parts{parts_.loop, *queues_, parts_.store, *committer_, parts_.pool, parts_.clock,
                    *targets_, parts_.catalogue, dispatcher, parts_.calls, parts_.engine.region,

@@ -18,6 +18,8 @@
 #include <shared_mutex>
 
 #include "store/evaluate.h"
+#include "store/rocksdb_room.h"
+#include "store/rocksdb_watch.h"
 #include "store/store.h"
 
 namespace mayfly::store {
@@ -33,6 +35,15 @@ constexpr int kOpenFilesMax = 128;
 // first.
 constexpr std::uint64_t kFreeBytesSynced = 12u << 20;
 constexpr std::uint64_t kFreeBytesBuffered = 32u << 20;
+// Merging stops first of all.
+constexpr std::uint64_t kFreeBytesMerging = 16u << 20;
+// What removes may go further: a backlog that fills the disk must be possible to work off.
+constexpr std::uint64_t kFreeBytesRemoving = 6u << 20;
+// A write takes room twice, in the log and in the table that it is flushed to.
+constexpr std::uint64_t kCopies = 2;
+constexpr auto kResumePause = std::chrono::seconds(3);
+// Rather many small tables than writers that hang because there is no room to merge them.
+constexpr int kTablesToStop = 1000;
 
 rocksdb::Slice slice(std::string_view bytes) {
   return {bytes.data(), bytes.size()};
@@ -55,9 +66,9 @@ rocksdb::Options make_options() {
   options.allow_fallocate = false;    // keeps the count of free bytes honest
   options.stats_dump_period_sec = 0;  // no periodic work while idle
   options.stats_persist_period_sec = 0;
-  options.info_log_level = rocksdb::WARN_LEVEL;
-  options.max_log_file_size = 1u << 20;
-  options.keep_log_file_num = 2;
+  options.info_log = std::make_shared<RocksdbLog>();
+  options.info_log_level = rocksdb::ERROR_LEVEL;
+  options.level0_stop_writes_trigger = kTablesToStop;
   const auto supported = rocksdb::GetSupportedCompressions();
   const bool lz4 =
       std::find(supported.begin(), supported.end(), rocksdb::kLZ4Compression) != supported.end();
@@ -74,8 +85,12 @@ rocksdb::Options make_options() {
 
 class RocksdbStore final : public Store {
  public:
-  RocksdbStore(std::unique_ptr<rocksdb::DB> db, std::string directory)
-      : db_(std::move(db)), directory_(std::move(directory)) {}
+  RocksdbStore(std::unique_ptr<rocksdb::Env> env, std::unique_ptr<rocksdb::DB> db,
+               std::string directory, std::shared_ptr<BackgroundErrors> errors)
+      : env_(std::move(env)),
+        db_(std::move(db)),
+        directory_(std::move(directory)),
+        errors_(std::move(errors)) {}
 
   ~RocksdbStore() override {
     const auto closed = db_->Close();
@@ -125,6 +140,7 @@ class RocksdbStore final : public Store {
     bool synced = false;
     accept(group, batch, accepted, synced);
     const Status written = batch.Count() == 0 ? ok() : write(batch, synced);
+    if (errors_->any()) resume_background();
     if (written.has_value()) return;
     for (std::size_t i = 0; i < group.size(); ++i)
       if (accepted[i]) group[i].status = written;
@@ -239,15 +255,40 @@ class RocksdbStore final : public Store {
     return to_error(status, "write");
   }
 
+  static std::uint64_t bytes_of(const Transaction& transaction) {
+    std::uint64_t bytes = 0;
+    for (const auto& entry : transaction.puts) bytes += entry.key.size() + entry.value.size();
+    return bytes;
+  }
+
   void check_space(std::span<Change> group) const {
     struct statvfs info;
     if (statvfs(directory_.c_str(), &info) != 0) return;  // the write itself will tell
     const std::uint64_t free = static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
+    std::uint64_t taken = 0;
     for (auto& change : group) {
-      const auto needed =
-          change.durability == Durability::synced ? kFreeBytesSynced : kFreeBytesBuffered;
-      if (free < needed) change.status = disk_full();
+      const Transaction& transaction = *change.transaction;
+      const bool removes = !transaction.deletes.empty() || !transaction.delete_ranges.empty();
+      const std::uint64_t reserve = change.durability != Durability::synced ? kFreeBytesBuffered
+                                    : removes                               ? kFreeBytesRemoving
+                                                                            : kFreeBytesSynced;
+      const std::uint64_t bytes = bytes_of(transaction) * kCopies;
+      if (free < reserve + taken + bytes)
+        change.status = disk_full();
+      else
+        taken += bytes;
     }
+  }
+
+  // RocksDB waits for more room than it needs when merging has once failed for want of it: it
+  // would never find that what was deleted makes room.
+  void resume_background() {
+    const std::unique_lock one(resume_mutex_, std::try_to_lock);
+    const auto now = std::chrono::steady_clock::now();
+    if (!one.owns_lock() || now - resumed_ < kResumePause) return;
+    resumed_ = now;
+    errors_->take();
+    if (!db_->Resume().ok()) errors_->note();
   }
 
   Error disk_full() const {
@@ -270,10 +311,14 @@ class RocksdbStore final : public Store {
                  std::string(verb) + " the store"};
   }
 
+  const std::unique_ptr<rocksdb::Env> env_;  // outlives the database
   std::unique_ptr<rocksdb::DB> db_;
   const std::string directory_;
   std::array<std::shared_mutex, kStripes> stripes_;
   std::atomic<bool> stopped_ = false;
+  const std::shared_ptr<BackgroundErrors> errors_;
+  std::mutex resume_mutex_;
+  std::chrono::steady_clock::time_point resumed_{};  // protected by resume_mutex_
 };
 
 // RocksDB starts them when there is work for the first time, from the thread that has it, whose
@@ -294,11 +339,16 @@ Result<std::unique_ptr<Store>> open_rocksdb(const std::string& directory) {
                      ". Choose another one with --data.",
                  "open the store", error.value()};
   rocksdb::DB* db = nullptr;
-  const auto status = rocksdb::DB::Open(make_options(), directory, &db);
+  auto options = make_options();
+  const auto errors = std::make_shared<BackgroundErrors>();
+  options.listeners.push_back(errors);
+  auto env = make_env_that_leaves_room(kFreeBytesMerging);
+  options.env = env.get();
+  const auto status = rocksdb::DB::Open(options, directory, &db);
   if (status.ok()) {
     start_background_threads(*db->GetEnv());
-    std::unique_ptr<Store> store =
-        std::make_unique<RocksdbStore>(std::unique_ptr<rocksdb::DB>(db), directory);
+    std::unique_ptr<Store> store = std::make_unique<RocksdbStore>(
+        std::move(env), std::unique_ptr<rocksdb::DB>(db), directory, errors);
     return store;
   }
   const std::string text = status.ToString();

@@ -19,7 +19,8 @@ namespace {
 using State = QueueTriggers::State;
 using Indices = std::vector<std::size_t>;
 
-constexpr std::uint32_t kLimitMost = 1'000;
+constexpr std::size_t kEventBytesAtOnce = 64 * 1024;
+constexpr std::uint32_t kLimitLeast = 2, kLimitMost = 1'000;
 constexpr int kConflictTries = 3;
 // So many runs of a batch that fail in a row say that it is not for single messages.
 constexpr int kFailuresInARow = 32;
@@ -28,7 +29,7 @@ constexpr std::size_t kReasonBytes = 1'000;
 
 enum class Ended {
   well,
-  refused,   // it did not run: no capacity, or the server is stopping
+  refused,   // it did not run: no capacity, or the server is stopping; or nothing can be kept
   conflict,  // what it read of the state has changed meanwhile
   failed,    // it ran
   broken,    // it cannot run: smaller batches would not either
@@ -41,6 +42,12 @@ struct Run {
 };
 
 struct Batch {
+  Batch(std::shared_ptr<State> of, SourcePtr from)
+      : state(std::move(of)), source(std::move(from)) {}
+  Batch(const Batch&) = delete;
+  Batch& operator=(const Batch&) = delete;
+  ~Batch() { enter(); }
+
   std::shared_ptr<State> state;
   SourcePtr source;
   std::shared_ptr<const Mapping> mapping;
@@ -51,6 +58,11 @@ struct Batch {
   int failures = 0;                    // in a row
   int conflicts = 0;
   bool first = true;
+  bool entered = false;  // the dispatcher knows of it
+
+  void enter() {
+    if (!std::exchange(entered, true)) --source->entering;
+  }
 };
 
 std::string reason_of(const engine::Failure& failure) {
@@ -61,6 +73,14 @@ std::string reason_of(const engine::Failure& failure) {
     if (!reason.empty() && static_cast<unsigned char>(reason.back()) >= 0xc0) reason.pop_back();
   }
   return reason.empty() ? std::string(code_name(failure.code)) : reason;
+}
+
+// What the failure of a commit says. A full disk is not the message's fault: it is given back as
+// if it had not been received, and does not end in the dead letters for it.
+Ended kind_of_commit(Code code) {
+  if (code == Code::conflict) return Ended::conflict;
+  if (code == Code::invalid_argument) return Ended::failed;
+  return code == Code::io_error || code == Code::unavailable ? Ended::refused : Ended::broken;
 }
 
 Ended kind_of(const engine::Failure& failure) {
@@ -79,8 +99,7 @@ Ended kind_of(const engine::Failure& failure) {
     default:
       break;
   }
-  if (failure.phase == Phase::reply)
-    return failure.code == Code::conflict ? Ended::conflict : Ended::broken;
+  if (failure.phase == Phase::reply) return kind_of_commit(failure.code);
   const bool stopping = failure.code == Code::unavailable && failure.phase == Phase::accept;
   return stopping ? Ended::refused : Ended::broken;
 }
@@ -129,8 +148,20 @@ Run ended_well(const Indices& indices, const QueueSettlement& settlement) {
   return run;
 }
 
+// A large event is written by another thread: others wait for the loop.
+io::Task<std::string> event_of(const Batch* batch, const Indices* indices) {
+  std::size_t bytes = 0;
+  for (const auto index : *indices) bytes += event_bytes(batch->messages[index]);
+  if (bytes < kEventBytesAtOnce) co_return sqs_event(batch->messages, *indices, batch->origin);
+  auto writing = batch->state->parts.pool.run(
+      [batch, indices] { return sqs_event(batch->messages, *indices, batch->origin); });
+  co_return co_await std::move(writing);
+}
+
 io::Task<Run> run_once(Batch* batch, Indices indices) {
   auto& parts = batch->state->parts;
+  auto writing = event_of(batch, &indices);
+  std::string event = co_await std::move(writing);
   auto version = parts.runner.find(batch->mapping->function, batch->mapping->qualifier);
   if (!version) co_return Run{Ended::refused, "There is no such function any more.", {}};
   auto asking = parts.runner.model_of(version);
@@ -142,7 +173,7 @@ io::Task<Run> run_once(Batch* batch, Indices indices) {
   invocation.background = true;
   invocation.arrived = parts.clock.steady_now();
   if (indices.size() == 1) invocation.trace_id = batch->messages[indices[0]].trace_header;
-  invocation.body = sqs_event(batch->messages, indices, batch->origin);
+  invocation.body = std::move(event);
   const auto settlement = settlement_of(*batch, indices);
   const bool http = model.has_value() && functions::takes_http(*model);
   if (http)
@@ -150,6 +181,7 @@ io::Task<Run> run_once(Batch* batch, Indices indices) {
   else
     invocation.settlement = settlement;
   auto invoking = parts.runner.invoke(std::move(invocation));
+  batch->enter();
   engine::Answer answer = co_await std::move(invoking);
   if (answer.failure) co_return Run{kind_of(*answer.failure), reason_of(*answer.failure), {}};
   if (http) {
@@ -161,13 +193,8 @@ io::Task<Run> run_once(Batch* batch, Indices indices) {
   if (!settlement->committed) {
     auto committing = parts.services.commit(version, "", settlement, std::move(answer.reply.body));
     const Status committed = co_await std::move(committing);
-    if (committed.has_error()) {
-      const Code code = committed.error().code;
-      const auto ended = code == Code::conflict           ? Ended::conflict
-                         : code == Code::invalid_argument ? Ended::failed
-                                                          : Ended::broken;
-      co_return Run{ended, committed.error().message, {}};
-    }
+    if (committed.has_error())
+      co_return Run{kind_of_commit(committed.error().code), committed.error().message, {}};
   }
   answer.receipt.answered(200);
   co_return ended_well(indices, *settlement);
@@ -341,7 +368,11 @@ io::Task<void> on_ended_well(Batch* batch, std::size_t size, Run run) {
   source.refusals = 0;
   source.status.handled += size - run.failed.size();
   source.status.last_result = run.failed.empty() ? "OK" : "OK, but for messages that it named";
-  if (source.limit < kLimitMost) ++source.limit;
+  if (batch->state->parts.runner.saturated())
+    source.limit -=
+        std::min(source.limit - std::min(source.limit, kLimitLeast), 1 + source.limit / 8);
+  else if (source.limit < kLimitMost)
+    ++source.limit;
   if (run.failed.empty()) co_return;
   auto putting =
       put_off(batch, std::move(run.failed), "The function named it in batchItemFailures.");
@@ -404,9 +435,7 @@ io::Task<void> hold_on(Batch* batch, Indices indices) {
 
 io::Task<void> run_batch(std::shared_ptr<State> state, SourcePtr source,
                          std::vector<queues::Message> messages) {
-  Batch batch;
-  batch.state = state;
-  batch.source = source;
+  Batch batch(state, source);
   batch.mapping = source->mapping;
   batch.origin = state->origin_of(*source->mapping);
   batch.messages = std::move(messages);

@@ -136,6 +136,7 @@ io::Task<bool> AsyncCalls::State::retry(RunningPtr call, CallRecord* record) {
   if (const Status kept = co_await std::move(committing); kept.has_error())
     log::error("the failed attempt of call {} is not recorded: {}", call->id,
                kept.error().describe());
+  put_off.insert(call->id);
   io::Task<void> back = give_back(call, static_cast<std::uint32_t>(wait.count()));
   co_await std::move(back);
   co_return true;

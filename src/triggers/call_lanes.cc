@@ -97,7 +97,7 @@ io::Task<void> AsyncCalls::State::take(LanePtr lane, queues::Message message) {
   call->queue = lane->queue;
   call->receipt = std::move(message.receipt);
   call->received = message.receive_count;
-  call->began = parts.clock.wall_now();
+  call->began = parts.clock.steady_now();
   auto decoded = decode_message(message.body);
   if (decoded.has_error()) {
     log::error("an async call in {} is not readable and is dropped: {}", lane->queue,
@@ -124,6 +124,7 @@ void AsyncCalls::State::call_over(LanePtr lane, const RunningPtr& call) {
 }
 
 io::Task<void> AsyncCalls::State::run(LanePtr lane, RunningPtr call) {
+  const bool known = put_off.erase(call->id) > 0;
   if (cancelled.contains(call->id)) {
     io::Task<void> ending = end_cancelled(call);
     co_await std::move(ending);
@@ -134,11 +135,14 @@ io::Task<void> AsyncCalls::State::run(LanePtr lane, RunningPtr call) {
     io::Task<Result<CallRecord>> reading = read_record(call->id);
     const Result<CallRecord> record = co_await std::move(reading);
     if (record.has_value()) call->attempt = record->attempts + 1;
-    if (record.has_value() && record->state == CallState::waiting &&
-        record->next_us > now_us() + 1'000'000) {
-      // Its hiding was forgotten (a power cut), the record was not.
+    const std::int64_t early_us = record.has_value() ? record->next_us - now_us() : 0;
+    if (!known && early_us > 1'000'000 && record->state == CallState::waiting) {
+      // Its hiding was forgotten (a power cut), the record was not. Once, and no longer than any
+      // attempt waits: it may be the clock that is wrong.
+      put_off.insert(call->id);
+      const std::int64_t most_us = std::int64_t{parts.settings.backoff_ms_max} * 1000;
       io::Task<void> back = give_back(
-          call, static_cast<std::uint32_t>((record->next_us - now_us() + 999'999) / 1'000'000));
+          call, static_cast<std::uint32_t>((std::min(early_us, most_us) + 999'999) / 1'000'000));
       co_await std::move(back);
       co_return;
     }
@@ -194,7 +198,7 @@ io::Task<void> AsyncCalls::State::hold_calls() {
   while (!stopping) {
     if (!co_await sleep_for(&timer, every)) co_return;
     std::map<std::string, std::vector<queues::QueueEngine::Visibility>> changes;
-    const WallTime old = parts.clock.wall_now() - every / 2;
+    const SteadyTime old = parts.clock.steady_now() - every / 2;
     for (const auto& [id, call] : running)
       if (call->began < old) changes[call->queue].push_back({call->receipt, parts.settings.hold_s});
     for (auto& [queue, list] : changes) {

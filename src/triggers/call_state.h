@@ -55,7 +55,7 @@ struct Running {
   CallMessage message;
   std::uint32_t attempt = 1;
   std::uint32_t received = 1;
-  WallTime began;
+  SteadyTime began;
   boost::asio::cancellation_signal cancel;
   bool cancelled = false;   // by a person
   bool given_back = false;  // by stop()
@@ -127,6 +127,7 @@ struct AsyncCalls::State : std::enable_shared_from_this<AsyncCalls::State> {
   std::set<std::string> ready_queues;    // that are known to exist
   std::unordered_map<std::string, RunningPtr> running;
   std::unordered_set<std::string> cancelled;  // in their queues still
+  std::unordered_set<std::string> put_off;    // hidden until their next attempt, since the start
   std::uint64_t records = 0;                  // about how many there are
   bool started = false, stopping = false;
   std::uint32_t tasks = 0;  // lanes and calls

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 #include "base/log.h"
 
@@ -13,6 +15,7 @@ using State = QueueTriggers::State;
 
 constexpr milliseconds kLongWait{86'400'000};  // a receive without end
 constexpr milliseconds kRoomFirst{20}, kRoomMost{1'000};
+constexpr std::size_t kMessagesAtOnce = 100;  // then others have their turn on the loop
 constexpr milliseconds kLookForQueue{5'000};
 constexpr std::uint32_t kMarginSeconds = 30;
 constexpr std::uint32_t kVisibilityMax = 43'200;
@@ -21,8 +24,8 @@ constexpr std::uint32_t kVisibilityMax = 43'200;
 std::uint32_t chunk_of(const Source& source, std::size_t event_max, std::size_t bytes,
                        std::size_t have) {
   const std::size_t left = bytes >= event_max ? 0 : event_max - bytes;
-  const std::size_t fit =
-      std::max<std::size_t>(1, left / std::max<std::size_t>(1, source.message_bytes));
+  const std::size_t fit = std::clamp<std::size_t>(
+      left / std::max<std::size_t>(1, source.message_bytes), 1, kMessagesAtOnce);
   const std::size_t wanted =
       source.mapping->batch - std::min<std::size_t>(have, source.mapping->batch);
   return static_cast<std::uint32_t>(std::min(fit, wanted));
@@ -49,7 +52,8 @@ io::Task<bool> have_room(std::shared_ptr<State> state, std::shared_ptr<Poller> p
     const bool by_batches = source.status.running >= most;
     const auto pause =
         std::chrono::ceil<milliseconds>(source.not_before - state->parts.clock.steady_now());
-    if (!by_batches && pause <= milliseconds(0) && state->parts.runner.room(version) > 0)
+    if (!by_batches && pause <= milliseconds(0) &&
+        state->parts.runner.room(version) > source.entering)
       co_return true;
     if (pause > patience) patience = pause;
     // A batch that ends wakes it. Nothing tells when the machine has room again: that is looked at
@@ -121,6 +125,7 @@ io::Task<Gathered> gather(std::shared_ptr<State> state, std::shared_ptr<Poller> 
     if (mapping->window_s == 0) {
       if (!full) break;
       options.wait = milliseconds(0);
+      co_await boost::asio::post(state->parts.loop, boost::asio::use_awaitable);
       continue;
     }
     const auto now = state->parts.clock.steady_now();

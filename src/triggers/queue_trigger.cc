@@ -91,6 +91,7 @@ void QueueTriggers::State::end(const std::string& id) {
 
 void QueueTriggers::State::batch_begins(const SourcePtr& source) {
   ++source->status.running;
+  ++source->entering;
   ++running;
 }
 

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "engine/function_services.h"
 #include "engine/invocation.h"
+#include "io/blocking.h"
 #include "queues/engine.h"
 #include "store/committer.h"
 #include "store/store.h"
@@ -31,6 +32,8 @@ class Runner {
   virtual functions::VersionPtr find(const std::string& name, const std::string& qualifier) = 0;
   // How many more invocations would run at once now, and not stand in line.
   virtual std::uint32_t room(const functions::VersionPtr& version) = 0;
+  // The machine has no core left: more at once would only take time from what runs.
+  virtual bool saturated() = 0;
   virtual io::Task<Result<functions::Model>> model_of(functions::VersionPtr version) = 0;
   virtual io::Task<engine::Answer> invoke(engine::Invocation invocation) = 0;
 };
@@ -58,6 +61,7 @@ class QueueTriggers {
     queues::QueueEngine& queues;
     store::Store& store;
     store::Committer& committer;
+    io::BlockingPool& pool;
     Runner& runner;
     engine::FunctionServices& services;
     Targets* targets;

@@ -323,13 +323,20 @@ io::Task<Status> Schedules::State::fire(EntryPtr entry) {
   co_return ok();
 }
 
-// A clock that was wrong by more than a little and is put right must not silence its schedules.
+// A clock that was wrong by more than a little and is put right must not silence its schedules:
+// neither those that ticked meanwhile, nor those that were made or changed meanwhile.
 void Schedules::State::heed_set_back(Entry& entry) const {
   const WallTime time = now();
-  if (entry.place.last && *entry.place.last - time > kSetBack) {
-    entry.place.last.reset();
-    plan(entry, time);
-  }
+  Schedule& s = entry.schedule;
+  const WallTime planned = std::max(entry.place.last.value_or(WallTime::min()), s.modified);
+  if (entry.busy || planned - kSetBack <= time) return;
+  if (entry.when.kind() == When::Kind::at && entry.place.last) return;  // once is once
+  s.created = std::min(s.created, time);  // in memory only; what rates count from
+  s.modified = std::min(s.modified, time);
+  entry.place.last.reset();
+  const auto next = tick_after(entry, time);
+  // What is due already stays so.
+  if (!entry.place.next || (next && *next < *entry.place.next)) plan(entry, time);
 }
 
 io::Task<std::optional<WallTime>> Schedules::State::run_due() {

@@ -21,9 +21,11 @@ struct Source {
   std::vector<Pattern> filters;
   TriggerStatus status;
   bool removed = false;
-  // Batches that may run at once as far as the backlog justifies it: grows while batches come
-  // full and end well, and falls back when the queue is empty or calls are refused.
+  // Batches that may run at once as far as the backlog justifies it: grows while batches end well
+  // and the machine has cores left, shrinks when it has none, and falls back when the queue is
+  // empty or calls are refused.
   std::uint32_t limit = 2;
+  std::uint32_t entering = 0;  // batches that begin: the dispatcher does not count them yet
   std::size_t message_bytes = 16 * 1024;  // of an event, a running mean
   std::uint32_t refusals = 0;             // in a row
   SteadyTime not_before{};                // after a refusal: no batch before that

@@ -111,7 +111,8 @@ def test_life_of_a_function(functions, made, name):
                             ClientContext=base64.b64encode(b'{"custom":{"a":"b"}}').decode())
     assert answer["StatusCode"] == 200 and answer["ExecutedVersion"] == "$LATEST" and "FunctionError" not in answer
     assert value["event"] == {"say": "hi"} and value["stage"] == "test" and value["client"] == {"a": "b"}
-    assert b"said hi" in base64.b64decode(answer["LogResult"])
+    log = base64.b64decode(answer["LogResult"]).decode()
+    assert "said hi" in log and log.startswith("START RequestId: ") and "REPORT RequestId: " in log, log
 
     changed = functions.update_function_configuration(
         FunctionName=name, Timeout=9, Environment={"Variables": {"STAGE": "two"}}, RevisionId=created["RevisionId"])
@@ -174,7 +175,8 @@ def test_function_errors_are_answers(functions, made, name):
     assert answer["FunctionError"] == "Unhandled" and "Task timed out after 1.00 seconds" in value["errorMessage"], value
     made("import os\ndef handler(event, context): os._exit(3)", name=name + "-exit")
     answer, value = invoked(functions, name + "-exit")
-    assert answer["FunctionError"] == "Unhandled" and value["errorType"], value
+    assert answer["FunctionError"] == "Unhandled" and value["errorType"] == "Runtime.ExitError"
+    assert value["errorMessage"].endswith("Error: Runtime exited with error: exit status 3"), value
     # What does not start is taken, and its call says why.
     made("raise RuntimeError('not today')", name=name + "-broken")
     answer, value = invoked(functions, name + "-broken")

@@ -14,6 +14,7 @@ import threading
 from collections import Counter
 from urllib.parse import urlsplit
 
+from events import counts, state
 from harness import EXAMPLES, Census, Server, eventually
 
 ROUNDS = int(os.environ.get("MAYFLY_CRASH_ROUNDS", "8"))
@@ -83,19 +84,8 @@ class Visitors:
         assert self.faults == []
 
 
-def state(server, prefix):
-    items, after = {}, ""
-    while True:
-        page = server.api("GET", f"/v1/state?limit=1000&prefix={prefix}&after={after}").expect(200).json
-        items.update({i["key"][len(prefix):]: i["value"] for i in page["items"]})
-        after = page["next"]
-        if not after:
-            return items
-
-
 def waiting(server):
-    info = server.api("GET", "/v1/queues/clicks").expect(200).json
-    return info["visible"] + info["in_flight"] + info["delayed"]
+    return sum(counts(server, "clicks"))
 
 
 def dead_clicks(server):

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -20,6 +21,8 @@ MAX_FRAME = 64 << 20
 HEADER = struct.Struct("<IIBBH")
 
 TIMEOUT = float(os.environ.get("MAYFLY_TEST_TIMEOUT") or 60.0)  # seconds for one answer or an end, on a machine that others use; longer is broken
+# Time, request id and level before what console.log prints, as on AWS.
+CONSOLE = re.compile(r"^\d{4}-\d\d-\d\dT[\d:.]+Z\t[^\t\n]*\t[A-Z]+\t", re.M)
 ARN = "arn:aws:lambda:eu-local-1:000000000000:function:conformance"
 
 
@@ -104,6 +107,10 @@ class Call:
         return [value for key, value in self.head["headers"] if key.lower() == name.lower()]
 
     def log(self, which=None):
+        """What was printed, without what Lambda's console puts before a line."""
+        return CONSOLE.sub("", self.logged(which))
+
+    def logged(self, which=None):
         return "".join(text for kind, text in self.logs if which in (None, kind))
 
 

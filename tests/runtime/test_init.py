@@ -62,7 +62,7 @@ FAILURES = [
     (JS, {"m.mjs": "await new Promise(() => {});\n"}, "m.h", "Runtime.InitError", ["never ends"], ""),
     (JS, {"m.js": "Promise.reject(new Error('lost')); setTimeout(() => {}, 1e6);\n", }, "", "Runtime.UnhandledPromiseRejection", ["Error: lost"], ""),
     (JS, {"m.js": "process.exit(4);\n"}, "m.h", "Runtime.ExitError", ["process.exit(4)"], ""),
-    (JS, {"m.js": ""}, "nodot", "Runtime.MalformedHandlerName", ["nodot"], ""),
+    (JS, {"m.js": ""}, "nodot", "Runtime.MalformedHandlerName", ["Bad handler"], ""),
     (JS, {"index.js": "exports.value = 1;\n"}, "", "Runtime.HandlerNotFound", ["index.js", "--handler"], ""),
     (JS, {"readme.txt": ""}, "", "Runtime.HandlerNotFound", ["No JavaScript file", "index.js"], ""),
     (RB, {"m.rb": "def h(\n"}, "m.h", "Runtime.UserCodeSyntaxError", ["Syntax error in file 'm.rb'"], "m.rb:"),
@@ -364,6 +364,7 @@ FORMS = [
     (NET, "using System.IO; public class A { public Stream Handle(Stream s) { return s; } }", "::Handle", {"a": [1]}, {"a": [1]}),
     (NET, "public static class A { public static object Handle() { return null; } }", "::Handle", {}, None),
     (NET, "using System.Collections.Generic; public class A { public Dictionary<string, List<double>> Handle(Dictionary<string, List<double>> d) { d[\"b\"] = new List<double> { 0.5 }; return d; } }", "::Handle", {"a": [1.5]}, {"a": [1.5], "b": [0.5]}),
+    (JAVA, "public class A implements org.crac.Resource { static String told = \"\"; public A() { org.crac.Core.getGlobalContext().register(this); } public void beforeCheckpoint(org.crac.Context<? extends org.crac.Resource> c) { told += \"before \"; } public void afterRestore(org.crac.Context<? extends org.crac.Resource> c) { told += \"after\"; } public String handleRequest(Object o) { return told; } }", "", {}, "before after"),
 ]
 CASES = [case[:2] for case in COMPILED_FAILURES + FORMS]
 

@@ -1,14 +1,13 @@
 """Calls that nobody waits for: accepted, run, tried again, handed on, looked up, cancelled, run again."""
 
-import http.server
 import json
 import os
-import threading
 import time
 
 import pytest
 
 from harness import Server, eventually, fixture_path
+from webhooks import Sink
 
 CONFIG = "calls:\n  backoff_ms: 1000\n  hold_s: 3\nwebhooks:\n  allow_loopback: true\n"
 ECHO = "def handler(event, context):\n    return {'got': event, 'id': context.aws_request_id}\n"
@@ -19,35 +18,6 @@ def handler(event, context):
     return {'length': len(event.get('long', ''))}
 """
 SLOW = fixture_path("sleeper.py")
-
-
-class Sink:
-    """Remembers what is POSTed to it; answers the statuses that it was told, then 200."""
-
-    def __init__(self):
-        self.seen, self.statuses = [], []
-        sink = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                sink.seen.append((dict(self.headers), body, self.path))
-                self.send_response(sink.statuses.pop(0) if sink.statuses else 200)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/hook?x=1"
-        self.thread = threading.Thread(target=self.server.serve_forever)
-        self.thread.start()
-
-    def close(self):
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
 
 
 @pytest.fixture

@@ -9,49 +9,16 @@ from collections import Counter
 
 import pytest
 
+from events import counts, dead, make_queue, send, state, trigger
 from harness import EXAMPLES, eventually, fixture_path
+
 
 def deploy_worker(server, name, revision, *flags):
     server.deploy(fixture_path("queue_worker.py"), "--name", name, "--env", f"REVISION={revision}", *flags)
 
 
-def make_queue(server, name, **settings):
-    server.api("PUT", f"/v1/queues/{name}", settings).expect(200, 201)
-
-
-def send(server, queue, messages):
-    for start in range(0, len(messages), 1000):
-        part = [m if isinstance(m, dict) and "body" in m else {"body": json.dumps(m)}
-                for m in messages[start:start + 1000]]
-        answer = server.api("POST", f"/v1/queues/{queue}/messages", {"messages": part}).expect(200)
-        assert all("id" in m for m in answer.json["messages"]), answer
-
-
-def counts(server, queue):
-    info = server.api("GET", f"/v1/queues/{queue}").expect(200).json
-    return info["visible"], info["in_flight"], info["delayed"]
-
-
-def state(server, prefix):
-    items, after = {}, ""
-    while True:
-        page = server.api("GET", f"/v1/state?limit=1000&prefix={prefix}&after={after}").expect(200).json
-        items.update({i["key"][len(prefix):]: i["value"] for i in page["items"]})
-        after = page["next"]
-        if not after:
-            return items
-
-
 def seen(server, queue):
     return {int(n): times for n, times in state(server, f"seen/{queue}/").items()}
-
-
-def trigger(server, queue, function, **settings):
-    return server.api("POST", "/v1/triggers", {"queue": queue, "function": function, **settings}).expect(201).json
-
-
-def dead(server, queue):
-    return server.api("GET", f"/v1/queues/{queue}/messages?max=1000").expect(200).json["messages"]
 
 
 @pytest.fixture(scope="module")

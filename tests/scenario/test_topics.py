@@ -1,13 +1,12 @@
 """Topics and event buses with the real server: fan-out to functions, queues and webhooks; CloudEvents; rules."""
 
-import http.server
 import json
-import threading
 import uuid
 
 import pytest
 
 from harness import Server, eventually
+from webhooks import Sink
 
 CONFIG = "calls:\n  backoff_ms: 100\nwebhooks:\n  allow_loopback: true\n"
 KEEPER = """import json, os
@@ -30,35 +29,6 @@ http.createServer((request, response) => {
   });
 }).listen(process.env.PORT);
 """
-
-
-class Sink:
-    """Remembers what is POSTed to it; answers the statuses that it was told, then 200."""
-
-    def __init__(self):
-        self.seen, self.statuses = [], []
-        sink = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                sink.seen.append(({k.lower(): v for k, v in self.headers.items()}, body.decode()))
-                self.send_response(sink.statuses.pop(0) if sink.statuses else 200)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/hook"
-        self.thread = threading.Thread(target=self.server.serve_forever)
-        self.thread.start()
-
-    def close(self):
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
 
 
 @pytest.fixture
@@ -112,7 +82,7 @@ def test_a_message_reaches_function_queue_and_webhook(events, sink, name):
     assert record["EventSource"] == "aws:sns" and record["Sns"]["Message"] == "hello"
     assert record["Sns"]["Subject"] == "s" and record["Sns"]["MessageAttributes"]["kind"]["Value"] == "a"
     eventually(lambda: len(sink.seen) >= 2, "the second attempt at the webhook")
-    headers, body = sink.seen[-1]
+    headers, body, _ = sink.seen[-1]
     assert headers["x-amz-sns-message-type"] == "Notification" and json.loads(body)["Message"] == "hello"
     # The filter holds others back.
     assert events.cli("topic", "publish", name, "other", "-a", "kind=b", "--json").json["deliveries"] == 2
@@ -134,8 +104,8 @@ def test_cloud_events_in_and_out(events, sink, name):
     events.api("POST", topic + "/publish", '{"a":1}', binary).expect(200)
     assert json.loads(bodies(events, name)[0])["data"] == {"a": 1}
     eventually(lambda: sink.seen, "the webhook's event")
-    headers, body = sink.seen[0]
-    assert body == '{"a":1}' and headers["ce-type"] == "made" and headers["ce-mark"] == "x"
+    headers, body, _ = sink.seen[0]
+    assert body == b'{"a":1}' and headers["ce-type"] == "made" and headers["ce-mark"] == "x"
     one = {"specversion": "1.0", "id": "2", "source": "/s", "type": "made", "data": [1]}
     batch = events.api("POST", topic + "/publish", json.dumps([one, {**one, "id": "3"}]),
                        {"Content-Type": "application/cloudevents-batch+json"}).expect(200).json
@@ -184,6 +154,13 @@ def test_rules_choose_and_transform(events, name):
 def test_rules_with_a_schedule_tick(events, name):
     queue(events, name)
     events.cli("rule", "put", name, "--schedule", "rate(1 second)", "--target", f"queue:{name}")
+    # The schedule behind it is the rule's alone.
+    assert "events.rules" not in events.api("GET", "/v1/schedules").expect(200).text
+    for method, path in (("GET", "?group=events.rules"), ("DELETE", "/x?group=events.rules"),
+                         ("POST", "/x/disable?group=events.rules")):
+        answer = events.api(method, "/v1/schedules" + path)
+        assert answer.status == 403 or (method == "GET" and answer.json == {"schedules": []}), answer
+    events.api("PUT", "/v1/schedules/x?group=events.rules", {"expression": "@daily", "target": "queue:q"}).expect(403)
     first = json.loads(eventually(lambda: bodies(events, name), "a tick")[0])
     assert first["source"] == "aws.events" and first["detail-type"] == "Scheduled Event"
     assert first["resources"][0].endswith(":rule/" + name)

@@ -31,13 +31,17 @@ class Context {
     this.memoryLimitInMB = MEMORY_LIMIT;
     this.logGroupName = LOG_GROUP;
     this.logStreamName = env.AWS_LAMBDA_LOG_STREAM_NAME || ''; // a clone has its own
-    const client = clientContextOf(meta.client_context);
-    if (client !== undefined) this.clientContext = client;
+    this.clientContext = clientContextOf(meta.client_context);
     this.identity = undefined;
     this.invokedFunctionArn = meta.arn || '';
     this.awsRequestId = meta.id || '';
+    this.tenantId = undefined;
     const deadline = meta.deadline_ms || 0;
     this.getRemainingTimeInMillis = () => Math.max(0, deadline - Date.now());
+  }
+
+  static callOf(context) {
+    return context.#call;
   }
 
   get state() {
@@ -59,6 +63,7 @@ const NAMES = [
   'identity',
   'invokedFunctionArn',
   'awsRequestId',
+  'tenantId',
   'getRemainingTimeInMillis',
 ];
 
@@ -76,6 +81,10 @@ class LazyContext {
   full() {
     if (this.#full === null) this.#full = new Context(this.#call);
     return this.#full;
+  }
+
+  static callOf(context) {
+    return context.#call;
   }
 
   get state() {
@@ -117,22 +126,33 @@ function makeContext(call, declared) {
   return declared ? new Context(call) : new LazyContext(call);
 }
 
-function hidden(value) {
-  return { value, enumerable: false, configurable: true, writable: true };
-}
-
-// The old ways to end an invocation; they do not wait for the event loop. A LazyContext has them
-// as well, or a handler that takes its arguments by rest would miss them.
-function addCompletions(context, complete) {
-  const done = (error, result) => {
+function define(prototype, callOf) {
+  const method = (name, make) => ({
+    enumerable: true,
+    configurable: true,
+    get() {
+      return make(this);
+    },
+    set(value) {
+      // Wrappers of handlers put their own in its place.
+      const own = { value, enumerable: true, writable: true, configurable: true };
+      Object.defineProperty(this, name, own);
+    },
+  });
+  // The old ways to end an invocation; they do not wait for the event loop.
+  const end = (context, error, result) => {
+    const call = callOf(context);
     context.callbackWaitsForEmptyEventLoop = false;
-    complete(error, result);
+    call.server.called(call, context, error, result);
   };
-  Object.defineProperties(context, {
-    done: hidden(done),
-    succeed: hidden((result) => done(null, result)),
-    fail: hidden((error) => done(error === undefined || error === null ? 'handled' : error)),
+  Object.defineProperties(prototype, {
+    done: method('done', (context) => (error, result) => end(context, error, result)),
+    succeed: method('succeed', (context) => (result) => end(context, null, result)),
+    fail: method('fail', (context) => (error) => end(context, error ?? 'handled')),
   });
 }
 
-module.exports = { makeContext, addCompletions };
+define(Context.prototype, Context.callOf);
+define(LazyContext.prototype, LazyContext.callOf);
+
+module.exports = { makeContext };

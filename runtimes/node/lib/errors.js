@@ -40,13 +40,16 @@ function describe(thrown) {
   if (isError(thrown)) {
     return fault(String(thrown.name || 'Error'), String(thrown.message), traceOf(thrown));
   }
-  let text;
+  if (thrown === undefined || thrown === null) return fault('string', 'handled');
   try {
-    text = typeof thrown === 'object' && thrown !== null ? JSON.stringify(thrown) : String(thrown);
+    return fault(typeof thrown, String(thrown));
   } catch {
-    text = Object.prototype.toString.call(thrown);
+    return fault(
+      'handled',
+      'callback called with Error argument, but there was a problem while retrieving one or more ' +
+        'of its message, name, and stack',
+    );
   }
-  return fault(thrown === null ? 'null' : typeof thrown, String(text));
 }
 
 function logText(error) {

@@ -4,11 +4,35 @@
 const logs = require('./logs');
 const { END, HTTP, ERROR, INITIAL_WINDOW } = require('./frames');
 const { Server, Call, cutInvoke } = require('./server');
-const { ResponseStream, STREAMING } = require('./awslambda');
+const { ResponseStream, STREAMING, HIGH_WATER_MARK } = require('./awslambda');
 const { lambdaHead, bytesOf } = require('./body');
-const { makeContext, addCompletions } = require('./context');
+const { makeContext } = require('./context');
+const { errorLine, setLambda } = require('./console');
 const { stage } = require('./state');
-const { fault, cancelledFault } = require('./errors');
+const { fault, describe, cancelledFault } = require('./errors');
+
+const WATCH_MS = 50;
+
+// True when the handler cannot look at a context: it names no second parameter, nor any that take
+// the rest.
+function leavesOutContext(handler) {
+  if (handler.length > 1) return false;
+  const source = Function.prototype.toString.call(handler);
+  const head =
+    /^(?:async\s*)?(?:function\s*\w*\s*)?(?:\w+|\(\s*(?:\w+|\{[\w\s,]*\})?\s*\))\s*(?:=>|\{)/;
+  return head.test(source) && !/\barguments\b/.test(source);
+}
+
+function nodeExit(server) {
+  const error = new Error(
+    'The Lambda runtime client detected an unexpected Node.js exit code. This is most commonly ' +
+      'caused by a Promise that was never settled. For more information, see ' +
+      'https://nodejs.org/docs/latest/api/process.html#exit-codes',
+  );
+  error.name = 'Runtime.NodeJsExit';
+  const described = describe(error);
+  return [described, server.textOf('Invoke Error', error, described)];
+}
 
 class EventServer extends Server {
   constructor(app) {
@@ -19,15 +43,17 @@ class EventServer extends Server {
     this.incoming = new Map(); // stream -> { metaText, parts }
     this.running = 0;
     this.streaming = this.handler[STREAMING] === 'response';
-    this.declared = this.handler.length >= (this.streaming ? 3 : 2);
+    this.declared = this.streaming || !leavesOutContext(this.handler);
     this.usesCallback = !this.streaming && this.handler.length >= 3;
-    this.completions = !this.streaming && this.handler.constructor.name !== 'AsyncFunction';
+    this.isAsync = this.handler.constructor.name === 'AsyncFunction';
+    this.watching = null; // timer that looks after a promise which may never be settled
     this.storage = null;
     this.draining = null; // the call that waits for the event loop to be empty
     this.trace = undefined;
   }
 
   start(channel) {
+    setLambda(true);
     super.start(channel);
     if (this.limit > 1) {
       const { AsyncLocalStorage } = require('async_hooks');
@@ -128,12 +154,11 @@ class EventServer extends Server {
   runPlain(call, event, context) {
     let result;
     try {
-      if (this.completions) {
-        const complete = (error, value) => this.called(call, context, error, value);
-        addCompletions(context, complete);
-        result = this.handler(event, context, complete);
-      } else {
+      if (this.isAsync && !this.usesCallback) {
         result = this.handler(event, context);
+      } else {
+        const complete = (error, value) => this.called(call, context, error, value);
+        result = this.handler(event, context, complete);
       }
     } catch (error) {
       this.rejected(call, error);
@@ -144,11 +169,28 @@ class EventServer extends Server {
         (value) => this.fulfilled(call, value),
         (error) => this.rejected(call, error),
       );
+      this.watch();
     } else if (result !== undefined && !this.usesCallback) {
       this.fulfilled(call, result);
     } else if (!call.done && call.result === undefined) {
       this.waitForLoop(call);
     }
+  }
+
+  // When a promise is not settled and nothing is left that could settle it, the call is over.
+  watch() {
+    if (this.watching !== null || this.storage !== null) return;
+    this.watching = setTimeout(() => {
+      this.watching = null;
+      const [call] = this.calls.values();
+      if (call === undefined || call.answering || this.draining !== null) return;
+      if (call.watched) this.waitForLoop(call);
+      else {
+        call.watched = true;
+        this.watch();
+      }
+    }, WATCH_MS);
+    this.watching.unref();
   }
 
   setTrace(metaText) {
@@ -197,6 +239,7 @@ class EventServer extends Server {
     this.draining = null;
     if (call === null || call.done) return;
     if (call.output !== undefined) call.output.end();
+    else if (call.result === undefined && this.isAsync) this.fail(call, ...nodeExit(this));
     else this.complete(call);
   }
 
@@ -213,6 +256,7 @@ class EventServer extends Server {
 
   fulfilled(call, value) {
     if (call.done) return;
+    call.answering = true;
     if (call.cancelled) {
       this.fail(call, cancelledFault());
       return;
@@ -239,6 +283,10 @@ class EventServer extends Server {
     body.end(Buffer.from(text));
   }
 
+  textOf(title, thrown, error) {
+    return errorLine(title, thrown, error.trace);
+  }
+
   rejected(call, error) {
     if (call.done) return;
     if (call.cancelled) this.fail(call, cancelledFault());
@@ -260,7 +308,7 @@ class EventServer extends Server {
 
   runStreaming(call, event, context) {
     const body = call.response();
-    const stream = new ResponseStream(body);
+    const stream = new ResponseStream(body, this.handler[HIGH_WATER_MARK]);
     call.output = stream;
     stream.on('error', (error) => this.rejected(call, error));
     stream.on('finish', () => this.finish(call));

@@ -34,6 +34,7 @@ function settingsFrom(environ) {
 
 // Imports the user's code. Resolves with { kind, target, handler, concurrency, notes }.
 async function load(settings) {
+  addLayers();
   const listening = captureListen(settings.port);
   try {
     const found = settings.handler
@@ -60,8 +61,33 @@ function existing(file) {
   return fs.existsSync(index) ? index : null;
 }
 
+// A module of a package, found as require() finds it.
+function resolved(module, paths) {
+  try {
+    return require.resolve(module, { paths });
+  } catch {
+    return null;
+  }
+}
+
+// Modules of AWS's layers, for require().
+function addLayers() {
+  if (!fs.existsSync('/opt/nodejs')) return;
+  const [major] = process.versions.node.split('.');
+  const folders = [`/opt/nodejs/node${major}/node_modules`, '/opt/nodejs/node_modules'];
+  if (process.env.NODE_PATH) folders.push(process.env.NODE_PATH);
+  process.env.NODE_PATH = folders.join(':');
+  require('module').Module._initPaths();
+}
+
 async function loadNamed(settings, listening) {
   const { handler, taskRoot } = settings;
+  if (handler.includes('..')) {
+    const message =
+      `'${handler}' is not a valid handler name. Use absolute paths when specifying root ` +
+      'directories in handler names.';
+    throw new InitError(fault('Runtime.MalformedHandlerName', message));
+  }
   const direct = existing(path.resolve(taskRoot, handler));
   if (direct !== null && /\.[cm]?js$/.test(direct)) {
     const found = await search(direct, settings, listening);
@@ -71,12 +97,14 @@ async function loadNamed(settings, listening) {
   const base = path.basename(handler);
   const dot = base.indexOf('.');
   if (dot <= 0 || dot === base.length - 1) {
-    throw new InitError(fault('Runtime.MalformedHandlerName', `Bad handler: ${handler}`));
+    throw new InitError(fault('Runtime.MalformedHandlerName', 'Bad handler'));
   }
   const name = base.slice(dot + 1);
-  const file = existing(path.resolve(taskRoot, path.dirname(handler), base.slice(0, dot)));
+  const folder = path.resolve(taskRoot, path.dirname(handler));
+  const module = base.slice(0, dot);
+  const file = existing(path.resolve(folder, module)) || resolved(module, [taskRoot, folder]);
   if (file === null) {
-    const message = `Error: Cannot find module '${base.slice(0, dot)}' in ${taskRoot}`;
+    const message = `Error: Cannot find module '${module}'`;
     throw new InitError(fault('Runtime.ImportModuleError', message));
   }
   const { names, whole } = await importUser(file);

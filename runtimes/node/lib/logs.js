@@ -116,4 +116,4 @@ function openChannel(channel) {
   state.channel = channel;
 }
 
-module.exports = { state, install, openChannel, finish, emit, writer };
+module.exports = { state, install, openChannel, finish, emit, write, writer };

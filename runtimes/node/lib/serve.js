@@ -4,7 +4,7 @@
 
 const fs = require('fs');
 const logs = require('./logs');
-const { InitError, fault, describe, logText, logTextOf, isError, traceOf } = require('./errors');
+const { InitError, fault, describe, logTextOf, isError, traceOf } = require('./errors');
 const { Channel, READY, INIT_ERROR } = require('./frames');
 
 // The server class for an app. Loads it: part of initialisation.
@@ -53,6 +53,14 @@ function rejectionFault(reason) {
   return fault('Runtime.UnhandledPromiseRejection', text, isError(reason) ? traceOf(reason) : []);
 }
 
+// As an Error, for the log.
+function rejectionOf(reason, error) {
+  const made = new Error(error.errorMessage);
+  made.name = error.errorType;
+  made.reason = reason;
+  return made;
+}
+
 // As on AWS, what runs fails and the process ends. Apps with listeners of their own for these
 // events have said that they want to go on.
 function dieOfUncaught(server) {
@@ -64,12 +72,12 @@ function dieOfUncaught(server) {
   process.on('uncaughtException', (thrown, origin) => {
     if (origin === 'uncaughtException' && others('uncaughtException')) return;
     const error = describe(thrown);
-    end(error, logTextOf(thrown, error));
+    end(error, server.textOf('Uncaught Exception', thrown, error));
   });
   process.on('unhandledRejection', (reason) => {
     if (others('unhandledRejection')) return;
     const error = rejectionFault(reason);
-    end(error, logText(error));
+    end(error, server.textOf('Unhandled Promise Rejection', rejectionOf(reason, error), error));
   });
 }
 

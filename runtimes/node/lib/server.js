@@ -14,13 +14,22 @@ class Call {
     this.server = server;
     this.stream = stream;
     this.metaText = metaText;
+    this.id = undefined;
     this.partial = null;
     this.done = false;
     this.cancelled = false;
     this.body = null; // ResponseBody, once there is one
+    this.watched = false; // its promise was looked at and not settled yet
+    this.answering = false; // its result is there
     this.result = undefined; // { error, value } of a callback
     this.output = undefined; // the stream of a streaming handler
     this.effects = null; // what it has staged
+  }
+
+  // For the log; parsed when it is first asked for.
+  get requestId() {
+    if (this.id === undefined) this.id = JSON.parse(this.metaText).id || '';
+    return this.id;
   }
 
   response() {
@@ -81,7 +90,12 @@ class Server {
 
   failThrown(call, thrown) {
     const error = describe(thrown);
-    this.fail(call, error, logTextOf(thrown, error));
+    this.fail(call, error, this.textOf('Invoke Error', thrown, error));
+  }
+
+  // What the log shows of something that was thrown.
+  textOf(title, thrown, error) {
+    return logTextOf(thrown, error);
   }
 
   refuse(stream, message) {

@@ -14,6 +14,7 @@ from .errors import (
     log_text,
     log_text_of,
     marshal_fault,
+    of_call,
     unmarshal_fault,
 )
 from .jsonio import dumps, loads
@@ -65,6 +66,7 @@ class AsyncServer:
         self.questions = {}  # number -> future of the answer
         self.asked = 0
         self.closing = False
+        self.trace = ""  # that of the last call
         self.blocked = False  # the socket takes no more: a writer is registered
         self.flush_due = False
         self.loop = asyncio.new_event_loop()
@@ -209,12 +211,24 @@ class AsyncServer:
             stream = self.waiting.popleft()
             if not stream.over:
                 self.running += 1
+                if self.limit == 1:
+                    self.set_trace(stream.context)
                 self.start(stream, self.run_event(stream))
 
     def start(self, stream, work):
         token = logs.current.set(stream.context)  # the task copies the context now
         stream.task = asyncio.Task(work, loop=self.loop, **_EAGER)
         logs.current.reset(token)
+
+    def set_trace(self, context):
+        trace = context._trace_header()
+        if trace == self.trace:
+            return
+        self.trace = trace
+        if trace:
+            os.environ["_X_AMZN_TRACE_ID"] = trace
+        else:
+            os.environ.pop("_X_AMZN_TRACE_ID", None)
 
     def cancel(self, stream):
         stream.context._cancelled = True
@@ -230,6 +244,7 @@ class AsyncServer:
         if stream.context._partial is not None:
             logs.finish(stream.context)
         if error is not None and not stream.over:
+            of_call(error, stream.context)
             if not stream.context._cancelled:
                 logs.emit(stream.context, 2, text or log_text(error))
             self.out.append(frames.frame(stream.number, frames.ERROR, frames.END, dumps(error)))
@@ -242,7 +257,7 @@ class AsyncServer:
     def failed(self, stream, exc):
         if stream.context._cancelled:
             return self.finish(stream, cancelled_fault())
-        error = describe(exc)
+        error = of_call(describe(exc), stream.context)
         self.finish(stream, error, log_text_of(exc, error))
 
     async def ask(self, context, question, take):

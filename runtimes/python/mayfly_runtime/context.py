@@ -8,30 +8,41 @@ from .jsonio import loads
 from .state import State, stage_message
 
 
-class CognitoIdentity:
-    cognito_identity_id = None
-    cognito_identity_pool_id = None
+class _Parts:
+    """An object with the members of a JSON object that AWS knows; None for those that are missing."""
+
+    __slots__ = ()
+
+    def __init__(self, data):
+        for name in self.__slots__:
+            setattr(self, name, data.get(name))
 
     def __repr__(self):
-        return "CognitoIdentity([cognito_identity_id=%s,cognito_identity_pool_id=%s])" % (
-            self.cognito_identity_id,
-            self.cognito_identity_pool_id,
-        )
+        inner = ",".join("%s=%s" % (name, getattr(self, name)) for name in self.__slots__)
+        return "%s([%s])" % (type(self).__name__, inner)
 
 
-class Client:
-    installation_id = app_title = app_version_name = app_version_code = app_package_name = None
+class Client(_Parts):
+    __slots__ = (
+        "installation_id",
+        "app_title",
+        "app_version_name",
+        "app_version_code",
+        "app_package_name",
+    )
 
 
-class ClientContext:
+class ClientContext(_Parts):
+    __slots__ = ("custom", "env", "client")
+
     def __init__(self, data):
-        self.custom = data.get("custom") or {}
-        self.env = data.get("env") or {}
-        self.client = None
-        client = data.get("client")
-        if isinstance(client, dict):
-            self.client = Client()
-            self.client.__dict__.update(client)
+        super().__init__(data)
+        if isinstance(self.client, dict):
+            self.client = Client(self.client)
+
+
+class CognitoIdentity(_Parts):
+    __slots__ = ("cognito_identity_id", "cognito_identity_pool_id")
 
 
 def client_context(text):
@@ -72,7 +83,7 @@ class LambdaContext:
         meta = loads(self.__dict__.pop("_meta"))
         self.aws_request_id = meta.get("id", "")
         self.invoked_function_arn = meta.get("arn", "")
-        self.identity = CognitoIdentity()
+        self.identity = CognitoIdentity({})
         self.client_context = client_context(meta.get("client_context"))
         self._epoch_deadline_time_in_ms = meta.get("deadline_ms", 0)
         self._trace = meta.get("trace") or ""
@@ -110,10 +121,17 @@ class LambdaContext:
     def log(self, message):
         import sys
 
-        sys.stdout.write(str(message))
+        text = str(message)
+        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+
+    def _trace_header(self):
+        """What _X_AMZN_TRACE_ID is to be; does not parse the meta JSON where there is none."""
+        meta = self.__dict__.get("_meta")
+        return "" if meta is not None and b'"trace"' not in meta else self._trace
 
     def __repr__(self):
-        names = ("aws_request_id", "function_name", "function_version", "invoked_function_arn")
-        names += ("log_group_name", "log_stream_name", "memory_limit_in_mb", "client_context")
+        names = ("aws_request_id", "log_group_name", "log_stream_name", "function_name")
+        names += ("memory_limit_in_mb", "function_version", "invoked_function_arn")
+        names += ("client_context", "identity", "tenant_id")
         inner = ",".join("%s=%s" % (name, getattr(self, name)) for name in names)
-        return "LambdaContext([%s,identity=%r])" % (inner, self.identity)
+        return "LambdaContext([%s])" % inner

@@ -2,6 +2,9 @@
 
 import os
 
+from . import logs
+from .jsonio import dumps
+
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _MAIN = os.path.join(os.path.dirname(_HERE), "main.py")
 
@@ -20,7 +23,18 @@ class Cancelled(Exception):
 
 
 def fault(kind, message, trace=()):
-    return {"errorType": kind, "errorMessage": message, "stackTrace": list(trace)}
+    return {
+        "errorMessage": message,
+        "errorType": kind,
+        "requestId": "",
+        "stackTrace": list(trace),
+    }
+
+
+def of_call(error, context):
+    """The error as that of one invocation."""
+    error["requestId"] = context.aws_request_id
+    return error
 
 
 def _ours(filename):
@@ -46,6 +60,8 @@ def describe(exc):
 
 def log_text(error):
     """What the log shows for an error."""
+    if logs.JSON:
+        return log_json(error)
     text = "[ERROR] %s: %s\n" % (error["errorType"], error["errorMessage"])
     if error["stackTrace"]:
         text += "Traceback (most recent call last):\n" + "".join(
@@ -57,13 +73,23 @@ def log_text(error):
 def log_text_of(exc, error):
     """As log_text, with the chain of causes in front."""
     text, seen = log_text(error), {id(exc)}
-    while True:
+    while not logs.JSON:
         cause = exc.__cause__ or (None if exc.__suppress_context__ else exc.__context__)
         if cause is None or id(cause) in seen:
             return text
         seen.add(id(cause))
         text += "caused by " + log_text(describe(cause))[len("[ERROR] ") :]
         exc = cause
+    return text
+
+
+def log_json(error):
+    """One line, in the log format JSON."""
+    import time
+
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    line = dumps({"timestamp": stamp, "log_level": "ERROR", **error})
+    return line.decode("utf-8", "replace") + "\n"
 
 
 def marshal_fault(exc):

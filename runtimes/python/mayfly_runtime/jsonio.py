@@ -21,11 +21,51 @@ def loads(data):
     return value
 
 
-def _default(value):
+class _Digits(float):
+    """A number that is written with the digits it was made from."""
+
+
+class _NeedsDigits(Exception):
+    """The value holds a Decimal: the C encoder would not write its digits as they are."""
+
+
+def _is_decimal(value):
     decimal = sys.modules.get("decimal")
-    if decimal is not None and isinstance(value, decimal.Decimal):
-        return float(value)
+    return decimal is not None and isinstance(value, decimal.Decimal)
+
+
+def _default(value):
+    if _is_decimal(value):
+        raise _NeedsDigits
+    if isinstance(value, bytes):
+        return str(value, "utf-8")
     raise TypeError("Object of type %s is not JSON serializable" % type(value).__name__)
+
+
+def _default_digits(value):
+    if not _is_decimal(value):
+        return _default(value)
+    if value.is_nan():
+        return float("nan")
+    digits = _Digits(0)
+    digits.text = str(value)
+    return digits
+
+
+def _number(value):
+    if type(value) is _Digits:
+        return value.text
+    if value != value:
+        return "NaN"
+    if value in (float("inf"), float("-inf")):
+        return "Infinity" if value > 0 else "-Infinity"
+    return float.__repr__(value)
+
+
+def _dumps_digits(value):
+    make, escape = _encoder._make_iterencode, _encoder.encode_basestring
+    encode = make({}, _default_digits, escape, None, _number, ": ", ", ", False, False, True)
+    return "".join(encode(value, 0)).encode()
 
 
 _plain = JSONEncoder(default=_default, ensure_ascii=False)
@@ -48,13 +88,19 @@ _fast = _make_fast()
 
 
 def dumps(value):
-    """UTF-8 JSON of a value. Raises TypeError, ValueError or RecursionError."""
+    """UTF-8 JSON of a value; bytes are taken as they are. Raises TypeError, ValueError or
+    RecursionError."""
+    if type(value) is bytes:
+        return value
     try:
         if _fast is None or type(value) is str:
             return _plain.encode(value).encode()
         return "".join(_fast(value, 0)).encode()
     except UnicodeEncodeError:
         return _ascii.encode(value).encode()  # lone surrogates
+    except _NeedsDigits:
+        _reset()
+        return _dumps_digits(value)
     except Exception:
         _reset()
         raise

@@ -93,13 +93,18 @@ def _load_named(settings):
         module_name, attribute = handler, ""
     else:
         module_name, _, attribute = handler.rpartition(".")
+    named = module_name
     module_name = module_name.replace("/", ".")
     if module_name.endswith(".py"):
         module_name = module_name[:-3]
     if not module_name:
         message = "Bad handler '%s': not enough values to unpack (expected 2, got 1)" % handler
         raise InitError(fault("Runtime.MalformedHandlerName", message))
-    module = _import(settings, module_name)
+    builtin = module_name.split(".")[0] in sys.builtin_module_names
+    if builtin and not _module_file(settings.task_root, module_name):
+        message = "Cannot use built-in module %s as a handler module" % named
+        raise InitError(fault("Runtime.BuiltInModuleConflict", message))
+    module = _import(settings, module_name, named)
     if not attribute:
         found = _search(module, module_name, settings)
         if found is None:
@@ -108,7 +113,7 @@ def _load_named(settings):
     target = module
     for part in attribute.split(".") if ":" in handler else (attribute,):
         if not hasattr(target, part):
-            message = "Handler '%s' missing on module '%s'" % (attribute, module_name)
+            message = "Handler '%s' missing on module '%s'" % (attribute, named)
             raise InitError(fault("Runtime.HandlerNotFound", message))
         target = getattr(target, part)
     kind, target = _settle(target, attribute in FACTORIES)
@@ -223,7 +228,9 @@ def _only_function(module):
 # ---- importing, with AWS's words for what goes wrong
 
 
-def _import(settings, name):
+def _import(settings, name, named=None):
+    """named: what messages call the module."""
+    named = named or name
     try:
         if name in sys.modules or not _plain_name(name):
             path = _module_file(settings.task_root, name) or os.path.join(
@@ -234,11 +241,11 @@ def _import(settings, name):
         __import__(name)
         return sys.modules[name]
     except ImportError as error:
-        message = "Unable to import module '%s': %s" % (name, error)
+        message = "Unable to import module '%s': %s" % (named, error)
         raise _init_error(error, fault("Runtime.ImportModuleError", message)) from None
     except SyntaxError as error:
         trace = ['  File "%s" Line %s\n    %s' % (error.filename, error.lineno, error.text)]
-        message = "Syntax error in module '%s': %s" % (name, error)
+        message = "Syntax error in module '%s': %s" % (named, error)
         raise InitError(fault("Runtime.UserCodeSyntaxError", message, trace)) from None
     except Exception as error:
         described = describe(error)

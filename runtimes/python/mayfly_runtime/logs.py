@@ -11,6 +11,7 @@ import sys
 
 current = contextvars.ContextVar("mayfly_invocation", default=None)
 
+JSON = os.environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"  # else text
 _LINE_BYTES = 64 << 10  # an unfinished line longer than this is sent in pieces
 
 
@@ -147,8 +148,10 @@ def request_id():
 
 
 def _after_logging(logging):
-    """Gives the root logger AWS's handler and text format, when the user's code imports logging."""
+    """Gives the root logger AWS's handler, when the user's code imports logging."""
     import time
+
+    from . import logformat
 
     class Handler(logging.StreamHandler):
         def __init__(self):
@@ -156,16 +159,17 @@ def _after_logging(logging):
 
         def emit(self, record):
             record.aws_request_id = request_id()
+            record.tenant_id = None
             super().emit(record)
 
     handler = Handler()
-    formatter = logging.Formatter(
-        "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s",
-        "%Y-%m-%dT%H:%M:%S",
-    )
-    formatter.converter = time.gmtime
-    handler.setFormatter(formatter)
-    logging.getLogger().addHandler(handler)
+    logging.Formatter.converter = time.gmtime
+    handler.setFormatter(logformat.formatter(logging, JSON))
+    root = logging.getLogger()
+    level = logformat.level(os.environ.get("AWS_LAMBDA_LOG_LEVEL"))
+    if level in logging._nameToLevel:
+        root.setLevel(level)
+    root.addHandler(handler)
 
 
 def _after_threading(threading):

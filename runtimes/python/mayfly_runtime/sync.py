@@ -14,6 +14,7 @@ from .errors import (
     log_text,
     log_text_of,
     marshal_fault,
+    of_call,
     unmarshal_fault,
 )
 from .jsonio import dumps, loads
@@ -236,13 +237,14 @@ class SyncServer:
         return taken(self.answers.pop(number), take)
 
     def raised(self, context, exc):
-        error = describe(exc)
+        error = of_call(describe(exc), context)
         self.done(context, error, log_text_of(exc, error))
 
     def done(self, context, error, text=None):
         """Ends a failed invocation."""
         if context._partial is not None:
             logs.finish(context)
+        of_call(error, context)
         logs.emit(context, 2, text or log_text(error))
         self.error(context._stream, error)
         logs.state.sole = self.active = None

@@ -17,6 +17,7 @@ from .errors import (
     log_text,
     log_text_of,
     marshal_fault,
+    of_call,
     unmarshal_fault,
 )
 from .jsonio import dumps, loads
@@ -208,12 +209,13 @@ class ThreadServer:
     def raised(self, stream, exc):
         if stream.context._cancelled or isinstance(exc, Cancelled):
             return self.error(stream, cancelled_fault())
-        error = describe(exc)
+        error = of_call(describe(exc), stream.context)
         self.failed(stream, error, log_text_of(exc, error))
 
     def failed(self, stream, error, text=None):
         if stream.context._partial is not None:
             logs.finish(stream.context)
+        of_call(error, stream.context)
         logs.emit(stream.context, 2, text or log_text(error))
         self.error(stream, error)
 

@@ -9,6 +9,8 @@
 namespace mayfly::dialects::lambda {
 namespace {
 
+using telemetry::Outcome;
+
 constexpr std::string_view kBase = "/2018-06-01/";
 constexpr std::string_view kInvocations = "runtime/invocation/";
 constexpr std::size_t kMessageMax = 4096;
@@ -23,6 +25,15 @@ bool is_media_type(std::string_view content_type, std::string_view wanted) {
   auto type = content_type.substr(0, content_type.find(';'));
   while (type.ends_with(' ') || type.ends_with('\t')) type.remove_suffix(1);
   return wire::equal_ignoring_case(type, wanted);
+}
+
+std::string payload_of(std::string_view type, std::string_view message) {
+  std::string text = "{\"errorType\":";
+  wire::append_json_string(text, type);
+  text += ",\"errorMessage\":";
+  wire::append_json_string(text, message);
+  text += '}';
+  return text;
 }
 
 }  // namespace
@@ -87,6 +98,43 @@ std::string error_object(std::string_view body, std::string_view type) {
   wire::append_json_string(text, body.substr(0, kMessageMax));
   text += '}';
   return text;
+}
+
+bool is_function_error(const engine::Failure& failure) {
+  switch (failure.outcome) {
+    case Outcome::function_error:
+    case Outcome::crash:
+    case Outcome::out_of_memory:
+    case Outcome::timeout:
+    case Outcome::init_failed:
+      return true;
+    case Outcome::ok:
+    case Outcome::refused:
+    case Outcome::cancelled:
+    case Outcome::platform_error:
+      return false;
+  }
+  return false;
+}
+
+std::string error_payload(const engine::Failure& failure, std::string_view request_id,
+                          WallTime now) {
+  if (!failure.error_json.empty()) return failure.error_json;
+  const std::string id(request_id);
+  if (failure.outcome == Outcome::timeout)
+    return payload_of("Sandbox.Timeout", to_rfc3339(now) + ' ' + id + ' ' + failure.message);
+  if (failure.exit == "exit status 0")
+    return payload_of("Runtime.ExitError",
+                      "RequestId: " + id + " Error: Runtime exited without providing a reason");
+  if (!failure.exit.empty())
+    return payload_of("Runtime.ExitError",
+                      "RequestId: " + id + " Error: Runtime exited with error: " + failure.exit);
+  if (failure.outcome == Outcome::crash && failure.phase == telemetry::Phase::reply)
+    return payload_of("Runtime.TruncatedResponse",
+                      "RequestId: " + id + " Error: " + failure.message);
+  if (is_function_error(failure))
+    return payload_of("Runtime.Unknown", "RequestId: " + id + " Error: " + failure.message);
+  return payload_of("Sandbox.Failure", "RequestId: " + id + " Error: " + failure.message);
 }
 
 }  // namespace mayfly::dialects::lambda

@@ -5,6 +5,9 @@
 #include <string>
 #include <string_view>
 
+#include "base/clock.h"
+#include "engine/invocation.h"
+
 namespace mayfly::dialects::lambda {
 
 struct RuntimeApiCall {
@@ -33,5 +36,17 @@ std::string checked_error_type(std::string_view type);
 // is an object (with what it lacks added), else body as the message. type: the error type header,
 // may be empty.
 std::string error_object(std::string_view body, std::string_view type);
+
+// ---- what a caller of Invoke is told of a call that failed: the payload that goes with
+// X-Amz-Function-Error. Source: the emulator's fatalerror, rapid and rie.
+
+// True when it is the function's own failure, which Lambda answers with 200 and
+// X-Amz-Function-Error; else the platform or the caller is to blame.
+bool is_function_error(const engine::Failure& failure);
+
+// {"errorType","errorMessage",...}: the function's own words when it had any, else what Lambda says
+// of a program that exited, was late or broke off. now: of the answer.
+std::string error_payload(const engine::Failure& failure, std::string_view request_id,
+                          WallTime now);
 
 }  // namespace mayfly::dialects::lambda

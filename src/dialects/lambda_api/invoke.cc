@@ -13,6 +13,7 @@
 #include "dialects/lambda_api/faults.h"
 #include "dialects/lambda_api/lambda_api.h"
 #include "dialects/raw_invoke.h"
+#include "telemetry/report_lines.h"
 #include "triggers/async_calls.h"
 
 namespace mayfly::dialects::lambda_api {
@@ -98,6 +99,8 @@ std::string error_body(const engine::Failure& failure, const std::string& reques
                           static_cast<double>(version.settings.timeout_ms) / 1000);
   } else if (failure.outcome == Ending::function_error) {
     type = "Runtime.Unknown";
+  } else if (!failure.exit.empty()) {
+    message = "Runtime exited with error: " + failure.exit;
   }
   return json::serialize(json::object{
       {"errorType", type}, {"errorMessage", "RequestId: " + request_id + " Error: " + message}});
@@ -112,12 +115,13 @@ aws::Fault failure_fault(const engine::Failure& failure, bool reserved) {
   return lambda_fault({failure.code, failure.message, "", 0});
 }
 
-void add_log(const engine::Answer& answer, wire::Headers& headers) {
-  const std::string& tail = answer.failure ? answer.failure->log_tail : answer.reply.log_tail;
-  if (tail.empty()) return;
+// The end of the call's log with START, END and REPORT around it; "" when nobody asked for it.
+std::string log_result(const engine::Answer& answer) {
   std::string encoded;
-  append_base64(encoded, tail);
-  headers.set("X-Amz-Log-Result", encoded);
+  if (answer.report.request_id.empty()) return encoded;
+  const std::string& tail = answer.failure ? answer.failure->log_tail : answer.reply.log_tail;
+  append_base64(encoded, telemetry::log_with_report(answer.report, tail));
+  return encoded;
 }
 
 io::HttpResponse buffered(engine::Answer answer, const functions::Version& version) {
@@ -139,15 +143,15 @@ io::HttpResponse buffered(engine::Answer answer, const functions::Version& versi
   }
   response.head.status = 200;
   response.head.headers.set("X-Amz-Executed-Version", version_text(version));
-  add_log(answer, response.head.headers);
+  if (const std::string log = log_result(answer); !log.empty())
+    response.head.headers.set("X-Amz-Log-Result", log);
   answer.receipt.answered(200);
   return response;
 }
 
 io::HttpResponse streamed(engine::Answer answer, const functions::Version& version) {
   StreamEnd end;
-  const std::string& tail = answer.failure ? answer.failure->log_tail : answer.reply.log_tail;
-  append_base64(end.log_result, tail);
+  end.log_result = log_result(answer);
   io::HttpResponse response;
   if (answer.failure) {
     end.error_code = "Unhandled";

@@ -3,6 +3,7 @@
 #include "triggers/schedules.h"
 
 #include "dialects/native/state.h"
+#include "dialects/scheduler/scheduler.h"
 
 namespace mayfly::dialects::native {
 namespace {
@@ -21,6 +22,14 @@ json::object render(const triggers::ScheduleInfo& info) {
   return std::move(object);
 }
 
+// The schedules behind rules of event buses belong to their rules.
+Status check_group(const std::string& group) {
+  if (group != dialects::scheduler::kRuleGroup) return ok();
+  return Error{Code::permission_denied, "The group " + group +
+                                            " belongs to the rules of event buses; `mayfly rule` "
+                                            "changes those."};
+}
+
 }  // namespace
 
 Reply Api::State::put_schedule(Call call) {
@@ -36,6 +45,7 @@ Reply Api::State::put_schedule(Call call) {
   if (schedule.has_error()) co_return schedule.error();
   schedule->name = call.name;
   if (const std::string group = text_in(*query, "group"); !group.empty()) schedule->group = group;
+  MAYFLY_CO_TRY(check_group(schedule->group));
   const bool known = parts.schedules->find(schedule->group, schedule->name).has_value();
   auto writing = known && !*only_new ? parts.schedules->update(std::move(*schedule))
                                      : parts.schedules->create(std::move(*schedule));
@@ -58,9 +68,12 @@ Reply Api::State::schedules(Endpoint endpoint, Call call) {
   if (endpoint == Endpoint::list_schedules) {
     json::array list;
     for (const auto& info : parts.schedules->list())
-      if (group.empty() || info.schedule.group == group) list.push_back(render(info));
+      if (info.schedule.group != dialects::scheduler::kRuleGroup &&
+          (group.empty() || info.schedule.group == group))
+        list.push_back(render(info));
     co_return json_reply(200, json::object{{"schedules", std::move(list)}});
   }
+  MAYFLY_CO_TRY(check_group(group));
   if (group.empty()) group = "default";
   Status done = ok();
   json::object object;

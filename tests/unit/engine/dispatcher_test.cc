@@ -481,7 +481,11 @@ TEST_F(DispatcherTest, PipesBelongToTheCallThatRuns) {
   one.request_id = "the-id";
   one.want_log_tail = true;
   auto answer = spawn(loop, dispatcher().invoke(std::move(one)));
-  EXPECT_EQ(wait(answer).reply.log_tail, "hello\nworld\n");
+  const Answer& got = wait(answer);
+  EXPECT_EQ(got.reply.log_tail, "hello\nworld\n");
+  EXPECT_EQ(telemetry::start_line(got.report), "START RequestId: the-id Version: $LATEST");
+  EXPECT_EQ(got.report.memory_mb, 128u);
+  EXPECT_EQ(got.report.outcome, Outcome::ok);
   ASSERT_EQ(telemetry.lines.size(), 2u);
   EXPECT_EQ(telemetry.lines[0].text, "hello");
   EXPECT_EQ(telemetry.lines[1].text, "world");

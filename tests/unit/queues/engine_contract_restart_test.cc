@@ -32,11 +32,14 @@ TYPED_TEST(QueuesAfterAKill, MessagesAndSettingsAreThere) {
   EXPECT_THAT(this->receive("q"), IsEmpty());
 }
 
+// What is settled sooner leaves no trace of having been received.
+constexpr milliseconds kNotedAfter{200};
+
 TYPED_TEST(QueuesAfterAKill, WhatIsHeldStaysHeld) {
   this->create(queue("q"));
   this->send_all("q", {message("a"), message("b")});
   const auto got = this->receive("q", 1);
-  this->env.settle_down();
+  this->env.pass(kNotedAfter);
   this->env.restart();
   EXPECT_EQ(this->counts("q").in_flight, 1u);
   EXPECT_THAT(bodies(this->receive("q", 10)), ElementsAre("b"));
@@ -55,9 +58,9 @@ TYPED_TEST(QueuesAfterAKill, TimeWentOn) {
   late.delay_s = 100;
   this->send_all("q", {message("held"), late});
   this->receive("q", 1);
-  this->env.settle_down();
+  this->env.pass(kNotedAfter);
   this->env.close();
-  this->env.clock.pass(seconds(29));
+  this->env.clock.pass(seconds(29) - kNotedAfter);
   this->env.open();
   EXPECT_EQ(this->counts("q").in_flight, 1u);
   this->env.pass(seconds(1));
@@ -170,6 +173,22 @@ TYPED_TEST(QueuesAfterAKill, AClockThatWasSetBackHidesNothingForLong) {
   this->env.open();
   this->env.pass(seconds(10));
   EXPECT_THAT(bodies(this->receive("q")), ElementsAre("late"));
+}
+
+TYPED_TEST(QueuesAfterAKill, AClockThatWasSetBackHoldsNothingForLong) {
+  this->create(queue("q"));
+  this->send("q", message("held"));
+  const auto early = this->receive("q", 1);
+  this->env.clock.wall += std::chrono::hours(5);
+  this->env.pass(seconds(30));
+  ASSERT_THAT(this->receive("q", 1), SizeIs(1)) << "for the second time, at the wrong hour";
+  this->env.pass(kNotedAfter);
+  this->env.close();
+  this->env.clock.wall -= std::chrono::hours(5);
+  this->env.open();
+  EXPECT_THAT(this->receive("q"), IsEmpty());
+  this->env.pass(seconds(30));
+  EXPECT_THAT(bodies(this->receive("q")), ElementsAre("held"));
 }
 
 }  // namespace

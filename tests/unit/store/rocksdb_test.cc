@@ -261,6 +261,60 @@ TEST(RocksdbStore, FillingTheDiskWithDataKeepsWhatWasAcknowledged) {
     ASSERT_TRUE(store->get("k" + std::to_string(i)).has_value()) << i << " of " << written;
 }
 
+// Leaves so many bytes of the disk.
+void fill_but(const std::string& disk, std::uint64_t left) {
+  std::ofstream filler(disk + "/filler", std::ios::app);
+  const std::string piece(16 << 10, 'f');
+  while (std::filesystem::space(disk).available > left &&
+         filler.write(piece.data(), static_cast<std::streamsize>(piece.size())).flush()) {
+  }
+}
+
+TEST(RocksdbStore, OpeningOnADiskThatIsFullToTheLastByteSaysSo) {
+  SmallDisk disk("size=48m");
+  if (!disk.mounted()) GTEST_SKIP() << "needs the privilege to mount a small file system";
+  auto store = open_or_die(disk.path() + "/store");
+  ASSERT_NE(store, nullptr);
+  ASSERT_TRUE(store->commit(Transaction().put("k", std::string(1 << 20, 'v')), Durability::synced)
+                  .has_value());
+  store.reset();
+  fill_but(disk.path(), 0);
+  for (int i = 0; i < 2; ++i) {
+    const auto opened = open_rocksdb(disk.path() + "/store");
+    ASSERT_TRUE(opened.has_error());
+    EXPECT_EQ(opened.error().code, Code::io_error);
+    EXPECT_THAT(opened.error().message, HasSubstr("is full"));
+  }
+  std::filesystem::remove(disk.path() + "/filler");
+  store = open_or_die(disk.path() + "/store");
+  ASSERT_NE(store, nullptr);
+  EXPECT_TRUE(store->get("k").has_value());
+}
+
+TEST(RocksdbStore, WhatRemovesMayGoFurtherIntoAFullDisk) {
+  SmallDisk disk("size=64m");
+  if (!disk.mounted()) GTEST_SKIP() << "needs the privilege to mount a small file system";
+  auto store = open_or_die(disk.path() + "/store");
+  ASSERT_NE(store, nullptr);
+  ASSERT_TRUE(
+      store->commit(Transaction().put("a", "1").put("b", "2").put("c", "3"), Durability::synced)
+          .has_value());
+  fill_but(disk.path(), 9u << 20);
+  EXPECT_TRUE(store->commit(Transaction().put("d", "4"), Durability::synced).has_error());
+  EXPECT_TRUE(
+      store->commit(Transaction().remove("a").put("done", "a"), Durability::synced).has_value());
+  EXPECT_TRUE(store
+                  ->commit(Transaction().remove("b").put("large", std::string(2 << 20, 'x')),
+                           Durability::synced)
+                  .has_error())
+      << "for what brings much, removing something is no excuse";
+  Transaction range;
+  range.delete_ranges.emplace_back("b", "c");
+  EXPECT_TRUE(store->commit(range, Durability::synced).has_value());
+  EXPECT_TRUE(store->get("b").has_error());
+  EXPECT_TRUE(store->get("c").has_value());
+}
+
 TEST(RocksdbStore, DescriptorsAreFewAndCloseOnExec) {
   test::TempDir directory;
   auto count = [&](bool& all_cloexec) {

@@ -111,6 +111,22 @@ TEST_F(AsyncCallsTest, GivesUpWhatHasGrownTooOld) {
   EXPECT_LT(record(id).attempts, 20u);
 }
 
+TEST_F(AsyncCallsTest, ARetryIsNotSilencedByAClockThatIsSetBack) {
+  auto& moody = function("moody");
+  moody.answer = [&moody](const engine::Invocation&) {
+    return moody.seen.empty() ? failure(Outcome::function_error, "Not yet.") : reply("1");
+  };
+  world.clock.wall += std::chrono::hours(5);
+  const auto id = accept(call("moody"));
+  calls->start();
+  while (record(id).attempts == 0) world.settle_down();
+  world.settle_down();
+  world.clock.wall -= std::chrono::hours(5);
+  world.pass(seconds(10));
+  EXPECT_TRUE(until_state(id, CallState::succeeded));
+  EXPECT_EQ(moody.seen.size(), 2u);
+}
+
 TEST_F(AsyncCallsTest, ARefusedCallDoesNotCountAsAnAttempt) {
   auto& full = function("full");
   bool room = false;

@@ -154,6 +154,31 @@ TEST_F(TriggerTest, ARefusedCallGivesItsMessagesBackUnharmed) {
       "1");
 }
 
+TEST_F(TriggerTest, WhatCannotBeCommittedIsNotTheMessagesFault) {
+  runner.deploy("f", "r1");
+  make_queue("dead");
+  make_queue("q", "dead", 1);
+  int full = 5;
+  runner.handler = [&full](const Event&) {
+    if (full-- <= 0) return Deed{};
+    Deed deed = failing("The disk is full.");
+    deed.failure->outcome = telemetry::Outcome::platform_error;
+    deed.failure->phase = telemetry::Phase::reply;
+    deed.failure->code = Code::io_error;
+    return deed;
+  };
+  send("q", {"a", "b"});
+  const Mapping m = add(mapping());
+  until([&] { return runner.events.size() == 1; });
+  quiet();
+  EXPECT_THAT(triggers->status(m.id).last_result, HasSubstr("The disk is full."));
+  for (int i = 0; i < 6; ++i) pass(milliseconds(1'000));
+  until_empty("q");
+  EXPECT_EQ(peek("dead").size(), 0u);
+  EXPECT_EQ(runner.events.size(), 6u) << "no halves were tried";
+  EXPECT_EQ(triggers->status(m.id).failed, 0u);
+}
+
 TEST_F(TriggerTest, TakesNothingThatItCannotRun) {
   runner.deploy("f", "r1");
   runner.room_left = 0;
@@ -190,6 +215,56 @@ TEST_F(TriggerTest, HoldsItsConcurrency) {
   }
   until_empty("q");
   EXPECT_EQ(runner.most, 1u);
+}
+
+TEST_F(TriggerTest, TakesNoMoreThanThereIsRoomForAlsoWhileBatchesBegin) {
+  runner.deploy("f", "r1");
+  make_queue("q");
+  add(mapping("q", 10));
+  send("q", numbered(0, 500));
+  until_empty("q");  // by now many may run at once
+  quiet();
+  runner.room_left = 1;
+  runner.handler = [](const Event&) {
+    Deed deed;
+    deed.hangs = true;
+    return deed;
+  };
+  send("q", numbered(500, 600));
+  runner_hanging = 1;
+  pass(milliseconds(100));
+  EXPECT_EQ(in_flight("q"), 10u);
+  runner.room_left = 100;
+  runner_hanging = 0;
+  runner.handler = [](const Event&) { return Deed{}; };
+  runner.hang.wake();
+  until_empty("q");
+  quiet();
+}
+
+TEST_F(TriggerTest, MoreBatchesAtOnceOnlyWhileThereAreCoresLeft) {
+  runner.deploy("f", "r1");
+  make_queue("q");
+  const Mapping m = add(mapping("q", 10));
+  std::uint32_t most = 0;
+  runner.handler = [&](const Event&) {
+    most = std::max(most, triggers->status(m.id).running);
+    return Deed{};
+  };
+  send("q", numbered(0, 1'000));
+  until_empty("q");
+  quiet();
+  EXPECT_GT(most, 4u);
+  runner.no_core_left = true;
+  send("q", numbered(1'000, 2'000));  // it learns
+  until_empty("q");
+  quiet();
+  most = 0;
+  send("q", numbered(2'000, 2'500));
+  until_empty("q");
+  quiet();
+  EXPECT_LE(most, 2u);
+  EXPECT_EQ(triggers->status(m.id).handled, 2'500u);
 }
 
 TEST_F(TriggerTest, AnAnswerNamesTheMessagesThatFailed) {

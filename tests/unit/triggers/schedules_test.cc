@@ -145,6 +145,40 @@ TEST_F(SchedulesTest, AClockThatWasWrongByADayDoesNotSilenceIt) {
   EXPECT_EQ(messages("ticks").size(), 2u);
 }
 
+TEST_F(SchedulesTest, WhatWasMadeWhileTheClockWasWrongRunsWhenItIsPutRight) {
+  make_queue("ticks");
+  for (const char* expression : {"*/10 * * * * *", "rate(10 seconds)", "at(2027-01-15T11:30:00)"}) {
+    const WallTime right = world.clock.wall;
+    world.clock.wall += std::chrono::hours(3);
+    create(every(expression));
+    run_due();
+    world.clock.wall = right;
+    run_due();
+    live(seconds(25));
+    const bool once = expression[0] == 'a';  // and its time has not come
+    EXPECT_EQ(messages("ticks").size(), once ? 0u : 2u) << expression;
+    restart_all();
+    live(seconds(20));
+    EXPECT_EQ(messages("ticks").size(), once ? 0u : 4u) << expression;
+    ASSERT_FALSE(world.run(schedules->remove("default", "s")).has_error());
+    ASSERT_FALSE(world.run(world.engine->purge("ticks")).has_error());
+  }
+}
+
+TEST_F(SchedulesTest, WhatRanWhileTheClockWasWrongIsNotRunAgain) {
+  make_queue("ticks");
+  create(every("at(2027-01-15T09:00:00)"));
+  world.clock.wall += std::chrono::hours(3);
+  run_due();
+  EXPECT_EQ(ticked(), "09:00:00 ");
+  world.clock.wall -= std::chrono::hours(3);
+  run_due();
+  restart_all();
+  world.clock.wall += std::chrono::hours(3);
+  run_due();
+  EXPECT_EQ(ticked(), "09:00:00 ");
+}
+
 TEST_F(SchedulesTest, OnceIsOnce) {
   make_queue("ticks");
   auto schedule = every("at(2027-01-15T09:00:30)");

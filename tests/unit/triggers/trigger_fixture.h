@@ -51,6 +51,7 @@ class FakeRunner final : public Runner {
   std::function<Deed(const Event&)> handler = [](const Event&) { return Deed{}; };
   std::map<std::string, functions::VersionPtr> functions;
   std::uint32_t room_left = 100;
+  bool no_core_left = false;
   engine::FunctionServices* services = nullptr;
   std::vector<Event> events;
   std::uint32_t running = 0, most = 0;
@@ -73,6 +74,7 @@ class FakeRunner final : public Runner {
   std::uint32_t room(const functions::VersionPtr&) override {
     return room_left > running ? room_left - running : 0;
   }
+  bool saturated() override { return no_core_left; }
   io::Task<Result<functions::Model>> model_of(functions::VersionPtr version) override {
     co_return version->model;
   }
@@ -134,7 +136,7 @@ class TriggerTest : public ::testing::Test {
     runner.services = services.get();
     triggers = std::make_unique<QueueTriggers>(
         QueueTriggers::Parts{world.loop.get_executor(), *world.engine, *store, *world.committer,
-                             runner, *services, targets.get(), world.clock, settings});
+                             world.pool, runner, *services, targets.get(), world.clock, settings});
     ASSERT_TRUE(triggers->load().has_value());
     triggers->start();
   }

@@ -14,7 +14,9 @@ public final class Main {
 
   static App initialise() throws Errors.InitError {
     Logs.install();
-    return new Loader().load();
+    App app = new Loader().load();
+    Hooks.run();
+    return app;
   }
 
   static int serve(App app) {

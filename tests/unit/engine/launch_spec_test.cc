@@ -1,0 +1,59 @@
+#include "engine/launch_spec.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace mayfly::engine {
+namespace {
+
+struct LaunchSpecTest : ::testing::Test {
+  std::string value_of(std::string_view name) {
+    const auto spec = base_launch_spec(version, runtime, EngineSettings{}, "i-1", from_epoch_us(0));
+    const std::string front = std::string(name) + "=";
+    std::string found = "(none)";
+    for (const auto& entry : spec.env)
+      if (entry.starts_with(front)) {
+        EXPECT_EQ(found, "(none)") << entry;
+        found = entry.substr(front.size());
+      }
+    return found;
+  }
+
+  functions::Version version;
+  functions::Runtime runtime;
+};
+
+TEST_F(LaunchSpecTest, ManagedRuntimesAreNamedAsOnLambda) {
+  EXPECT_EQ(value_of("AWS_EXECUTION_ENV"), "(none)");
+  runtime.language = "python";
+  runtime.name = "python3.11";
+  EXPECT_EQ(value_of("AWS_EXECUTION_ENV"), "AWS_Lambda_python3.11");
+  runtime.language = "node";
+  runtime.name = "nodejs20.18";
+  EXPECT_EQ(value_of("AWS_EXECUTION_ENV"), "AWS_Lambda_nodejs20.x");
+  runtime.language = "perl";
+  runtime.name = "perl5.36";
+  EXPECT_EQ(value_of("AWS_EXECUTION_ENV"), "(none)");
+}
+
+TEST_F(LaunchSpecTest, LinesInJsonBeginAtInfoUnlessTheFunctionSaysOtherwise) {
+  EXPECT_EQ(value_of("AWS_LAMBDA_LOG_FORMAT"), "Text");
+  EXPECT_EQ(value_of("AWS_LAMBDA_LOG_LEVEL"), "(none)");
+  version.settings.env["AWS_LAMBDA_LOG_FORMAT"] = "JSON";
+  EXPECT_EQ(value_of("AWS_LAMBDA_LOG_LEVEL"), "INFO");
+  version.settings.env["AWS_LAMBDA_LOG_LEVEL"] = "DEBUG";
+  EXPECT_EQ(value_of("AWS_LAMBDA_LOG_LEVEL"), "DEBUG");
+}
+
+TEST_F(LaunchSpecTest, TheFunctionCannotRenameItself) {
+  version.function = "hello";
+  version.settings.env["AWS_LAMBDA_FUNCTION_NAME"] = "other";
+  version.settings.env["MINE"] = "1";
+  EXPECT_EQ(value_of("AWS_LAMBDA_FUNCTION_NAME"), "hello");
+  EXPECT_EQ(value_of("MINE"), "1");
+  EXPECT_EQ(value_of("AWS_LAMBDA_FUNCTION_VERSION"), "$LATEST");
+}
+
+}  // namespace
+}  // namespace mayfly::engine
