@@ -376,6 +376,11 @@ std::uint32_t Dispatcher::room(const functions::VersionPtr& version) const {
       std::min<std::uint64_t>(slots > taken ? slots - taken : 0, UINT32_MAX));
 }
 
+bool Dispatcher::takes_cpu(const functions::VersionPtr& version) const {
+  const auto pool = state_->core->find_pool(*version);
+  return pool && scaler::takes_cpu(pool->view());
+}
+
 io::Task<Result<Model>> Dispatcher::model_of(functions::VersionPtr version) {
   if (version->model != Model::unknown) co_return version->model;
   const auto core = state_->core;

@@ -97,6 +97,10 @@ class Dispatcher {
   // For callers that can hold their work back (queues).
   std::uint32_t room(const functions::VersionPtr& version) const;
 
+  // Its calls take a notable part of the machine's CPU time: more of them at once help only while
+  // cores are idle.
+  bool takes_cpu(const functions::VersionPtr& version) const;
+
   // The model of a version: at once when known, else by starting its first instance.
   io::Task<Result<functions::Model>> model_of(functions::VersionPtr version);
 

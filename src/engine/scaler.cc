@@ -85,9 +85,15 @@ std::uint32_t useful_instances(const PoolView& pool) {
   const double run_us = std::max<double>(1.0, double(pool.run_median->count()));
   const auto useful = std::max(1u, ceil_div(pool.cores, std::min(1.0, cpu_us / least_us)));
   // They are in each other's way already, and it is the cores that they want.
-  const bool contended = run_us > kContended * least_us &&
-                         pool.ready * cpu_us / run_us > kNotable * double(pool.cores);
+  const bool contended = run_us > kContended * least_us && takes_cpu(pool);
   return contended ? std::min(useful, std::max(pool.cores, pool.ready)) : useful;
+}
+
+bool takes_cpu(const PoolView& pool) {
+  if (!pool.run_median || !pool.cpu_mean) return false;
+  const double run_us = std::max<double>(1.0, double(pool.run_median->count()));
+  return pool.ready * pool.concurrency * double(pool.cpu_mean->count()) / run_us >
+         kNotable * double(pool.cores);
 }
 
 std::uint32_t wanted_starts(const PoolView& pool, SteadyTime now) {

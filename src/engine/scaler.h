@@ -43,6 +43,9 @@ std::uint32_t wanted_starts(const PoolView& pool, SteadyTime now);
 // each other. UINT32_MAX: not known, or calls are too long to stand in line for.
 std::uint32_t useful_instances(const PoolView& pool);
 
+// Do its calls take a notable part of the machine's CPU time, as they run now?
+bool takes_cpu(const PoolView& pool);
+
 // How long the last call in line would wait if nothing more were started; nullopt: not known.
 std::optional<microseconds> expected_wait(const PoolView& pool);
 

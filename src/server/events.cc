@@ -17,7 +17,9 @@ class Events::DispatcherRunner final : public triggers::Runner {
   std::uint32_t room(const functions::VersionPtr& version) override {
     return reserved_.room(version->function, dispatcher_.room(version));
   }
-  bool saturated() override { return cpu_.saturated(std::chrono::steady_clock::now()); }
+  bool saturated(const functions::VersionPtr& version) override {
+    return cpu_.saturated(std::chrono::steady_clock::now()) && dispatcher_.takes_cpu(version);
+  }
   io::Task<Result<functions::Model>> model_of(functions::VersionPtr version) override {
     return dispatcher_.model_of(std::move(version));
   }

@@ -368,7 +368,9 @@ io::Task<void> on_ended_well(Batch* batch, std::size_t size, Run run) {
   source.refusals = 0;
   source.status.handled += size - run.failed.size();
   source.status.last_result = run.failed.empty() ? "OK" : "OK, but for messages that it named";
-  if (batch->state->parts.runner.saturated())
+  auto& runner = batch->state->parts.runner;
+  const auto version = runner.find(batch->mapping->function, batch->mapping->qualifier);
+  if (version && runner.saturated(version))
     source.limit -=
         std::min(source.limit - std::min(source.limit, kLimitLeast), 1 + source.limit / 8);
   else if (source.limit < kLimitMost)

@@ -32,8 +32,8 @@ class Runner {
   virtual functions::VersionPtr find(const std::string& name, const std::string& qualifier) = 0;
   // How many more invocations would run at once now, and not stand in line.
   virtual std::uint32_t room(const functions::VersionPtr& version) = 0;
-  // The machine has no core left: more at once would only take time from what runs.
-  virtual bool saturated() = 0;
+  // The function computes and no core is left: more at once would only take time from what runs.
+  virtual bool saturated(const functions::VersionPtr& version) = 0;
   virtual io::Task<Result<functions::Model>> model_of(functions::VersionPtr version) = 0;
   virtual io::Task<engine::Answer> invoke(engine::Invocation invocation) = 0;
 };

@@ -148,9 +148,9 @@ def test_a_deploy_in_the_middle_fails_nothing(server):
     books = Books(server, "renew", receive_count_max=1)  # a reception that fails is a dead letter
     trigger(server, "renew", "renew", batch=5)
     with books.backlog():
-        eventually(lambda: len(books.charged()) > 100, lambda: books.why(), 20)
+        eventually(lambda: len(books.charged()) > 100, lambda: books.why(), 60)
         deploy(server, "renew", revision="new")
-        eventually(lambda: books.by().get("new", 0) > 100, lambda: books.why(), 20)
+        eventually(lambda: books.by().get("new", 0) > 100, lambda: books.why(), 60)
     books.settle()
     assert set(books.by()) == {"old", "new"}, books.by()
     assert books.status("renew")["failed"] == 0
@@ -163,15 +163,15 @@ def test_a_broken_version_in_the_middle_and_its_mending(server, fault):
     books = Books(server, name, receive_count_max=2)
     trigger(server, name, name, batch=10)
     with books.backlog():
-        eventually(lambda: len(books.charged()) > 100, lambda: books.why(), 20)
+        eventually(lambda: len(books.charged()) > 100, lambda: books.why(), 60)
         deploy(server, name, revision="bad", fault=fault, check=False)
-        letters = eventually(books.letters, lambda: f"a message is given up: {books.why()}", 20)
+        letters = eventually(books.letters, lambda: f"a message is given up: {books.why()}", 60)
         why = "this version is broken" if fault == "throw" else "this version cannot start"
         assert all(why in reason for reason in letters.values()), letters
         assert why in books.status(name)["last_result"]
         deploy(server, name, revision="mended")
-        eventually(lambda: books.by().get("mended", 0) > 100, lambda: books.why(), 20)
-    eventually(books.drained, lambda: f"{counts(server, name)}: {books.why()}", 30, 0.05)
+        eventually(lambda: books.by().get("mended", 0) > 100, lambda: books.why(), 60)
+    eventually(books.drained, lambda: f"{counts(server, name)}: {books.why()}", 90, 0.05)
     server.cli("queue", "redrive", f"{name}-dead")
     books.settle()
     assert set(books.by()) == {"good", "mended"}
@@ -182,13 +182,13 @@ def test_a_function_that_goes_and_comes_back(server):
     books = Books(server, "gone", receive_count_max=3)
     trigger(server, "gone", "gone", batch=5)
     with books.backlog():
-        eventually(lambda: len(books.charged()) > 100, lambda: books.why(), 20)
+        eventually(lambda: len(books.charged()) > 100, lambda: books.why(), 60)
         server.cli("rm", "gone")
         eventually(lambda: books.status("gone")["state"] == "no_function", lambda: books.why())
         assert "no_function" in server.cli("trigger", "ls").out.decode().replace(" ", "_")
         eventually(lambda: counts(server, "gone")[0] > 100, lambda: counts(server, "gone"))
         deploy(server, "gone", revision="second")
-        eventually(lambda: books.by().get("second", 0) > 100, lambda: books.why(), 20)
+        eventually(lambda: books.by().get("second", 0) > 100, lambda: books.why(), 60)
     books.settle()
     assert set(books.by()) == {"first", "second"}
 
@@ -200,7 +200,7 @@ def test_a_trigger_that_goes_and_comes_back(server):
         for _ in range(4):
             before = len(books.charged())
             trigger(server, "steady", "steady", batch=5)
-            eventually(lambda: len(books.charged()) > before + 50, lambda: books.why(), 20)
+            eventually(lambda: len(books.charged()) > before + 50, lambda: books.why(), 60)
             server.cli("trigger", "rm", "steady:steady")
             server.api("GET", "/v1/triggers/steady:steady").expect(404)
     trigger(server, "steady", "steady", batch=100)

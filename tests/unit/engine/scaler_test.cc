@@ -95,6 +95,15 @@ TEST(Scaler, CallsThatComputeGetWhatKeepsTheCoresBusy) {
   EXPECT_EQ(wanted_starts(view, kNow), 7u);
 }
 
+TEST(Scaler, TellsCallsThatComputeFromThoseThatWait) {
+  auto view = known(pool(0, 4, 0), milliseconds(1), milliseconds(100));
+  EXPECT_FALSE(takes_cpu(view)) << "nothing is known";
+  view.cpu_mean = milliseconds(1);
+  EXPECT_FALSE(takes_cpu(view));
+  view.cpu_mean = milliseconds(10);  // four times a tenth of two cores
+  EXPECT_TRUE(takes_cpu(view));
+}
+
 TEST(Scaler, SlowFunctionGetsAnInstanceForEachCall) {
   // Runs take ten times what a start takes: waiting is never quicker.
   const auto view = known(pool(100, 0, 0), milliseconds(100), seconds(1));

@@ -56,7 +56,13 @@ class FakeRunner final : public Runner {
   std::vector<Event> events;
   std::uint32_t running = 0, most = 0;
   engine::Park hang;
+  bool hold = false;  // invocations, until let_go()
+  std::vector<std::shared_ptr<engine::Park>> held;
 
+  void let_go() {
+    hold = false;
+    for (const auto& park : std::exchange(held, {})) park->wake();
+  }
   void deploy(const std::string& name, const std::string& revision,
               functions::Model model = functions::Model::event) {
     auto version = std::make_shared<functions::Version>();
@@ -74,7 +80,7 @@ class FakeRunner final : public Runner {
   std::uint32_t room(const functions::VersionPtr&) override {
     return room_left > running ? room_left - running : 0;
   }
-  bool saturated() override { return no_core_left; }
+  bool saturated(const functions::VersionPtr&) override { return no_core_left; }
   io::Task<Result<functions::Model>> model_of(functions::VersionPtr version) override {
     co_return version->model;
   }
@@ -92,6 +98,11 @@ class FakeRunner final : public Runner {
     Deed deed = handler(event);
     if (deed.hangs) {
       auto waiting = hang.wait();
+      (void)co_await std::move(waiting);
+    }
+    if (hold) {
+      const auto park = held.emplace_back(std::make_shared<engine::Park>());
+      auto waiting = park->wait();
       (void)co_await std::move(waiting);
     }
     --running;
