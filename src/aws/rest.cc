@@ -71,14 +71,26 @@ int fit(std::string_view pattern, const std::vector<std::string_view>& path, Res
   return at == path.size() ? fixed : -1;
 }
 
-// "find=LayerVersion" is one of the parameters of query.
-bool has_parameter(std::string_view query, std::string_view wanted) {
+std::string_view without_equals(std::string_view parameter) {
+  if (parameter.ends_with('=')) parameter.remove_suffix(1);
+  return parameter;
+}
+
+template <class Visit>
+bool all_parameters(std::string_view query, Visit visit) {
   while (!query.empty()) {
     const auto end = query.find('&');
-    if (query.substr(0, end) == wanted) return true;
+    if (!visit(without_equals(query.substr(0, end)))) return false;
     query = end == std::string_view::npos ? std::string_view() : query.substr(end + 1);
   }
-  return false;
+  return true;
+}
+
+// Every parameter of wanted ("find=LayerVersion") is one of query.
+bool has_parameters(std::string_view query, std::string_view wanted) {
+  return all_parameters(wanted, [query](std::string_view one) {
+    return !all_parameters(query, [one](std::string_view there) { return there != one; });
+  });
 }
 
 Outcome<json::value> scalar(const Shape& shape, std::string_view name, std::string_view text,
@@ -348,7 +360,7 @@ std::optional<RestMatch> match_rest(const Contract& contract, std::string_view m
     const auto mark = operation.path.find('?');
     int fixed = fit(operation.path.substr(0, mark), segments, match);
     if (fixed >= 0 && mark != std::string_view::npos) {
-      if (!has_parameter(query, operation.path.substr(mark + 1))) continue;
+      if (!has_parameters(query, operation.path.substr(mark + 1))) continue;
       ++fixed;
     }
     if (fixed > most) {
