@@ -280,8 +280,8 @@ class RocksdbStore final : public Store {
     }
   }
 
-  // RocksDB waits for more room than it needs when merging has once failed for want of it: it
-  // would never find that what was deleted makes room.
+  // After some errors RocksDB stops its work in the background and waits to be told that the cause
+  // may be gone.
   void resume_background() {
     const std::unique_lock one(resume_mutex_, std::try_to_lock);
     const auto now = std::chrono::steady_clock::now();

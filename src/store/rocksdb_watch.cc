@@ -38,9 +38,14 @@ void RocksdbLog::Logv(rocksdb::InfoLogLevel level, const char* format, va_list a
   log::warn("store: {}", text);
 }
 
-// Nobody waits for this work, so nobody else would tell.
-void BackgroundErrors::OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) {
+void BackgroundErrors::OnBackgroundError(rocksdb::BackgroundErrorReason reason,
+                                         rocksdb::Status* status) {
+  if (status->IsNoSpace() && reason == rocksdb::BackgroundErrorReason::kCompaction) {
+    *status = rocksdb::Status::OK();
+    return;
+  }
   if (failed_.exchange(true, std::memory_order_acq_rel)) return;
+  // Nobody waits for this work, so nobody else would tell.
   log::warn("store: work in the background failed and is tried again: {}", status->ToString());
 }
 

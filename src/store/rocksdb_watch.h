@@ -28,7 +28,9 @@ class RocksdbLog final : public rocksdb::Logger {
 };
 
 // Remembers that flushing or merging has failed, so that it can be told to try again; and tells
-// rocksdb_room.h which threads merge.
+// rocksdb_room.h which threads merge. A merge that has no room is no error of the database, which
+// would stop flushing for it until there is more room than the merge needs, while writers hang: it
+// is tried again by itself.
 class BackgroundErrors final : public rocksdb::EventListener {
  public:
   void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override;
