@@ -159,18 +159,18 @@ json::object settings_object(const Settings& s) {
   json::object env;
   for (const auto& [name, value] : s.env) env[name] = value;
   json::object object{{"runtime", s.runtime},
-          {"handler", s.handler},
-          {"description", s.description},
-          {"memory_mb", s.memory_mb},
-          {"timeout_ms", s.timeout_ms},
-          {"concurrency", s.concurrency},
-          {"instances_min", s.instances_min},
-          {"instances_max", s.instances_max},
-          {"keep_alive_ms", s.keep_alive_ms},
-          {"network", s.network == NetworkMode::none ? "none" : "nat"},
-          {"snapshot", s.snapshot},
-          {"env", std::move(env)},
-          {"async", async_object(s.async)}};
+                      {"handler", s.handler},
+                      {"description", s.description},
+                      {"memory_mb", s.memory_mb},
+                      {"timeout_ms", s.timeout_ms},
+                      {"concurrency", s.concurrency},
+                      {"instances_min", s.instances_min},
+                      {"instances_max", s.instances_max},
+                      {"keep_alive_ms", s.keep_alive_ms},
+                      {"network", s.network == NetworkMode::none ? "none" : "nat"},
+                      {"snapshot", s.snapshot},
+                      {"env", std::move(env)},
+                      {"async", async_object(s.async)}};
   if (!s.install) object["install"] = false;
   if (!s.other.empty()) {
     json::object& other = object["other"].emplace_object();
