@@ -85,6 +85,10 @@ json::storage_ptr new_memory(std::size_t body_size) {
   throw std::logic_error("Outcome without a value: " + fault.code);
 }
 
+io::Task<Outcome<io::HttpResponse>> Service::answer(Call call, std::string) {
+  co_return no_such_action(call.operation->name);
+}
+
 Fault fault_of(const Error& error) {
   switch (error.code) {
     case Code::unavailable:
@@ -146,9 +150,11 @@ io::Task<io::HttpResponse> Endpoint::handle(io::HttpRequest http) {
       request->contract = &found->second.service->contract();
     }
   }
+  const bool fits = !http.more && http.body.size() <= parts_.body_bytes_max;
+  const std::size_t body_bytes_max = fits ? parts_.body_bytes_max : body_limit(http.head);
   if (http.more) {
     std::string setting = "aws.body_bytes_max";
-    auto reading = io::read_all(std::move(http.body), std::move(http.more), parts_.body_bytes_max,
+    auto reading = io::read_all(std::move(http.body), std::move(http.more), body_bytes_max,
                                 std::move(setting));
     auto body = co_await std::move(reading);
     if (body.has_error())
@@ -157,7 +163,7 @@ io::Task<io::HttpResponse> Endpoint::handle(io::HttpRequest http) {
                                    ? Fault{"RequestEntityTooLarge", body.error().message, 413}
                                    : Fault{"InvalidRequest", body.error().message});
     http.body = std::move(*body);
-  } else if (http.body.size() > parts_.body_bytes_max) {
+  } else if (http.body.size() > body_bytes_max) {
     co_return fault_response(
         *request, {"RequestEntityTooLarge",
                    "The body is larger than the setting aws.body_bytes_max allows.", 413});
@@ -166,8 +172,19 @@ io::Task<io::HttpResponse> Endpoint::handle(io::HttpRequest http) {
   auto answering = answer(request);
   auto answered = co_await std::move(answering);
   if (answered.has_error()) co_return fault_response(*request, answered.error());
-  answered->head.headers.set("x-amzn-RequestId", request->id);
+  if (!answered->head.headers.contains("x-amzn-RequestId"))
+    answered->head.headers.set("x-amzn-RequestId", request->id);
   co_return std::move(*answered);
+}
+
+// Some services take more than others, from those who name a key that is there.
+std::size_t Endpoint::body_limit(const wire::RequestHead& head) const {
+  if (protocol_of(head) != Protocol::rest) return parts_.body_bytes_max;
+  const auto claim = parse_claim(head);
+  if (claim.has_error() || !parts_.keys.find(claim->access_key_id)) return parts_.body_bytes_max;
+  const Service* service = by_scope(claim->service);
+  return service == nullptr ? parts_.body_bytes_max
+                            : std::max(parts_.body_bytes_max, service->contract().body_bytes_max);
 }
 
 io::Task<Outcome<io::HttpResponse>> Endpoint::answer(std::shared_ptr<Request> request) {
@@ -292,19 +309,25 @@ io::Task<Outcome<io::HttpResponse>> Endpoint::answer_rest(std::shared_ptr<Reques
   std::optional<RestMatch> match;
   if (service && service->contract().rest_json) {
     request->contract = &service->contract();
-    match = match_rest(service->contract(), head.method, head.path());
+    match = match_rest(service->contract(), head.method, head.path(), head.query());
   }
   if (!match)
     co_return Fault{"UnknownOperationException",
                     "There is no operation " + head.method + " " + std::string(head.path()) +
                         " of service \"" + request->caller.service + "\" here.",
                     404};
-  auto input = read_rest(*match, head, request->http.body, new_memory(request->http.body.size()));
+  const bool raw = match->operation->raw;
+  const std::string_view text = raw ? std::string_view() : request->http.body;
+  auto input = read_rest(*match, head, text, new_memory(text.size()));
   if (input.has_error()) co_return std::move(input).error();
   auto complete = check_required(*match->operation->input, *input, "ValidationException");
   if (complete.has_error()) co_return std::move(complete).error();
   Call call = call_of(*match->operation, std::move(*input), request->caller, head,
                       parts_.default_url, request->id);
+  if (raw) {
+    auto answering = service->answer(std::move(call), std::move(request->http.body));
+    co_return co_await std::move(answering);
+  }
   auto calling = service->call(std::move(call));
   auto output = co_await std::move(calling);
   if (output.has_error()) co_return std::move(output).error();
@@ -322,6 +345,7 @@ io::HttpResponse Endpoint::fault_response(const Request& request, const Fault& g
   auto& headers = response.head.headers;
   const Contract* contract = request.contract;
   headers.add("x-amzn-RequestId", request.id);
+  if (fault.retry_after_s > 0) headers.add("Retry-After", std::to_string(fault.retry_after_s));
   if (request.protocol == Protocol::query) {
     headers.add("Content-Type", "text/xml");
     response.body = render_xml_fault(fault, contract ? contract->xml_namespace : std::string_view(),

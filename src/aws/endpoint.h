@@ -49,6 +49,7 @@ class Endpoint {
   Outcome<Target> by_action(const Caller& caller, std::string_view action,
                             std::string_view version) const;
   Service* by_scope(std::string_view name) const;
+  std::size_t body_limit(const wire::RequestHead& head) const;
   io::Task<Outcome<io::HttpResponse>> answer(std::shared_ptr<Request> request);
   io::Task<Outcome<io::HttpResponse>> answer_json(std::shared_ptr<Request> request);
   io::Task<Outcome<io::HttpResponse>> answer_query(std::shared_ptr<Request> request);

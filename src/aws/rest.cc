@@ -1,5 +1,6 @@
 #include "aws/rest.h"
 
+#include <algorithm>
 #include <boost/json/serialize.hpp>
 #include <charconv>
 #include <cmath>
@@ -36,24 +37,31 @@ bool is_label(std::string_view pattern) {
   return pattern.size() > 2 && pattern.front() == '{' && pattern.back() == '}';
 }
 
-// How many fixed segments of pattern fit; -1 when it does not fit.
-int fit(std::string_view pattern_text, const std::vector<std::string_view>& path,
-        RestMatch& match) {
-  const auto pattern = segments_of(pattern_text);
+// How many fixed segments of pattern fit; -1 when it does not fit. Without an allocation where it
+// does not: every request is held against every operation.
+int fit(std::string_view pattern, const std::vector<std::string_view>& path, RestMatch& match) {
+  if (pattern.starts_with('/')) pattern.remove_prefix(1);
+  if (pattern.ends_with('/')) pattern.remove_suffix(1);
   int fixed = 0;
   std::size_t at = 0;
-  for (std::size_t i = 0; i < pattern.size(); ++i) {
+  while (!pattern.empty()) {
+    const auto end = pattern.find('/');
+    const std::string_view one = pattern.substr(0, end);
+    pattern = end == std::string_view::npos ? std::string_view() : pattern.substr(end + 1);
     if (at >= path.size()) return -1;
-    if (!is_label(pattern[i])) {
-      if (pattern[i] != path[at++]) return -1;
+    if (!is_label(one)) {
+      if (one != path[at++]) return -1;
       ++fixed;
       continue;
     }
-    std::string_view name = pattern[i].substr(1, pattern[i].size() - 2);
+    std::string_view name = one.substr(1, one.size() - 2);
     std::string text(path[at++]);
     if (name.ends_with('+')) {
       name.remove_suffix(1);
-      const std::size_t behind = pattern.size() - i - 1;
+      const std::size_t behind =
+          pattern.empty()
+              ? 0
+              : 1 + static_cast<std::size_t>(std::count(pattern.begin(), pattern.end(), '/'));
       while (at + behind < path.size()) text.append("/").append(path[at++]);
     }
     auto decoded = wire::percent_decode(text);
@@ -61,6 +69,28 @@ int fit(std::string_view pattern_text, const std::vector<std::string_view>& path
     match.labels.emplace_back(name, std::move(*decoded));
   }
   return at == path.size() ? fixed : -1;
+}
+
+std::string_view without_equals(std::string_view parameter) {
+  if (parameter.ends_with('=')) parameter.remove_suffix(1);
+  return parameter;
+}
+
+template <class Visit>
+bool all_parameters(std::string_view query, Visit visit) {
+  while (!query.empty()) {
+    const auto end = query.find('&');
+    if (!visit(without_equals(query.substr(0, end)))) return false;
+    query = end == std::string_view::npos ? std::string_view() : query.substr(end + 1);
+  }
+  return true;
+}
+
+// Every parameter of wanted ("find=LayerVersion") is one of query.
+bool has_parameters(std::string_view query, std::string_view wanted) {
+  return all_parameters(wanted, [query](std::string_view one) {
+    return !all_parameters(query, [one](std::string_view there) { return there != one; });
+  });
 }
 
 Outcome<json::value> scalar(const Shape& shape, std::string_view name, std::string_view text,
@@ -320,14 +350,19 @@ std::string field_text(const Shape& shape, const json::value& value) {
 }  // namespace
 
 std::optional<RestMatch> match_rest(const Contract& contract, std::string_view method,
-                                    std::string_view path) {
+                                    std::string_view path, std::string_view query) {
   const auto segments = segments_of(path);
   std::optional<RestMatch> best;
   int most = -1;
   for (const auto& operation : contract.operations) {
     if (operation.method != method) continue;
     RestMatch match{&operation, {}};
-    const int fixed = fit(operation.path, segments, match);
+    const auto mark = operation.path.find('?');
+    int fixed = fit(operation.path.substr(0, mark), segments, match);
+    if (fixed >= 0 && mark != std::string_view::npos) {
+      if (!has_parameters(query, operation.path.substr(mark + 1))) continue;
+      ++fixed;
+    }
     if (fixed > most) {
       most = fixed;
       best = std::move(match);

@@ -21,7 +21,7 @@ struct RestMatch {
 // The operation of contract that method and path name; the one with the most fixed segments when
 // several do. A slash at the end makes no difference.
 std::optional<RestMatch> match_rest(const Contract& contract, std::string_view method,
-                                    std::string_view path);
+                                    std::string_view path, std::string_view query = {});
 
 Outcome<boost::json::object> read_rest(const RestMatch& match, const wire::RequestHead& head,
                                        std::string_view body, boost::json::storage_ptr memory = {});

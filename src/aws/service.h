@@ -11,7 +11,7 @@
 
 #include "aws/shape.h"
 #include "base/result.h"
-#include "io/body.h"
+#include "io/http.h"
 
 namespace mayfly::aws {
 
@@ -23,6 +23,7 @@ struct Fault {
   std::string query_code = {};  // "AWS.SimpleQueueService.NonExistentQueue": older clients' name
   bool sender = true;           // false: the fault is ours
   boost::json::object detail = {};  // more members of the error, in JSON and in XML
+  std::uint32_t retry_after_s = 0;  // field Retry-After; 0: none
 };
 
 // A failure of a room below as InternalFailure, ServiceUnavailable, ...; services map what clients
@@ -53,8 +54,12 @@ struct Operation {
   int tag = 0;  // the service's own, for its switch
   // rest-json only.
   std::string_view method = "POST";
-  std::string_view path = "/";  // "/schedules/{Name}"; "{Key+}" takes slashes as well
+  // "/schedules/{Name}"; "{Key+}" takes slashes as well; "/layers?find=LayerVersion" wants this
+  // parameter in the query
+  std::string_view path = "/";
   int status = 200;
+  // The body is for Service::answer() as it came; what travels elsewhere is in Call::input.
+  bool raw = false;
 };
 
 // Everything static about a service. What the views point at outlives the service.
@@ -68,7 +73,8 @@ struct Contract {
   std::string_view json_version;   // "1.0", "1.1"
   bool query_compatible = false;   // JSON faults name the older code in x-amzn-query-error
   bool rest_json = false;
-  std::string_view error_prefix;  // "com.amazonaws.sqs#" before __type; may be empty
+  std::size_t body_bytes_max = 0;  // rest-json; 0: setting aws.body_bytes_max
+  std::string_view error_prefix;   // "com.amazonaws.sqs#" before __type; may be empty
 };
 
 // One operation, its signature checked and its input of the right types: a member is absent or of
@@ -94,6 +100,9 @@ class Service {
   // the operation's shape; what it does not name is not sent in XML. The input may live in a
   // memory resource of its own: copy out of it, do not keep its parts.
   virtual io::Task<Outcome<boost::json::object>> call(Call call) = 0;
+
+  // Operations that are raw: bytes in, an HTTP answer out, which may be streamed.
+  virtual io::Task<Outcome<io::HttpResponse>> answer(Call call, std::string body);
 };
 
 }  // namespace mayfly::aws

@@ -116,6 +116,7 @@ std::uint64_t Call::run_us_so_far() const {
 void Call::finish(CallEnd end, Slot slot) {
   if (std::exchange(finished_, true)) return;
   timer_.disarm();
+  admitted.reset();
   const auto now = core->now();
   if (instance) {
     if (pool->concurrency() == 1) instance->drain_logs();

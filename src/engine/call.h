@@ -58,7 +58,8 @@ class Call : public std::enable_shared_from_this<Call> {
   bool timed_out = false;
   CallEnd ended;  // once finished; without the text, which is in the record
   bool want_tail = false;
-  bool background = false;  // as of its invocation
+  bool background = false;         // as of its invocation
+  std::shared_ptr<void> admitted;  // its share of a limit of the function; gone when it is over
 
  private:
   static void on_deadline(void* self);

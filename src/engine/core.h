@@ -56,6 +56,7 @@ class Core : public std::enable_shared_from_this<Core> {
   const functions::RuntimeTable& runtimes;
   EngineSettings settings;
   FunctionServices* const services;  // may be null
+  const Admit admit;                 // may be null
   std::uint32_t cores;
 
   TimerQueue timers;

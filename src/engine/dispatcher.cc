@@ -70,6 +70,16 @@ std::shared_ptr<Failure> model_failure() {
   return failure;
 }
 
+std::shared_ptr<Failure> refused_failure(std::string message) {
+  auto failure = std::make_shared<Failure>();
+  failure->outcome = Outcome::refused;
+  failure->phase = Phase::accept;
+  failure->code = Code::resource_exhausted;
+  failure->message = std::move(message);
+  failure->retry_after_s = 1;
+  return failure;
+}
+
 // Once the call is finished: its record is complete, and its receipt keeps it.
 void add_report(Answer& answer, const Call& call) {
   if (!call.want_tail || !call.finished()) return;
@@ -175,6 +185,13 @@ io::Task<Answer> Dispatcher::State::run(std::shared_ptr<Core> core, Invocation i
   const auto pool = core->pool_for(invocation.version);
   const auto call = std::make_shared<Call>(core, pool, invocation);
   if (core->stopping) co_return failed(*call, stopping_failure(), Call::Slot::free);
+  if (core->admit) {
+    auto admitted = core->admit(*invocation.version);
+    if (admitted.has_error())
+      co_return failed(*call, refused_failure(std::move(admitted.error().message)),
+                       Call::Slot::free);
+    call->admitted = std::move(*admitted);
+  }
   const bool streamed = invocation.more != nullptr;
   if (streamed) count_request(invocation, call);
 

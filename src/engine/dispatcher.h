@@ -65,6 +65,10 @@ struct PoolStats {
   std::uint64_t clones = 0;          // made since the server's start
 };
 
+// Asked for each invocation before it gets a place: what it returns is let go of when the
+// invocation is over. An error refuses it: 429 with the message.
+using Admit = std::function<Result<std::shared_ptr<void>>(const functions::Version&)>;
+
 class Dispatcher {
  public:
   struct Parts {
@@ -77,6 +81,7 @@ class Dispatcher {
     const functions::RuntimeTable& runtimes;
     EngineSettings settings;
     FunctionServices* services = nullptr;  // null: functions can ask nothing and stage nothing
+    Admit admit = {};                      // null: no function has a limit of its own
   };
   explicit Dispatcher(Parts parts);
   ~Dispatcher();

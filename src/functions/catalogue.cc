@@ -2,6 +2,7 @@
 //   f/l/FUNCTION             $LATEST
 //   f/n/FUNCTION             the last number given to a version
 //   f/v/FUNCTION\0<number>   a published version, big-endian number
+//   f/x/FUNCTION             what belongs to it: aliases, tags (belongings.h)
 //   f/a/APPLICATION          an application
 
 #include "functions/catalogue.h"
@@ -10,96 +11,13 @@
 
 #include <algorithm>
 #include <charconv>
-#include <map>
-#include <unordered_map>
 
 #include "base/ids.h"
+#include "functions/catalogue_state.h"
 #include "functions/checks.h"
-#include "functions/detect.h"
 #include "functions/install.h"
-#include "functions/json_forms.h"
-#include "functions/keyed_lock.h"
 
 namespace mayfly::functions {
-namespace {
-
-constexpr std::string_view kLatestPrefix = "f/l/";
-constexpr std::string_view kVersionPrefix = "f/v/";
-constexpr std::string_view kAppPrefix = "f/a/";
-
-std::string latest_key(std::string_view function) {
-  return std::string(kLatestPrefix) + std::string(function);
-}
-std::string counter_key(std::string_view function) {
-  return "f/n/" + std::string(function);
-}
-std::string versions_prefix(std::string_view function) {
-  return std::string(kVersionPrefix) + std::string(function) + '\0';
-}
-std::string version_key(std::string_view function, std::uint64_t number) {
-  std::string key = versions_prefix(function);
-  for (int shift = 56; shift >= 0; shift -= 8) key += static_cast<char>(number >> shift);
-  return key;
-}
-std::string app_key(std::string_view app) {
-  return std::string(kAppPrefix) + std::string(app);
-}
-
-Error unknown_function(std::string_view name) {
-  return Error{Code::not_found, "There is no function '" + std::string(name.substr(0, 100)) + "'."};
-}
-
-struct Entry {
-  VersionPtr latest;
-  std::vector<VersionPtr> published;  // by number
-  std::uint64_t last_number = 0;
-};
-
-struct TextHash {
-  using is_transparent = void;
-  std::size_t operator()(std::string_view text) const {
-    return std::hash<std::string_view>()(text);
-  }
-};
-
-}  // namespace
-
-struct Catalogue::State {
-  explicit State(Parts p) : parts(std::move(p)) {}
-
-  Parts parts;
-  std::unordered_map<std::string, Entry, TextHash, std::equal_to<>> functions;
-  std::map<std::string, App> apps;
-  std::uint64_t generation = 1;
-  KeyedLock locks;
-
-  const Entry* entry(std::string_view function) const {
-    const auto found = functions.find(function);
-    return found == functions.end() ? nullptr : &found->second;
-  }
-
-  std::string code_dir(const std::string& package) const {
-    std::string built = parts.packages.built(package);
-    return built.empty() ? parts.packages.tree(package) : built;
-  }
-
-  void place_sites(App& app) const {
-    for (auto& route : app.routes)
-      if (!route.static_package.empty())
-        route.static_dir = parts.packages.tree(route.static_package);
-  }
-
-  Status load_versions(std::string_view prefix);
-  Status load_counters();
-  Status load_apps();
-  Status check_room(const std::string& function) const;
-  Result<Detection> check_and_detect(const std::string& function, const Settings& settings,
-                                     const std::string& package) const;
-  Version make_version(const std::string& function, const Settings& asked,
-                       const std::string& package, const Detection& detection) const;
-  Status check_routes(const App& app) const;
-};
-
 Status Catalogue::State::load_versions(std::string_view prefix) {
   Status problem;
   std::unordered_map<std::string, std::string> places;  // one look at the disk for each package
@@ -243,6 +161,7 @@ Status Catalogue::load() {
   MAYFLY_TRY(s.load_versions(kLatestPrefix));
   MAYFLY_TRY(s.load_versions(kVersionPrefix));
   MAYFLY_TRY(s.load_counters());
+  MAYFLY_TRY(s.load_belongings());
   MAYFLY_TRY(s.load_apps());
   std::erase_if(s.functions, [](const auto& item) { return item.second.latest == nullptr; });
   ++s.generation;
@@ -256,11 +175,14 @@ VersionPtr Catalogue::find(std::string_view function, std::string_view qualifier
   std::uint64_t number = 0;
   const auto [end, error] =
       std::from_chars(qualifier.data(), qualifier.data() + qualifier.size(), number);
-  if (error != std::errc() || end != qualifier.data() + qualifier.size()) return nullptr;
-  const auto found = std::lower_bound(
-      entry->published.begin(), entry->published.end(), number,
-      [](const VersionPtr& version, std::uint64_t wanted) { return version->number < wanted; });
-  return found != entry->published.end() && (*found)->number == number ? *found : nullptr;
+  if (error != std::errc() || end != qualifier.data() + qualifier.size()) {
+    const auto alias = entry->belongings.aliases.find(std::string(qualifier));
+    if (alias == entry->belongings.aliases.end()) return nullptr;
+    number = alias->second.weights.empty() ? alias->second.version
+                                           : choose_version(alias->second, random_share());
+    if (number == 0) return entry->latest;
+  }
+  return entry->version(number);
 }
 
 VersionPtr Catalogue::find_qualified(std::string_view name) const {
@@ -318,7 +240,8 @@ io::Task<Result<Catalogue::Candidate>> Catalogue::prepare(std::string function, 
     candidate.unchanged = true;
     co_return candidate;
   }
-  if (detection->needs != Needs::nothing) {
+  if (detection->needs == Needs::compiler ||
+      (detection->needs != Needs::nothing && settings.install)) {
     // The same package deployed twice at once is installed once.
     auto locking = s.locks.lock("install " + package);
     auto guard = co_await std::move(locking);
@@ -381,7 +304,8 @@ io::Task<Result<VersionPtr>> Catalogue::commit(Version version) {
   co_return visible;
 }
 
-io::Task<Result<VersionPtr>> Catalogue::publish(std::string function) {
+io::Task<Result<VersionPtr>> Catalogue::publish(std::string function,
+                                                std::optional<std::string> description) {
   auto& s = *state_;
   auto locking = s.locks.lock("function " + function);
   auto guard = co_await std::move(locking);
@@ -391,11 +315,14 @@ io::Task<Result<VersionPtr>> Catalogue::publish(std::string function) {
   // Publishing twice without a change in between gives the same version.
   if (!entry->published.empty()) {
     const VersionPtr& last = entry->published.back();
-    if (last->digest == entry->latest->digest && last->settings == entry->latest->settings &&
+    Settings settings = last->settings;  // but for what the version itself is described as
+    settings.description = entry->latest->settings.description;
+    if (last->digest == entry->latest->digest && settings == entry->latest->settings &&
         last->model == entry->latest->model)
       co_return last;
   }
   Version version = *entry->latest;
+  if (description) version.settings.description = std::move(*description);
   version.number = entry->last_number + 1;
   version.revision = random_hex(8);
   version.created_us = to_epoch_us(s.parts.clock.wall_now());
@@ -426,6 +353,7 @@ io::Task<Status> Catalogue::remove(std::string function) {
   auto write = [&parts = s.parts, function]() -> Status {
     store::Transaction transaction;
     transaction.remove(latest_key(function)).remove(counter_key(function));
+    transaction.remove(belongings_key(function));
     const std::string prefix = versions_prefix(function);
     transaction.delete_ranges.emplace_back(prefix, store::prefix_end(prefix));
     return parts.store.commit(transaction, store::Durability::synced);

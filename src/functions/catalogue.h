@@ -2,7 +2,9 @@
 // The catalogue: every function, its versions and the apps; durable in the store, and held in
 // memory for look-ups without a lock. Belongs to the engine's loop; writes go through the pool.
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -11,6 +13,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "functions/app.h"
+#include "functions/belongings.h"
 #include "functions/packages.h"
 #include "functions/runtimes.h"
 #include "functions/types.h"
@@ -51,7 +54,8 @@ class Catalogue {
   // Reads everything from the store; at start. Blocks.
   Status load();
 
-  // qualifier: "" or "$LATEST", or a published number. Null when unknown.
+  // qualifier: "" or "$LATEST", a published number, or an alias, which chooses anew among its
+  // versions each time. Null when unknown.
   VersionPtr find(std::string_view function, std::string_view qualifier) const;
   VersionPtr find_qualified(std::string_view name_or_name_colon_qualifier) const;
   std::vector<VersionPtr> list() const;                               // $LATEST of each, by name
@@ -72,7 +76,22 @@ class Catalogue {
   // Step 2, after the instance check filled in what it saw: durable, then visible.
   io::Task<Result<VersionPtr>> commit(Version version);
 
-  io::Task<Result<VersionPtr>> publish(std::string function);  // snapshot of $LATEST
+  // Snapshot of $LATEST; the last one when nothing but the description is different.
+  io::Task<Result<VersionPtr>> publish(std::string function,
+                                       std::optional<std::string> description = std::nullopt);
+  // Of a published version; conflict while an alias leads to it.
+  io::Task<Status> remove_version(std::string function, std::uint64_t number);
+  // Changes what no running instance notices (settings that others look at) without a deploy: code,
+  // revision and limits must stay. number 0: $LATEST.
+  io::Task<Result<VersionPtr>> adjust(std::string function, std::uint64_t number,
+                                      std::function<Status(Version&)> change);
+
+  // Empty for a function that is not there.
+  const Belongings& belongings(std::string_view function) const;
+  // One change after another; durable before it is visible. An error of change() leaves all as it
+  // was. It runs on the loop.
+  io::Task<Status> change_belongings(std::string function,
+                                     std::function<Status(Belongings&)> change);
   io::Task<Status> remove(std::string function);  // and its versions; routes to it answer 404
 
   std::vector<App> apps() const;

@@ -158,19 +158,25 @@ Result<AsyncSettings> async_from(const json::object& object, const std::string& 
 json::object settings_object(const Settings& s) {
   json::object env;
   for (const auto& [name, value] : s.env) env[name] = value;
-  return {{"runtime", s.runtime},
-          {"handler", s.handler},
-          {"description", s.description},
-          {"memory_mb", s.memory_mb},
-          {"timeout_ms", s.timeout_ms},
-          {"concurrency", s.concurrency},
-          {"instances_min", s.instances_min},
-          {"instances_max", s.instances_max},
-          {"keep_alive_ms", s.keep_alive_ms},
-          {"network", s.network == NetworkMode::none ? "none" : "nat"},
-          {"snapshot", s.snapshot},
-          {"env", std::move(env)},
-          {"async", async_object(s.async)}};
+  json::object object{{"runtime", s.runtime},
+                      {"handler", s.handler},
+                      {"description", s.description},
+                      {"memory_mb", s.memory_mb},
+                      {"timeout_ms", s.timeout_ms},
+                      {"concurrency", s.concurrency},
+                      {"instances_min", s.instances_min},
+                      {"instances_max", s.instances_max},
+                      {"keep_alive_ms", s.keep_alive_ms},
+                      {"network", s.network == NetworkMode::none ? "none" : "nat"},
+                      {"snapshot", s.snapshot},
+                      {"env", std::move(env)},
+                      {"async", async_object(s.async)}};
+  if (!s.install) object["install"] = false;
+  if (!s.other.empty()) {
+    json::object& other = object["other"].emplace_object();
+    for (const auto& [name, value] : s.other) other[name] = value;
+  }
+  return object;
 }
 
 Result<Settings> settings_from(const json::object& object, const std::string& where) {
@@ -191,14 +197,17 @@ Result<Settings> settings_from(const json::object& object, const std::string& wh
     fields.fail(where + "network must be \"nat\" or \"none\".");
   s.network = network == "none" ? NetworkMode::none : NetworkMode::nat;
   fields.boolean("snapshot", s.snapshot);
-  if (const auto* env = fields.object("env")) {
-    for (const auto& entry : *env) {
+  fields.boolean("install", s.install);
+  for (auto [key, into] : {std::pair("env", &s.env), std::pair("other", &s.other)}) {
+    const auto* map = fields.object(key);
+    if (map == nullptr) continue;
+    for (const auto& entry : *map) {
       if (!entry.value().is_string()) {
-        fields.fail(fmt::format("{}env.{} must be a text, not {}.", where,
+        fields.fail(fmt::format("{}{}.{} must be a text, not {}.", where, key,
                                 std::string_view(entry.key()), kind_name(entry.value())));
         break;
       }
-      s.env[std::string(entry.key())] = std::string(entry.value().get_string());
+      (*into)[std::string(entry.key())] = std::string(entry.value().get_string());
     }
   }
   const auto* async = fields.object("async");

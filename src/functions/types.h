@@ -58,6 +58,10 @@ struct Settings {
   bool snapshot = true;  // false: its instances are never cloned from a template
   std::map<std::string, std::string> env;
   AsyncSettings async;
+  bool install = true;  // false: the package holds all it needs, npm and pip are not run
+  // What a dialect keeps for its clients, under a name of its own ("aws.lambda"); no other part
+  // looks at it.
+  std::map<std::string, std::string> other;
 
   bool operator==(const Settings&) const = default;
 };

@@ -14,6 +14,7 @@
 #include <ctime>
 #include <memory>
 
+#include "io/file_body.h"
 #include "os/fd.h"
 
 namespace mayfly::gateway {
@@ -126,48 +127,6 @@ Found find_file(const StaticFolder& folder, const std::string& path, bool traili
   return found;
 }
 
-// Reads a file in pieces on the pool.
-class FileBody final : public io::BodyReader {
- public:
-  FileBody(io::BlockingPool& pool, os::Fd fd, std::uint64_t at, std::uint64_t left)
-      : pool_(pool), fd_(std::make_shared<os::Fd>(std::move(fd))), at_(at), left_(left) {}
-
-  io::Task<Result<std::string>> read() override {
-    if (left_ == 0) co_return std::string();
-    Job job{fd_, at_, std::min<std::uint64_t>(left_, kPiece)};
-    Result<std::string> piece = co_await pool_.run(std::move(job));
-    if (!piece) co_return piece;
-    at_ += piece->size();
-    left_ -= piece->size();
-    co_return piece;
-  }
-
- private:
-  struct Job {
-    Job(std::shared_ptr<os::Fd> f, std::uint64_t a, std::uint64_t n)
-        : fd(std::move(f)), at(a), size(n) {}
-    std::shared_ptr<os::Fd> fd;  // the reader may be destroyed while the pool reads
-    std::uint64_t at, size;
-    Result<std::string> operator()() {
-      std::string data(size, '\0');
-      ssize_t got = -1;
-      do {
-        got = ::pread(fd->get(), data.data(), data.size(), static_cast<off_t>(at));
-      } while (got < 0 && errno == EINTR);
-      if (got < 0) return errno_error("read static file", errno);
-      if (got == 0)
-        return Error{Code::io_error, "The file became shorter while it was sent.",
-                     "read static file"};
-      data.resize(static_cast<std::size_t>(got));
-      return data;
-    }
-  };
-
-  io::BlockingPool& pool_;
-  std::shared_ptr<os::Fd> fd_;
-  std::uint64_t at_, left_;
-};
-
 struct FindJob {
   FindJob(StaticFolder f, std::string p, bool slash)
       : folder(std::move(f)), path(std::move(p)), trailing_slash(slash) {}
@@ -277,7 +236,8 @@ io::Task<io::HttpResponse> serve_file(io::BlockingPool& pool, StaticFolder folde
     response.body =
         length == found.size ? std::move(found.first) : found.first.substr(first, length);
   else
-    response.more = std::make_unique<FileBody>(pool, std::move(found.fd), first, length);
+    response.more = std::make_unique<io::FileBody>(
+        pool, std::make_shared<os::Fd>(std::move(found.fd)), first, length);
   co_return response;
 }
 

@@ -8,6 +8,7 @@
 
 #include "aws/endpoint.h"
 #include "dialects/sqs/sqs.h"
+#include "dialects/sts/sts.h"
 #include "identity/access_keys.h"
 #include "io/blocking.h"
 #include "queues/engine.h"
@@ -44,6 +45,7 @@ class Aws {
   identity::AccessKeys keys_;
   aws::Endpoint endpoint_;
   dialects::sqs::Sqs sqs_;
+  dialects::sts::Sts sts_;
 };
 
 }  // namespace mayfly::server

@@ -7,14 +7,15 @@ namespace mayfly::server {
 // What triggers ask of the engine.
 class Events::DispatcherRunner final : public triggers::Runner {
  public:
-  DispatcherRunner(functions::Catalogue& catalogue, engine::Dispatcher& dispatcher)
-      : catalogue_(catalogue), dispatcher_(dispatcher) {}
+  DispatcherRunner(functions::Catalogue& catalogue, engine::Dispatcher& dispatcher,
+                   const engine::Reserved& reserved)
+      : catalogue_(catalogue), dispatcher_(dispatcher), reserved_(reserved) {}
 
   functions::VersionPtr find(const std::string& name, const std::string& qualifier) override {
     return catalogue_.find(name, qualifier);
   }
   std::uint32_t room(const functions::VersionPtr& version) override {
-    return dispatcher_.room(version);
+    return reserved_.room(version->function, dispatcher_.room(version));
   }
   bool saturated(const functions::VersionPtr& version) override {
     return cpu_.saturated(std::chrono::steady_clock::now()) && dispatcher_.takes_cpu(version);
@@ -29,6 +30,7 @@ class Events::DispatcherRunner final : public triggers::Runner {
  private:
   functions::Catalogue& catalogue_;
   engine::Dispatcher& dispatcher_;
+  const engine::Reserved& reserved_;
   os::CpuMeter cpu_;
 };
 
@@ -50,8 +52,8 @@ Result<std::unique_ptr<Events>> Events::make(Parts parts) {
   return events;
 }
 
-Status Events::attach(engine::Dispatcher& dispatcher) {
-  runner_ = std::make_unique<DispatcherRunner>(parts_.catalogue, dispatcher);
+Status Events::attach(engine::Dispatcher& dispatcher, const engine::Reserved& reserved) {
+  runner_ = std::make_unique<DispatcherRunner>(parts_.catalogue, dispatcher, reserved);
   triggers::TriggerSettings settings;
   settings.region = parts_.engine.region;
   settings.account = parts_.engine.account;

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "engine/dispatcher.h"
+#include "engine/reserved.h"
 #include "functions/catalogue.h"
 #include "io/blocking.h"
 #include "queues/embedded.h"
@@ -38,8 +39,8 @@ class Events {
 
   // What the dispatcher is built with.
   engine::FunctionServices& services() { return *services_; }
-  // The second half, once there is a dispatcher; reads the triggers, blocks.
-  Status attach(engine::Dispatcher& dispatcher);
+  // The second half, once there is a dispatcher; reads the triggers, blocks. reserved outlives it.
+  Status attach(engine::Dispatcher& dispatcher, const engine::Reserved& reserved);
 
   queues::QueueEngine& queues() { return *queues_; }
   tables::State& state() { return *state_; }

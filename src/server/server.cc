@@ -15,8 +15,11 @@
 #include <memory>
 
 #include "base/log.h"
+#include "dialects/lambda_api/lambda_api.h"
+#include "dialects/logs/logs.h"
 #include "dialects/native/api.h"
 #include "engine/deployer.h"
+#include "engine/reserved.h"
 #include "gateway/gateway.h"
 #include "io/http_server.h"
 #include "os/capabilities.h"
@@ -108,6 +111,7 @@ class Server {
   std::unique_ptr<sandbox::Sandboxes> sandboxes_;
   std::unique_ptr<functions::Packages> packages_;
   std::unique_ptr<functions::Catalogue> catalogue_;
+  std::unique_ptr<engine::Reserved> reserved_;
   std::unique_ptr<Adapters> adapters_;
   std::unique_ptr<Events> events_;
   std::unique_ptr<Aws> aws_;
@@ -116,6 +120,8 @@ class Server {
   std::unique_ptr<engine::Deployer> deployer_;
   std::unique_ptr<gateway::Gateway> gateway_;
   std::unique_ptr<dialects::native::Api> api_;
+  std::unique_ptr<dialects::lambda_api::LambdaApi> lambda_;
+  std::unique_ptr<dialects::logs::Logs> logs_;
   std::unique_ptr<io::HttpServer> gateway_port_;
   std::unique_ptr<io::HttpServer> api_port_;
 };
@@ -178,15 +184,19 @@ Status Server::start_engine() {
                               settings_.calls, data_->path()});
   if (events.has_error()) return events.error();
   events_ = std::move(*events);
+  reserved_ = std::make_unique<engine::Reserved>(*catalogue_);
   dispatcher_ = std::make_unique<engine::Dispatcher>(engine::Dispatcher::Parts{
       loop_, *sandboxes_, *telemetry_, *metrics_, clock_, adapters_->protocols(),
-      catalogue_->runtimes(), engine, &events_->services()});
+      catalogue_->runtimes(), engine, &events_->services(),
+      [reserved = reserved_.get()](const functions::Version& version) {
+        return reserved->enter(version);
+      }});
   for (const auto& version : catalogue_->list())
     if (version->settings.instances_min > 0) dispatcher_->keep(version);
   deployer_ = std::make_unique<engine::Deployer>(
       engine::Deployer::Parts{loop_, *catalogue_, *dispatcher_, *telemetry_, *pool_,
                               [events = events_.get()] { events->review(); }});
-  MAYFLY_TRY(events_->attach(*dispatcher_));
+  MAYFLY_TRY(events_->attach(*dispatcher_, *reserved_));
   aws_ = std::make_unique<Aws>(Aws::Parts{loop_, events_->queues(), *store_, *pool_, clock_,
                                           settings_.aws, engine.region, engine.account});
   MAYFLY_TRY(aws_->open());
@@ -212,6 +222,16 @@ Status Server::start_ports() {
       *sandboxes_, *key, data_->sub("api.key"), &events_->triggers(), &events_->state(),
       &events_->calls().calls(), &events_->calls().schedules(), &events_->queues(),
       &publishing_->topics(), &publishing_->buses(), &aws_->keys()});
+  lambda_ =
+      std::make_unique<dialects::lambda_api::LambdaApi>(dialects::lambda_api::LambdaApi::Parts{
+          *catalogue_, *packages_, *dispatcher_, *deployer_, events_->calls().calls(),
+          events_->triggers(), aws_->keys(), *pool_, clock_, api_->package_keeper(),
+          [events = events_.get()] { events->review(); }, settings_.lambda, settings_.engine.region,
+          settings_.engine.account});
+  aws_->endpoint().add(*lambda_);
+  logs_ = std::make_unique<dialects::logs::Logs>(dialects::logs::Logs::Parts{
+      *catalogue_, *telemetry_, *pool_, settings_.engine.region, settings_.engine.account});
+  aws_->endpoint().add(*logs_);
 
   io::HttpServerOptions options = settings_.http;
   options.name = "gateway";

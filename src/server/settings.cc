@@ -158,6 +158,17 @@ void add_aws(std::vector<SettingSpec>& table) {
                        "Base of queue URLs. Empty: as the client addressed the server."));
   table.push_back(number("aws.body_bytes_max", "bytes", FIELD(aws.body_bytes_max), 65'536, 1 << 30,
                          "Body of a request to an AWS service; more is answered 413."));
+  table.push_back(number("lambda.payload_bytes_max", "bytes", FIELD(lambda.payload_bytes_max), 1,
+                         64 << 20, "Payload of an Invoke whose answer is waited for."));
+  table.push_back(number("lambda.event_payload_bytes_max", "bytes",
+                         FIELD(lambda.event_payload_bytes_max), 1, 64 << 20,
+                         "Payload of an Invoke of the type Event."));
+  table.push_back(number("lambda.env_bytes_max", "bytes", FIELD(lambda.env_bytes_max), 0, 1 << 20,
+                         "Environment of a function that Lambda's API makes or changes."));
+  table.push_back(number("lambda.concurrency_max", "calls", FIELD(lambda.concurrency_max), 1,
+                         1'000'000,
+                         "The account's limit as GetAccountSettings says it, and the most that a "
+                         "function can reserve."));
 }
 
 void add_http(std::vector<SettingSpec>& table) {

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/result.h"
+#include "dialects/lambda_api/settings.h"
 #include "engine/dispatcher.h"
 #include "functions/catalogue.h"
 #include "functions/packages.h"
@@ -43,6 +44,7 @@ struct Settings {
   queues::EmbeddedSettings queues;
   CallsSettings calls;
   AwsSettings aws;
+  dialects::lambda_api::LambdaSettings lambda;
   PublishingSettings publishing;
   std::vector<functions::RuntimeSetting> runtimes;
 };

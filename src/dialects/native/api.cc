@@ -204,6 +204,10 @@ void Api::set_facts(ServerFacts facts) {
   state_->facts = std::move(facts);
 }
 
+std::shared_ptr<PackageKeeper> Api::package_keeper() const {
+  return state_->keeper;
+}
+
 void Api::close_streams() {
   state_->closing = true;
   for (const auto& weak : state_->feeds)

@@ -65,6 +65,8 @@ struct ApiParts {
   identity::AccessKeys* keys = nullptr;
 };
 
+class PackageKeeper;
+
 class Api {
  public:
   explicit Api(ApiParts parts);
@@ -77,6 +79,9 @@ class Api {
 
   // Ends the streams of `logs --follow`: they would hold back a stop for ever.
   void close_streams();
+
+  // Whoever else deploys from packages holds them by it.
+  std::shared_ptr<PackageKeeper> package_keeper() const;
 
  private:
   struct State;

@@ -129,7 +129,7 @@ TEST(RestJson, Inputs) {
       head.headers.add(field.key(), field.value().get_string());
     Contract contract;
     contract.operations = {&operation, 1};
-    const auto match = match_rest(contract, head.method, head.path());
+    const auto match = match_rest(contract, head.method, head.path(), head.query());
     ASSERT_TRUE(match.has_value()) << head.target;
     expect_input(c, operation, read_rest(*match, head, text_at(serialized, "body")));
   });

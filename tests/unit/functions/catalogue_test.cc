@@ -319,6 +319,85 @@ TEST_F(CatalogueTest, DamagedRowIsNamed) {
   EXPECT_THAT(loaded.error().message, HasSubstr("broken"));
 }
 
+TEST_F(CatalogueTest, AliasesLeadToVersionsByWeight) {
+  const std::string package = upload({{"app.py", "def handler(e, c): return e"}});
+  deploy("hello", package);
+  ASSERT_TRUE(loop_.run(catalogue_->publish("hello", "the first")).has_value());
+  Settings more;
+  more.memory_mb = 256;
+  deploy("hello", package, more);
+  const auto second = loop_.run(catalogue_->publish("hello"));
+  ASSERT_TRUE(second.has_value());
+  EXPECT_EQ((*second)->number, 2u);
+  EXPECT_EQ(catalogue_->find("hello", "1")->settings.description, "the first");
+  EXPECT_EQ(catalogue_->find("hello", "live"), nullptr);
+
+  const auto set = [&](Alias alias) {
+    return loop_.run(catalogue_->change_belongings("hello", [alias](Belongings& belongings) {
+      belongings.aliases["live"] = alias;
+      belongings.tags["k"] = "v";
+      belongings.reserved_concurrency = 0;
+      return ok();
+    }));
+  };
+  ASSERT_TRUE(set({1, {}, "", "r"}).has_value());
+  EXPECT_EQ(catalogue_->find("hello", "live"), catalogue_->find("hello", "1"));
+  ASSERT_TRUE(set({1, {{2, 0.5}}, "d", "r"}).has_value());
+  open();  // as a server that starts again
+  const Belongings& kept = catalogue_->belongings("hello");
+  EXPECT_EQ(kept.aliases.at("live"), (Alias{1, {{2, 0.5}}, "d", "r"}));
+  EXPECT_EQ(kept.tags.at("k"), "v");
+  EXPECT_EQ(kept.reserved_concurrency, 0u);
+  std::set<std::uint64_t> seen;
+  for (int i = 0; i < 200; ++i) seen.insert(catalogue_->find_qualified("hello:live")->number);
+  EXPECT_EQ(seen, (std::set<std::uint64_t>{1, 2}));
+
+  const auto held = loop_.run(catalogue_->remove_version("hello", 2));
+  ASSERT_TRUE(held.has_error());
+  EXPECT_EQ(held.error().code, Code::conflict);
+  EXPECT_THAT(held.error().message, HasSubstr("[live]"));
+  store_.full = true;
+  EXPECT_TRUE(set({1, {}, "", "s"}).has_error());
+  EXPECT_EQ(catalogue_->belongings("hello").aliases.at("live").revision, "r");
+  store_.full = false;
+  ASSERT_TRUE(set({1, {}, "", "s"}).has_value());
+  ASSERT_TRUE(loop_.run(catalogue_->remove_version("hello", 2)).has_value());
+  EXPECT_EQ(catalogue_->find("hello", "2"), nullptr);
+  ASSERT_TRUE(loop_.run(catalogue_->remove("hello")).has_value());
+  deploy("hello", package);
+  open();
+  EXPECT_TRUE(catalogue_->belongings("hello").aliases.empty()) << "gone with the function";
+}
+
+TEST(Aliases, SharesAndNames) {
+  const Alias alias{3, {{1, 0.25}, {2, 0.25}}, "", ""};
+  EXPECT_EQ(choose_version(alias, 0.0), 1u);
+  EXPECT_EQ(choose_version(alias, 0.3), 2u);
+  EXPECT_EQ(choose_version(alias, 0.5), 3u);
+  EXPECT_EQ(choose_version(alias, 0.999), 3u);
+  for (const char* good : {"live", "a", "1a", "A-b_9"}) EXPECT_TRUE(is_alias_name(good)) << good;
+  for (const char* bad : {"", "12", "$LATEST", "a b", "a:b"}) EXPECT_FALSE(is_alias_name(bad));
+}
+
+TEST_F(CatalogueTest, AdjustedSettingsKeepTheRevision) {
+  const std::string package = upload({{"app.py", "def handler(e, c): return e"}});
+  const VersionPtr before = deploy("hello", package);
+  const auto adjusted = loop_.run(catalogue_->adjust("hello", 0, [](Version& version) {
+    version.settings.async.retries = 1;
+    return ok();
+  }));
+  ASSERT_TRUE(adjusted.has_value()) << adjusted.error().message;
+  EXPECT_EQ((*adjusted)->revision, before->revision);
+  open();
+  EXPECT_EQ(catalogue_->find("hello", "")->settings.async.retries, 1);
+  const auto bad = loop_.run(catalogue_->adjust("hello", 0, [](Version& version) {
+    version.settings.async.retries = 1000;
+    return ok();
+  }));
+  EXPECT_TRUE(bad.has_error());
+  EXPECT_TRUE(loop_.run(catalogue_->adjust("hello", 7, [](Version&) { return ok(); })).has_error());
+}
+
 TEST_F(CatalogueTest, TenThousandFunctionsAreSmall) {
   constexpr int kFunctions = 10'000;
   const std::string package = upload({{"app.py", "1"}});

@@ -1,0 +1,380 @@
+#include "dialects/lambda_api/contract.h"
+
+namespace mayfly::dialects::lambda_api {
+namespace {
+
+using aws::kBlob;
+using aws::kBoolean;
+using aws::kDocument;
+using aws::Kind;
+using aws::kInteger;
+using aws::kString;
+using aws::kStringMap;
+using aws::kStrings;
+using aws::kTimestamp;
+using aws::Member;
+using aws::Place;
+using aws::Shape;
+
+constexpr Member wants(std::string_view name, const Shape& shape = kString) {
+  return {name, &shape, {}, Place::body, true};
+}
+constexpr Member path_member(std::string_view name) {
+  return {name, &kString, {}, Place::path, true};
+}
+constexpr Member query_member(std::string_view name, const Shape& shape = kString) {
+  return {name, &shape, {}, Place::query};
+}
+constexpr Member field(std::string_view name, std::string_view wire) {
+  return {name, &kString, wire, Place::header};
+}
+
+#define LAMBDA_SHAPE(name, ...)                      \
+  constexpr Member k##name##Members[] = __VA_ARGS__; \
+  constexpr Shape k##name {                          \
+    Kind::structure, k##name##Members                \
+  }
+#define FUNCTION path_member("FunctionName"), query_member("Qualifier")
+#define PAGE query_member("Marker"), query_member("MaxItems", kInteger)
+
+LAMBDA_SHAPE(Named, {FUNCTION});
+LAMBDA_SHAPE(NamedPage, {FUNCTION, PAGE});
+
+LAMBDA_SHAPE(Environment, {{"Variables", &kStringMap}});
+LAMBDA_SHAPE(DeadLetter, {{"TargetArn", &kString}});
+LAMBDA_SHAPE(VpcConfig, {{"SubnetIds", &kStrings},
+                         {"SecurityGroupIds", &kStrings},
+                         {"Ipv6AllowedForDualStack", &kBoolean}});
+LAMBDA_SHAPE(Tracing, {{"Mode", &kString}});
+LAMBDA_SHAPE(FileSystem, {wants("Arn"), wants("LocalMountPath")});
+constexpr Shape kFileSystems{Kind::list, {}, &kFileSystem};
+LAMBDA_SHAPE(ImageConfig,
+             {{"EntryPoint", &kStrings}, {"Command", &kStrings}, {"WorkingDirectory", &kString}});
+LAMBDA_SHAPE(Storage, {wants("Size", kInteger)});
+LAMBDA_SHAPE(SnapStart, {{"ApplyOn", &kString}});
+LAMBDA_SHAPE(Logging, {{"LogFormat", &kString},
+                       {"ApplicationLogLevel", &kString},
+                       {"SystemLogLevel", &kString},
+                       {"LogGroup", &kString}});
+LAMBDA_SHAPE(Code, {{"ZipFile", &kBlob},
+                    {"S3Bucket", &kString},
+                    {"S3Key", &kString},
+                    {"S3ObjectVersion", &kString},
+                    {"ImageUri", &kString},
+                    {"SourceKMSKeyArn", &kString}});
+
+// What Create and UpdateFunctionConfiguration share.
+#define CONFIGURATION                                                                              \
+  {"Runtime", &kString}, {"Handler", &kString}, {"Description", &kString}, {"Timeout", &kInteger}, \
+      {"MemorySize", &kInteger}, {"VpcConfig", &kVpcConfig}, {"DeadLetterConfig", &kDeadLetter},   \
+      {"Environment", &kEnvironment}, {"KMSKeyArn", &kString}, {"TracingConfig", &kTracing},       \
+      {"Layers", &kStrings}, {"FileSystemConfigs", &kFileSystems}, {"ImageConfig", &kImageConfig}, \
+      {"EphemeralStorage", &kStorage}, {"SnapStart", &kSnapStart}, {                               \
+    "LoggingConfig", &kLogging                                                                     \
+  }
+
+LAMBDA_SHAPE(CreateFunction, {wants("FunctionName"),
+                              wants("Role"),
+                              wants("Code", kCode),
+                              CONFIGURATION,
+                              {"Publish", &kBoolean},
+                              {"PackageType", &kString},
+                              {"Tags", &kStringMap},
+                              {"Architectures", &kStrings},
+                              {"CodeSigningConfigArn", &kString}});
+LAMBDA_SHAPE(UpdateFunctionConfiguration, {path_member("FunctionName"),
+                                           CONFIGURATION,
+                                           {"Role", &kString},
+                                           {"RevisionId", &kString}});
+LAMBDA_SHAPE(UpdateFunctionCode, {path_member("FunctionName"),
+                                  {"ZipFile", &kBlob},
+                                  {"S3Bucket", &kString},
+                                  {"S3Key", &kString},
+                                  {"S3ObjectVersion", &kString},
+                                  {"ImageUri", &kString},
+                                  {"Publish", &kBoolean},
+                                  {"DryRun", &kBoolean},
+                                  {"RevisionId", &kString},
+                                  {"Architectures", &kStrings}});
+LAMBDA_SHAPE(ListFunctions, {query_member("MasterRegion"), query_member("FunctionVersion"), PAGE});
+LAMBDA_SHAPE(Package, {path_member("Sha256")});
+
+LAMBDA_SHAPE(Invoke,
+             {FUNCTION, field("InvocationType", "X-Amz-Invocation-Type"),
+              field("LogType", "X-Amz-Log-Type"), field("ClientContext", "X-Amz-Client-Context"),
+              field("TraceId", "X-Amzn-Trace-Id")});
+
+LAMBDA_SHAPE(PublishVersion, {path_member("FunctionName"),
+                              {"CodeSha256", &kString},
+                              {"Description", &kString},
+                              {"RevisionId", &kString}});
+LAMBDA_SHAPE(Routing, {{"AdditionalVersionWeights", &kDocument}});
+LAMBDA_SHAPE(CreateAlias, {path_member("FunctionName"),
+                           wants("Name"),
+                           wants("FunctionVersion"),
+                           {"Description", &kString},
+                           {"RoutingConfig", &kRouting}});
+LAMBDA_SHAPE(NamedAlias, {path_member("FunctionName"), path_member("Name")});
+LAMBDA_SHAPE(ListAliases, {path_member("FunctionName"), query_member("FunctionVersion"), PAGE});
+LAMBDA_SHAPE(UpdateAlias, {path_member("FunctionName"),
+                           path_member("Name"),
+                           {"FunctionVersion", &kString},
+                           {"Description", &kString},
+                           {"RoutingConfig", &kRouting},
+                           {"RevisionId", &kString}});
+
+LAMBDA_SHAPE(PutConcurrency,
+             {path_member("FunctionName"), wants("ReservedConcurrentExecutions", kInteger)});
+LAMBDA_SHAPE(Resource, {path_member("Resource")});
+LAMBDA_SHAPE(TagResource, {path_member("Resource"), wants("Tags", kStringMap)});
+LAMBDA_SHAPE(UntagResource,
+             {path_member("Resource"), {"TagKeys", &kStrings, "tagKeys", Place::query, true}});
+LAMBDA_SHAPE(AddPermission, {FUNCTION,
+                             wants("StatementId"),
+                             wants("Action"),
+                             wants("Principal"),
+                             {"SourceArn", &kString},
+                             {"SourceAccount", &kString},
+                             {"EventSourceToken", &kString},
+                             {"PrincipalOrgID", &kString},
+                             {"FunctionUrlAuthType", &kString},
+                             {"RevisionId", &kString}});
+LAMBDA_SHAPE(RemovePermission, {FUNCTION, path_member("StatementId"), query_member("RevisionId")});
+
+LAMBDA_SHAPE(Filter, {{"Pattern", &kString}});
+constexpr Shape kFilters{Kind::list, {}, &kFilter};
+LAMBDA_SHAPE(FilterCriteria, {{"Filters", &kFilters}});
+LAMBDA_SHAPE(OneDestination, {{"Destination", &kString}});
+LAMBDA_SHAPE(Destinations, {{"OnSuccess", &kOneDestination}, {"OnFailure", &kOneDestination}});
+LAMBDA_SHAPE(Scaling, {{"MaximumConcurrency", &kInteger}});
+#define MAPPING                                                                             \
+  {"Enabled", &kBoolean}, {"BatchSize", &kInteger}, {"FilterCriteria", &kFilterCriteria},   \
+      {"MaximumBatchingWindowInSeconds", &kInteger}, {"DestinationConfig", &kDestinations}, \
+      {"MaximumRecordAgeInSeconds", &kInteger}, {"BisectBatchOnFunctionError", &kBoolean},  \
+      {"MaximumRetryAttempts", &kInteger}, {"TumblingWindowInSeconds", &kInteger},          \
+      {"ParallelizationFactor", &kInteger}, {"FunctionResponseTypes", &kStrings},           \
+      {"ScalingConfig", &kScaling}, {"KMSKeyArn", &kString}, {"Tags", &kStringMap}, {       \
+    "SourceAccessConfigurations", &kDocument                                                \
+  }
+LAMBDA_SHAPE(CreateMapping, {{"EventSourceArn", &kString},
+                             wants("FunctionName"),
+                             MAPPING,
+                             {"StartingPosition", &kString},
+                             {"StartingPositionTimestamp", &kTimestamp},
+                             {"Topics", &kStrings},
+                             {"Queues", &kStrings},
+                             {"SelfManagedEventSource", &kDocument}});
+LAMBDA_SHAPE(UpdateMapping, {path_member("UUID"), {"FunctionName", &kString}, MAPPING});
+LAMBDA_SHAPE(OneMapping, {path_member("UUID")});
+LAMBDA_SHAPE(ListMappings, {query_member("EventSourceArn"), query_member("FunctionName"), PAGE});
+
+LAMBDA_SHAPE(EventInvoke, {FUNCTION,
+                           {"MaximumRetryAttempts", &kInteger},
+                           {"MaximumEventAgeInSeconds", &kInteger},
+                           {"DestinationConfig", &kDestinations}});
+LAMBDA_SHAPE(RuntimeManagement,
+             {FUNCTION, wants("UpdateRuntimeOn"), {"RuntimeVersionArn", &kString}});
+LAMBDA_SHAPE(Recursion, {path_member("FunctionName"), wants("RecursiveLoop")});
+#undef MAPPING
+#undef CONFIGURATION
+#undef PAGE
+#undef FUNCTION
+#undef LAMBDA_SHAPE
+
+constexpr aws::Operation served(std::string_view name, Op op, std::string_view method,
+                                std::string_view path, const Shape& input, int status) {
+  return {name, &input, &kDocument, static_cast<int>(op), method, path, status};
+}
+constexpr aws::Operation served_raw(std::string_view name, Op op, std::string_view method,
+                                    std::string_view path, const Shape& input, int status) {
+  return {name, &input, &kDocument, static_cast<int>(op), method, path, status, true};
+}
+// Raw, so that a body of any form gets the answer that says what it is about.
+constexpr aws::Operation refused(std::string_view name, std::string_view method,
+                                 std::string_view path, int status) {
+  return {name,   &aws::kEmpty, &aws::kEmpty, static_cast<int>(Op::not_served),
+          method, path,         status,       true};
+}
+
+// Every operation of botocore's model; docs/reference/lambda.md has the same table for people.
+constexpr aws::Operation kOperations[] = {
+    served_raw("Invoke", Op::invoke, "POST", "/2015-03-31/functions/{FunctionName}/invocations",
+               kInvoke, 200),
+    refused("AddLayerVersionPermission", "POST",
+            "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy", 201),
+    served("AddPermission", Op::add_permission, "POST",
+           "/2015-03-31/functions/{FunctionName}/policy", kAddPermission, 201),
+    refused("CheckpointDurableExecution", "POST",
+            "/2025-12-01/durable-executions/{DurableExecutionArn}/checkpoint", 200),
+    served("CreateAlias", Op::create_alias, "POST", "/2015-03-31/functions/{FunctionName}/aliases",
+           kCreateAlias, 201),
+    refused("CreateCapacityProvider", "POST", "/2025-11-30/capacity-providers", 202),
+    refused("CreateCodeSigningConfig", "POST", "/2020-04-22/code-signing-configs", 201),
+    served("CreateEventSourceMapping", Op::create_mapping, "POST",
+           "/2015-03-31/event-source-mappings", kCreateMapping, 202),
+    served("CreateFunction", Op::create_function, "POST", "/2015-03-31/functions", kCreateFunction,
+           201),
+    refused("CreateFunctionUrlConfig", "POST", "/2021-10-31/functions/{FunctionName}/url", 201),
+    served("DeleteAlias", Op::delete_alias, "DELETE",
+           "/2015-03-31/functions/{FunctionName}/aliases/{Name}", kNamedAlias, 204),
+    refused("DeleteCapacityProvider", "DELETE",
+            "/2025-11-30/capacity-providers/{CapacityProviderName}", 202),
+    refused("DeleteCodeSigningConfig", "DELETE",
+            "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}", 204),
+    served("DeleteEventSourceMapping", Op::delete_mapping, "DELETE",
+           "/2015-03-31/event-source-mappings/{UUID}", kOneMapping, 202),
+    served("DeleteFunction", Op::delete_function, "DELETE", "/2015-03-31/functions/{FunctionName}",
+           kNamed, 204),
+    refused("DeleteFunctionCodeSigningConfig", "DELETE",
+            "/2020-06-30/functions/{FunctionName}/code-signing-config", 204),
+    served("DeleteFunctionConcurrency", Op::delete_concurrency, "DELETE",
+           "/2017-10-31/functions/{FunctionName}/concurrency", kNamed, 204),
+    served("DeleteFunctionEventInvokeConfig", Op::delete_event_invoke, "DELETE",
+           "/2019-09-25/functions/{FunctionName}/event-invoke-config", kNamed, 204),
+    refused("DeleteFunctionUrlConfig", "DELETE", "/2021-10-31/functions/{FunctionName}/url", 204),
+    refused("DeleteLayerVersion", "DELETE",
+            "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}", 204),
+    refused("DeleteProvisionedConcurrencyConfig", "DELETE",
+            "/2019-09-30/functions/{FunctionName}/provisioned-concurrency", 204),
+    served("GetAccountSettings", Op::get_account_settings, "GET", "/2016-08-19/account-settings",
+           aws::kEmpty, 200),
+    served("GetAlias", Op::get_alias, "GET", "/2015-03-31/functions/{FunctionName}/aliases/{Name}",
+           kNamedAlias, 200),
+    refused("GetCapacityProvider", "GET", "/2025-11-30/capacity-providers/{CapacityProviderName}",
+            200),
+    refused("GetCodeSigningConfig", "GET",
+            "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}", 200),
+    refused("GetDurableExecution", "GET", "/2025-12-01/durable-executions/{DurableExecutionArn}",
+            200),
+    refused("GetDurableExecutionHistory", "GET",
+            "/2025-12-01/durable-executions/{DurableExecutionArn}/history", 200),
+    refused("GetDurableExecutionState", "GET",
+            "/2025-12-01/durable-executions/{DurableExecutionArn}/state", 200),
+    served("GetEventSourceMapping", Op::get_mapping, "GET",
+           "/2015-03-31/event-source-mappings/{UUID}", kOneMapping, 200),
+    served("GetFunction", Op::get_function, "GET", "/2015-03-31/functions/{FunctionName}", kNamed,
+           200),
+    served("GetFunctionCodeSigningConfig", Op::get_code_signing, "GET",
+           "/2020-06-30/functions/{FunctionName}/code-signing-config", kNamed, 200),
+    served("GetFunctionConcurrency", Op::get_concurrency, "GET",
+           "/2019-09-30/functions/{FunctionName}/concurrency", kNamed, 200),
+    served("GetFunctionConfiguration", Op::get_function_configuration, "GET",
+           "/2015-03-31/functions/{FunctionName}/configuration", kNamed, 200),
+    served("GetFunctionEventInvokeConfig", Op::get_event_invoke, "GET",
+           "/2019-09-25/functions/{FunctionName}/event-invoke-config", kNamed, 200),
+    served("GetFunctionRecursionConfig", Op::get_recursion, "GET",
+           "/2024-08-31/functions/{FunctionName}/recursion-config", kNamed, 200),
+    refused("GetFunctionScalingConfig", "GET",
+            "/2025-11-30/functions/{FunctionName}/function-scaling-config", 200),
+    refused("GetFunctionUrlConfig", "GET", "/2021-10-31/functions/{FunctionName}/url", 200),
+    refused("GetLayerVersion", "GET", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}",
+            200),
+    refused("GetLayerVersionByArn", "GET", "/2018-10-31/layers?find=LayerVersion", 200),
+    refused("GetLayerVersionPolicy", "GET",
+            "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy", 200),
+    served("GetPolicy", Op::get_policy, "GET", "/2015-03-31/functions/{FunctionName}/policy",
+           kNamed, 200),
+    refused("GetProvisionedConcurrencyConfig", "GET",
+            "/2019-09-30/functions/{FunctionName}/provisioned-concurrency", 200),
+    served("GetRuntimeManagementConfig", Op::get_runtime_management, "GET",
+           "/2021-07-20/functions/{FunctionName}/runtime-management-config", kNamed, 200),
+    served_raw("InvokeAsync", Op::invoke_async, "POST",
+               "/2014-11-13/functions/{FunctionName}/invoke-async", kNamed, 202),
+    served_raw("InvokeWithResponseStream", Op::invoke_with_response_stream, "POST",
+               "/2021-11-15/functions/{FunctionName}/response-streaming-invocations", kInvoke, 200),
+    served("ListAliases", Op::list_aliases, "GET", "/2015-03-31/functions/{FunctionName}/aliases",
+           kListAliases, 200),
+    refused("ListCapacityProviders", "GET", "/2025-11-30/capacity-providers", 200),
+    refused("ListCodeSigningConfigs", "GET", "/2020-04-22/code-signing-configs", 200),
+    refused("ListDurableExecutionsByFunction", "GET",
+            "/2025-12-01/functions/{FunctionName}/durable-executions", 200),
+    served("ListEventSourceMappings", Op::list_mappings, "GET", "/2015-03-31/event-source-mappings",
+           kListMappings, 200),
+    served("ListFunctionEventInvokeConfigs", Op::list_event_invokes, "GET",
+           "/2019-09-25/functions/{FunctionName}/event-invoke-config/list", kNamedPage, 200),
+    refused("ListFunctionUrlConfigs", "GET", "/2021-10-31/functions/{FunctionName}/urls", 200),
+    refused("ListFunctionVersionsByCapacityProvider", "GET",
+            "/2025-11-30/capacity-providers/{CapacityProviderName}/function-versions", 200),
+    served("ListFunctions", Op::list_functions, "GET", "/2015-03-31/functions", kListFunctions,
+           200),
+    refused("ListFunctionsByCodeSigningConfig", "GET",
+            "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}/functions", 200),
+    refused("ListLayerVersions", "GET", "/2018-10-31/layers/{LayerName}/versions", 200),
+    refused("ListLayers", "GET", "/2018-10-31/layers", 200),
+    refused("ListProvisionedConcurrencyConfigs", "GET",
+            "/2019-09-30/functions/{FunctionName}/provisioned-concurrency?List=ALL", 200),
+    served("ListTags", Op::list_tags, "GET", "/2017-03-31/tags/{Resource}", kResource, 200),
+    served("ListVersionsByFunction", Op::list_versions, "GET",
+           "/2015-03-31/functions/{FunctionName}/versions", kNamedPage, 200),
+    refused("PublishLayerVersion", "POST", "/2018-10-31/layers/{LayerName}/versions", 201),
+    served("PublishVersion", Op::publish_version, "POST",
+           "/2015-03-31/functions/{FunctionName}/versions", kPublishVersion, 201),
+    refused("PutFunctionCodeSigningConfig", "PUT",
+            "/2020-06-30/functions/{FunctionName}/code-signing-config", 200),
+    served("PutFunctionConcurrency", Op::put_concurrency, "PUT",
+           "/2017-10-31/functions/{FunctionName}/concurrency", kPutConcurrency, 200),
+    served("PutFunctionEventInvokeConfig", Op::put_event_invoke, "PUT",
+           "/2019-09-25/functions/{FunctionName}/event-invoke-config", kEventInvoke, 200),
+    served("PutFunctionRecursionConfig", Op::put_recursion, "PUT",
+           "/2024-08-31/functions/{FunctionName}/recursion-config", kRecursion, 200),
+    refused("PutFunctionScalingConfig", "PUT",
+            "/2025-11-30/functions/{FunctionName}/function-scaling-config", 202),
+    refused("PutProvisionedConcurrencyConfig", "PUT",
+            "/2019-09-30/functions/{FunctionName}/provisioned-concurrency", 202),
+    served("PutRuntimeManagementConfig", Op::put_runtime_management, "PUT",
+           "/2021-07-20/functions/{FunctionName}/runtime-management-config", kRuntimeManagement,
+           200),
+    refused("RemoveLayerVersionPermission", "DELETE",
+            "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy/{StatementId}", 204),
+    served("RemovePermission", Op::remove_permission, "DELETE",
+           "/2015-03-31/functions/{FunctionName}/policy/{StatementId}", kRemovePermission, 204),
+    refused("SendDurableExecutionCallbackFailure", "POST",
+            "/2025-12-01/durable-execution-callbacks/{CallbackId}/fail", 200),
+    refused("SendDurableExecutionCallbackHeartbeat", "POST",
+            "/2025-12-01/durable-execution-callbacks/{CallbackId}/heartbeat", 200),
+    refused("SendDurableExecutionCallbackSuccess", "POST",
+            "/2025-12-01/durable-execution-callbacks/{CallbackId}/succeed", 200),
+    refused("StopDurableExecution", "POST",
+            "/2025-12-01/durable-executions/{DurableExecutionArn}/stop", 200),
+    served("TagResource", Op::tag, "POST", "/2017-03-31/tags/{Resource}", kTagResource, 204),
+    served("UntagResource", Op::untag, "DELETE", "/2017-03-31/tags/{Resource}", kUntagResource,
+           204),
+    served("UpdateAlias", Op::update_alias, "PUT",
+           "/2015-03-31/functions/{FunctionName}/aliases/{Name}", kUpdateAlias, 200),
+    refused("UpdateCapacityProvider", "PUT",
+            "/2025-11-30/capacity-providers/{CapacityProviderName}", 202),
+    refused("UpdateCodeSigningConfig", "PUT",
+            "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}", 200),
+    served("UpdateEventSourceMapping", Op::update_mapping, "PUT",
+           "/2015-03-31/event-source-mappings/{UUID}", kUpdateMapping, 202),
+    served("UpdateFunctionCode", Op::update_function_code, "PUT",
+           "/2015-03-31/functions/{FunctionName}/code", kUpdateFunctionCode, 200),
+    served("UpdateFunctionConfiguration", Op::update_function_configuration, "PUT",
+           "/2015-03-31/functions/{FunctionName}/configuration", kUpdateFunctionConfiguration, 200),
+    served("UpdateFunctionEventInvokeConfig", Op::update_event_invoke, "POST",
+           "/2019-09-25/functions/{FunctionName}/event-invoke-config", kEventInvoke, 200),
+    refused("UpdateFunctionUrlConfig", "PUT", "/2021-10-31/functions/{FunctionName}/url", 200),
+    served_raw("MayflyGetPackage", Op::get_package, "GET", "/2015-03-31/mayfly-packages/{Sha256}",
+               kPackage, 200),
+};
+
+constexpr aws::Contract make_contract() {
+  aws::Contract made;
+  made.name = "lambda";
+  made.api_version = "2015-03-31";
+  made.operations = kOperations;
+  made.rest_json = true;
+  // A zip of 50 MB in base64, as Lambda takes it inline.
+  made.body_bytes_max = 70u << 20;
+  return made;
+}
+
+constexpr aws::Contract kContract = make_contract();
+
+}  // namespace
+
+const aws::Contract& lambda_contract() {
+  return kContract;
+}
+
+}  // namespace mayfly::dialects::lambda_api

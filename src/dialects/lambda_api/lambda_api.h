@@ -1,0 +1,133 @@
+#pragma once
+// AWS Lambda's control API (API version 2015-03-31) over Mayfly's functions: what `aws lambda`,
+// boto3, the SDKs, SAM and Terraform speak. What `mayfly deploy` made is seen here, and the
+// reverse. docs/reference/lambda.md says which operations there are and what differs.
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "aws/service.h"
+#include "dialects/lambda_api/configuration.h"
+#include "dialects/lambda_api/names.h"
+#include "dialects/lambda_api/settings.h"
+#include "dialects/native/package_keeper.h"
+#include "engine/deployer.h"
+#include "engine/dispatcher.h"
+#include "functions/catalogue.h"
+#include "functions/packages.h"
+#include "identity/access_keys.h"
+
+namespace mayfly::triggers {
+class AsyncCalls;
+class QueueTriggers;
+struct Mapping;
+}  // namespace mayfly::triggers
+
+namespace mayfly::dialects::lambda_api {
+
+// Belongs to the engine's loop; outlives the calls that it runs.
+class LambdaApi : public aws::Service {
+ public:
+  struct Parts {
+    functions::Catalogue& catalogue;
+    functions::Packages& packages;
+    engine::Dispatcher& dispatcher;
+    engine::Deployer& deployer;
+    triggers::AsyncCalls& calls;
+    triggers::QueueTriggers& triggers;
+    identity::AccessKeys& keys;
+    io::BlockingPool& pool;
+    const Clock& clock;
+    std::shared_ptr<native::PackageKeeper> keeper;
+    std::function<void()> changed;  // functions or versions have come or gone
+    LambdaSettings settings;
+    std::string region, account;
+  };
+  explicit LambdaApi(Parts parts);
+
+  const aws::Contract& contract() const override;
+  io::Task<aws::Outcome<boost::json::object>> call(aws::Call call) override;
+  io::Task<aws::Outcome<io::HttpResponse>> answer(aws::Call call, std::string body) override;
+
+ private:
+  using Object = boost::json::object;
+  using Answer = io::Task<aws::Outcome<Object>>;
+  using Response = io::Task<aws::Outcome<io::HttpResponse>>;
+
+  Answer call_more(aws::Call call);  // lambda_api.cc: what is beside functions
+
+  // functions.cc
+  Answer create_function(aws::Call call);
+  Answer get_function(aws::Call call);
+  Answer list_functions(aws::Call call);
+  Answer list_versions(aws::Call call);
+  Answer get_configuration(aws::Call call);
+  Answer delete_function(aws::Call call);
+  // updates.cc
+  Answer update_code(aws::Call call);
+  Answer update_configuration(aws::Call call);
+  Answer publish_version(aws::Call call);
+  // Of the archive; "" when input names none.
+  io::Task<aws::Outcome<std::string>> take_code(Object code);
+  io::Task<aws::Outcome<functions::VersionPtr>> deploy(std::string name,
+                                                       functions::Settings settings,
+                                                       std::string package);
+  io::Task<Object> describe(functions::VersionPtr version, std::string qualifier);
+  io::Task<std::uint64_t> archive_bytes(std::string package);
+  // The version that FunctionName and Qualifier of input name.
+  aws::Outcome<functions::VersionPtr> version_of(const Object& input, FunctionRef& ref) const;
+  aws::Outcome<void> check_revision(const Object& input, const std::string& revision) const;
+
+  // package_link.cc
+  std::string package_link(const aws::Call& call, const std::string& package) const;
+  Response get_package(aws::Call call);
+
+  // invoke.cc
+  Response invoke(aws::Call call, std::string body);
+  Response invoke_event(FunctionRef ref, functions::VersionPtr version, aws::Call call,
+                        std::string body);
+  io::Task<aws::Outcome<engine::Answer>> run(functions::VersionPtr version, aws::Call call,
+                                             std::string body, std::string client_context);
+
+  // aliases.cc
+  Answer put_alias(aws::Call call);
+  Answer get_alias(aws::Call call);
+  Answer list_aliases(aws::Call call);
+  Answer delete_alias(aws::Call call);
+  Object alias_info(const std::string& function, const std::string& name,
+                    const functions::Alias& alias) const;
+
+  // belongings.cc: tags, policies, limits, and what is only kept
+  Answer concurrency(aws::Call call);
+  Answer tags(aws::Call call);
+  Answer add_permission(aws::Call call);
+  Answer get_policy(aws::Call call);
+  Answer remove_permission(aws::Call call);
+  Answer kept(aws::Call call);
+  Answer account_settings();
+
+  // mappings.cc
+  Answer create_mapping(aws::Call call);
+  Answer update_mapping(aws::Call call);
+  Answer delete_mapping(aws::Call call);
+  Answer get_mapping(aws::Call call);
+  Answer list_mappings(aws::Call call);
+  Object mapping_info(const triggers::Mapping& mapping, std::string_view state = {}) const;
+
+  // event_invoke.cc
+  Answer put_event_invoke(aws::Call call);
+  Answer get_event_invoke(aws::Call call);
+  Answer list_event_invokes(aws::Call call);
+  Answer delete_event_invoke(aws::Call call);
+  Object event_invoke_info(const functions::Version& version, const std::string& qualifier) const;
+
+  Parts parts_;
+  Home home_;
+  std::set<std::string> creating_;  // names that a CreateFunction is at work on
+  std::map<std::string, std::uint64_t> archive_sizes_;
+};
+
+}  // namespace mayfly::dialects::lambda_api

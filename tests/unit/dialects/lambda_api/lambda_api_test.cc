@@ -1,0 +1,200 @@
+#include <gtest/gtest.h>
+
+#include <boost/crc.hpp>
+#include <boost/json.hpp>
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include "aws/rest.h"
+#include "dialects/lambda_api/configuration.h"
+#include "dialects/lambda_api/contract.h"
+#include "dialects/lambda_api/event_stream.h"
+#include "dialects/lambda_api/names.h"
+
+namespace mayfly::dialects::lambda_api {
+namespace {
+
+namespace json = boost::json;
+
+std::string trimmed(const std::string& text) {
+  const auto first = text.find_first_not_of(" `");
+  const auto last = text.find_last_not_of(" `");
+  return first == std::string::npos ? "" : text.substr(first, last - first + 1);
+}
+
+TEST(LambdaContract, IsTheTableOfTheReference) {
+  std::ifstream in(std::string(MAYFLY_SOURCE_DIR) + "/docs/reference/lambda.md");
+  std::map<std::string, std::string> rows;  // name -> "POST /path 201 yes"
+  std::string line;
+  while (std::getline(in, line)) {
+    std::vector<std::string> cells;
+    std::istringstream parts(line);
+    for (std::string cell; std::getline(parts, cell, '|');) cells.push_back(cell);
+    if (cells.size() < 5) continue;
+    const std::string request = trimmed(cells[2]);
+    const auto blank = request.find(" `");
+    if (blank == std::string::npos) continue;
+    rows[trimmed(cells[1])] = request.substr(0, blank) + " " + trimmed(request.substr(blank)) +
+                              " " + trimmed(cells[3]) + " " + trimmed(cells[4]);
+  }
+  std::map<std::string, std::string> wanted;
+  for (const auto& operation : lambda_contract().operations) {
+    if (static_cast<Op>(operation.tag) == Op::get_package) continue;
+    std::ostringstream row;
+    row << operation.method << " " << operation.path << " " << operation.status << " "
+        << (static_cast<Op>(operation.tag) == Op::not_served ? "no" : "yes");
+    wanted[std::string(operation.name)] = row.str();
+  }
+  EXPECT_GT(wanted.size(), 80u);
+  EXPECT_EQ(rows, wanted);
+}
+
+TEST(LambdaContract, PathsFindTheirOperation) {
+  const auto name = [](std::string_view method, std::string_view path,
+                       std::string_view query = {}) {
+    const auto match = aws::match_rest(lambda_contract(), method, path, query);
+    return match ? std::string(match->operation->name) : std::string("none");
+  };
+  EXPECT_EQ(name("GET", "/2015-03-31/functions/"), "ListFunctions");
+  EXPECT_EQ(name("GET", "/2015-03-31/functions"), "ListFunctions");
+  EXPECT_EQ(name("GET", "/2015-03-31/functions/a"), "GetFunction");
+  EXPECT_EQ(name("POST", "/2015-03-31/functions/a/invocations"), "Invoke");
+  EXPECT_EQ(name("POST", "/2015-03-31/functions/arn%3Aaws%3Alambda/invocations/"), "Invoke");
+  EXPECT_EQ(name("GET", "/2018-10-31/layers"), "ListLayers");
+  EXPECT_EQ(name("GET", "/2018-10-31/layers", "find=LayerVersion&Arn=x"), "GetLayerVersionByArn");
+  EXPECT_EQ(name("GET", "/2019-09-30/functions/a/provisioned-concurrency", "List=ALL"),
+            "ListProvisionedConcurrencyConfigs");
+  EXPECT_EQ(name("GET", "/2019-09-30/functions/a/provisioned-concurrency", "Qualifier=1"),
+            "GetProvisionedConcurrencyConfig");
+  EXPECT_EQ(name("PUT", "/2015-03-31/functions/a"), "none");
+  for (const auto& operation : lambda_contract().operations) {
+    std::string path(operation.path);
+    for (auto at = path.find('{'); at != std::string::npos; at = path.find('{'))
+      path.replace(at, path.find('}') - at + 1, "x");
+    const auto mark = path.find('?');
+    const std::string query = mark == std::string::npos ? "" : path.substr(mark + 1);
+    EXPECT_EQ(name(operation.method, path.substr(0, mark), query), operation.name);
+  }
+}
+
+TEST(LambdaNames, AllForms) {
+  const auto parsed = [](std::string_view text, std::string_view qualifier = {}) {
+    const auto ref = parse_function(text, qualifier);
+    return ref.has_value() ? ref->name + "|" + ref->qualifier : ref.error().code;
+  };
+  EXPECT_EQ(parsed("hello"), "hello|");
+  EXPECT_EQ(parsed("hello:3"), "hello|3");
+  EXPECT_EQ(parsed("hello:$LATEST"), "hello|$LATEST");
+  EXPECT_EQ(parsed("hello", "live"), "hello|live");
+  EXPECT_EQ(parsed("hello:live", "live"), "hello|live");
+  EXPECT_EQ(parsed("hello:live", "3"), "InvalidParameterValueException");
+  EXPECT_EQ(parsed("123456789012:function:hello"), "hello|");
+  EXPECT_EQ(parsed("123456789012:function:hello:7"), "hello|7");
+  EXPECT_EQ(parsed("function:hello"), "hello|");
+  EXPECT_EQ(parsed("arn:aws:lambda:eu-west-1:123456789012:function:hello"), "hello|");
+  EXPECT_EQ(parsed("arn:aws-cn:lambda:eu-west-1:123456789012:function:hello:live"), "hello|live");
+  for (const std::string_view bad :
+       {"", ":", "hello:", "a b", "a/b", "arn:aws:lambda", "arn:aws:sqs:r:1:function:x",
+        "arn:aws:lambda:r:1:layer:x", "a:b:c", "a:b:c:d:e:f:g:h:i"})
+    EXPECT_EQ(parsed(bad), "ValidationException") << bad;
+  EXPECT_EQ(parsed(std::string(65, 'a')), "ValidationException");
+  EXPECT_EQ(parsed("hello", "no way"), "ValidationException");
+}
+
+std::uint32_t number_at(const std::string& bytes, std::size_t at) {
+  std::uint32_t number = 0;
+  for (std::size_t i = 0; i < 4; ++i)
+    number = number << 8 | static_cast<unsigned char>(bytes[at + i]);
+  return number;
+}
+
+TEST(LambdaEventStream, FramesHaveTheirChecksums) {
+  const std::string frame = encode_event({{":event-type", "PayloadChunk"}}, "hello");
+  ASSERT_EQ(number_at(frame, 0), frame.size());
+  const std::uint32_t headers = number_at(frame, 4);
+  EXPECT_EQ(headers, 1 + 11 + 1 + 2 + 12u);
+  EXPECT_EQ(frame.size(), 16 + headers + 5);
+  const auto crc = [](const std::string& bytes) {
+    boost::crc_32_type sum;
+    sum.process_bytes(bytes.data(), bytes.size());
+    return sum.checksum();
+  };
+  EXPECT_EQ(number_at(frame, 8), crc(frame.substr(0, 8)));
+  EXPECT_EQ(number_at(frame, frame.size() - 4), crc(frame.substr(0, frame.size() - 4)));
+  EXPECT_EQ(frame.substr(12 + headers, 5), "hello");
+}
+
+const functions::RuntimeTable& found_runtimes() {
+  static const functions::RuntimeTable table = functions::RuntimeTable::discover({});
+  return table;
+}
+
+std::string refusal(const json::object& input, functions::Settings settings = new_settings()) {
+  const auto taken = take_configuration(input, found_runtimes(), {}, settings);
+  return taken.has_value() ? "ok" : taken.error().code + ": " + taken.error().message;
+}
+
+TEST(LambdaConfiguration, WhatIsTakenComesBack) {
+  functions::Settings settings = new_settings();
+  const json::object input{
+      {"Runtime", "provided.al2"},
+      {"Handler", "app.handler"},
+      {"Role", "arn:aws:iam::000000000000:role/r"},
+      {"Timeout", 7},
+      {"MemorySize", 256},
+      {"Environment", {{"Variables", {{"A", "1"}}}}},
+      {"TracingConfig", {{"Mode", "Active"}}},
+      {"DeadLetterConfig", {{"TargetArn", "arn:aws:sqs:us-east-1:000000000000:dead"}}},
+      {"VpcConfig", {{"SubnetIds", json::array{"subnet-1"}}}},
+      {"EphemeralStorage", {{"Size", 1024}}}};
+  const auto taken = take_configuration(input, found_runtimes(), {}, settings);
+  ASSERT_TRUE(taken.has_value()) << taken.error().message;
+  EXPECT_EQ(settings.runtime, "provided");
+  EXPECT_EQ(settings.timeout_ms, 7000u);
+  EXPECT_EQ(settings.async.dead_letter, "queue:dead");
+  functions::Version version;
+  version.function = "f";
+  version.number = 2;
+  version.package = std::string(64, '0');
+  version.settings = settings;
+  version.created_us = 1'788'256'800'000'000;
+  const Home home{"us-east-1", "000000000000"};
+  const json::object out = configuration_of(version, home, {99});
+  for (const std::string_view member :
+       {"Runtime", "Handler", "Role", "Timeout", "MemorySize", "Environment", "TracingConfig",
+        "DeadLetterConfig", "VpcConfig", "EphemeralStorage"})
+    EXPECT_EQ(json::serialize(out.at(member)), json::serialize(input.at(member))) << member;
+  EXPECT_EQ(out.at("FunctionArn"), "arn:aws:lambda:us-east-1:000000000000:function:f:2");
+  EXPECT_EQ(out.at("Version"), "2");
+  EXPECT_EQ(out.at("CodeSize").to_number<int>(), 99);
+  EXPECT_EQ(out.at("CodeSha256"), "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+  EXPECT_EQ(out.at("LastModified"), "2026-09-01T10:00:00.000+0000");
+  EXPECT_EQ(out.at("State"), "Active");
+  EXPECT_EQ(out.at("LastUpdateStatus"), "Successful");
+}
+
+TEST(LambdaConfiguration, Refusals) {
+  EXPECT_TRUE(refusal({{"Timeout", 901}}).starts_with("ValidationException: 1 validation error"));
+  EXPECT_TRUE(refusal({{"Timeout", 0}}).starts_with("ValidationException"));
+  EXPECT_TRUE(refusal({{"MemorySize", 64}}).starts_with("ValidationException"));
+  EXPECT_TRUE(refusal({{"MemorySize", 10'241}}).starts_with("ValidationException"));
+  EXPECT_TRUE(refusal({{"Role", "role"}}).starts_with("ValidationException"));
+  EXPECT_TRUE(refusal({{"Architectures", json::array{"mips"}}}).starts_with("ValidationException"));
+  EXPECT_TRUE(refusal({{"Runtime", "cobol85"}}).starts_with("InvalidParameterValueException"));
+  EXPECT_TRUE(refusal({{"Layers", json::array{"arn:aws:lambda:r:1:layer:x:1"}}})
+                  .starts_with("InvalidParameterValueException"));
+  EXPECT_TRUE(refusal({{"DeadLetterConfig", {{"TargetArn", "nowhere"}}}})
+                  .starts_with("InvalidParameterValueException"));
+  const std::string reserved = refusal({{"Environment", {{"Variables", {{"AWS_REGION", "x"}}}}}});
+  EXPECT_NE(reserved.find("Reserved keys used in this request: AWS_REGION"), std::string::npos);
+  const std::string large =
+      refusal({{"Environment", {{"Variables", {{"A", std::string(4096, 'x')}}}}}});
+  EXPECT_NE(large.find("lambda.env_bytes_max"), std::string::npos) << large;
+  EXPECT_EQ(refusal({{"VpcConfig", json::object()}, {"Description", "d"}}), "ok");
+  EXPECT_TRUE(refusal({{"VpcConfig", {{"SubnetIds", json::array{std::string(70'000, 'x')}}}}})
+                  .starts_with("InvalidParameterValueException"));
+}
+
+}  // namespace
+}  // namespace mayfly::dialects::lambda_api
