@@ -277,7 +277,7 @@ def build_sanitized(run, tally):
         tally.skip("clang++ is not installed")
         return None
     folder = f"{ROOT}/build-sanitize"
-    made = build(run, tally, folder, ["-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g1",
+    made = build(run, tally, folder, ["-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_CXX_FLAGS_DEBUG=-O0 -g1",
                                       "-DCMAKE_CXX_COMPILER=clang++", "-DCMAKE_C_COMPILER=clang",
                                       "-DMAYFLY_TESTS=ON", "-DMAYFLY_SANITIZE=ON"])
     return folder if made else None
