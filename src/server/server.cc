@@ -197,8 +197,8 @@ Status Server::start_engine() {
       engine::Deployer::Parts{loop_, *catalogue_, *dispatcher_, *telemetry_, *pool_,
                               [events = events_.get()] { events->review(); }});
   MAYFLY_TRY(events_->attach(*dispatcher_, *reserved_));
-  aws_ = std::make_unique<Aws>(Aws::Parts{loop_, events_->queues(), *store_, *pool_, clock_,
-                                          settings_.aws, engine.region, engine.account});
+  aws_ = std::make_unique<Aws>(Aws::Parts{events_->queues(), events_->moves(), *store_, *pool_,
+                                          clock_, settings_.aws, engine.region, engine.account});
   MAYFLY_TRY(aws_->open());
   publishing_ = std::make_unique<Publishing>(
       Publishing::Parts{*store_, events_->queues(), clock_, *catalogue_, events_->calls(),
@@ -310,7 +310,6 @@ void Server::on_signal() {
 io::Task<void> Server::stop() {
   const SteadyTime deadline = clock_.steady_now() + milliseconds(settings_.drain_timeout_ms);
   api_->close_streams();
-  aws_->stop();
   co_await gateway_port_->stop(milliseconds(settings_.drain_timeout_ms));
   milliseconds left = std::max(
       milliseconds(0), std::chrono::duration_cast<milliseconds>(deadline - clock_.steady_now()));
