@@ -265,6 +265,8 @@ Status Server::announce(const std::string& gateway, const std::string& api) {
   facts.gateway_url = gateway;
   facts.data_dir = data_->path();
   facts.pid = ::getpid();
+  facts.region = settings_.engine.region;
+  facts.account = settings_.engine.account;
   facts.started = started_;
   facts.memory_bytes_max = memory_for_instances(settings_.engine.memory_bytes_max);
   facts.instances_max = settings_.engine.instances_max;
