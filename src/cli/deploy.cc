@@ -204,6 +204,13 @@ int deploy_manifest(Context& context, const std::string& file, bool check) {
   app.name = manifest->name;
   app.routes = manifest->routes;
   app.cors = manifest->cors;
+  app.api = manifest->api;
+  for (auto& authorizer : app.api.authorizers) {  // the server gets the keys, not their place
+    if (authorizer.jwks.empty() || authorizer.jwks.starts_with("{")) continue;
+    auto keys = read_text((folder / authorizer.jwks).string());
+    if (keys.has_error()) return fail(keys.error());
+    authorizer.jwks = std::move(*keys);
+  }
   app.resources = resources;
   for (const auto& site : manifest->sites) {
     auto packed = pack((folder / site.folder).string());
@@ -211,7 +218,7 @@ int deploy_manifest(Context& context, const std::string& file, bool check) {
     if (const int code = send_package(context, *packed); code != kOk) return code;
     for (auto& route : site_routes(site, packed->sha256)) app.routes.push_back(std::move(route));
   }
-  if (!app.routes.empty() || !app.resources.empty())
+  if (!app.routes.empty() || !app.resources.empty() || !app.api.websocket.path.empty())
     if (const int code = deploy_app(context, app, summary); code != kOk) return code;
   if (context.json) return print_json(json::value(std::move(summary)));
   return kOk;
