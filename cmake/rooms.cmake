@@ -60,7 +60,7 @@ mayfly_room(queues LINK mayfly_store mayfly_io OpenSSL::Crypto)
 mayfly_room(tables LINK mayfly_store mayfly_io)
 mayfly_room(identity LINK mayfly_store mayfly_io OpenSSL::Crypto)
 mayfly_room(triggers LINK mayfly_engine mayfly_queues mayfly_tables mayfly_json)
-mayfly_room(gateway LINK mayfly_engine mayfly_triggers Boost::url)
+mayfly_room(gateway LINK mayfly_engine mayfly_triggers mayfly_identity Boost::url mayfly_json)
 mayfly_room(aws LINK mayfly_identity mayfly_io mayfly_wire OpenSSL::Crypto mayfly_json)
 mayfly_room(dialects LINK mayfly_gateway mayfly_engine mayfly_triggers mayfly_aws Boost::url
             mayfly_json)

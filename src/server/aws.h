@@ -8,6 +8,7 @@
 #include "aws/endpoint.h"
 #include "dialects/sqs/sqs.h"
 #include "dialects/sts/sts.h"
+#include "gateway/identity.h"
 #include "identity/access_keys.h"
 #include "io/blocking.h"
 #include "queues/engine.h"
@@ -38,10 +39,14 @@ class Aws {
   identity::AccessKeys& keys() { return keys_; }
   // Further services are added to it before the port opens.
   aws::Endpoint& endpoint() { return endpoint_; }
+  // For requests to the gateway that must be signed.
+  gateway::SignatureVerdict check_signature(const wire::RequestHead& head, std::string_view body,
+                                            std::string_view service);
 
  private:
   identity::AccessKeys keys_;
   aws::Endpoint endpoint_;
+  aws::Verifier verifier_;
   dialects::sqs::Sqs sqs_;
   dialects::sts::Sts sts_;
 };
