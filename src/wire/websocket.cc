@@ -68,7 +68,7 @@ std::uint64_t big_endian(std::string_view bytes) {
 
 std::optional<std::string> websocket_accept(std::string_view key) {
   const auto nonce = decode_base64(key);
-  if (!nonce || nonce->size() != 16) return std::nullopt;
+  if (key.size() != 24 || !nonce || nonce->size() != 16) return std::nullopt;
   const std::string text = std::string(key) + std::string(kSocketGuid);
   unsigned char digest[SHA_DIGEST_LENGTH];
   SHA1(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest);
