@@ -50,6 +50,12 @@ enum class Op : int {
   put_runtime_management,
   get_recursion,
   put_recursion,
+  put_provisioned,
+  get_provisioned,
+  list_provisioned,
+  delete_provisioned,
+  put_scaling,
+  get_scaling,
 };
 
 const aws::Contract& lambda_contract();
