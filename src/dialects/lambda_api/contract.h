@@ -56,6 +56,11 @@ enum class Op : int {
   delete_provisioned,
   put_scaling,
   get_scaling,
+  create_url,
+  get_url,
+  update_url,
+  delete_url,
+  list_urls,
 };
 
 const aws::Contract& lambda_contract();
