@@ -10,11 +10,10 @@ static invocation_response handle(const invocation_request& request) {
   if (request.payload.find("fail") != std::string::npos)
     return invocation_response::failure("asked to fail", "Asked", "");
   const bool left = request.get_time_remaining().count() > 1000;
-  return invocation_response::success("{\"id\":\"" + request.request_id + "\",\"arn\":\"" +
-                                          request.function_arn + "\",\"left\":" +
-                                          (left ? "true" : "false") + ",\"event\":" +
-                                          request.payload + "}",
-                                      "application/json");
+  return invocation_response::success(
+      "{\"id\":\"" + request.request_id + "\",\"arn\":\"" + request.function_arn +
+          "\",\"left\":" + (left ? "true" : "false") + ",\"event\":" + request.payload + "}",
+      "application/json");
 }
 
 int main() {
