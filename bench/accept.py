@@ -16,24 +16,35 @@ CONNECTIONS = 64
 BODY = "x" * 200
 
 
-def signed(url, target, body, key):
-    """Headers of a request to SQS, signed as AWS clients sign (Signature Version 4)."""
+def signed(url, body, key, service="sqs", target=None, content_type="application/x-amz-json-1.0"):
+    """Headers of a request, signed as AWS clients sign (Signature Version 4)."""
     now = datetime.datetime.now(datetime.timezone.utc)
     day, stamp = now.strftime("%Y%m%d"), now.strftime("%Y%m%dT%H%M%SZ")
-    headers = {"content-type": "application/x-amz-json-1.0", "host": urlsplit(url).netloc, "x-amz-date": stamp,
-               "x-amz-target": target}
+    headers = {"content-type": content_type, "host": urlsplit(url).netloc, "x-amz-date": stamp}
+    if target:
+        headers["x-amz-target"] = target
     names = ";".join(sorted(headers))
-    canonical = "\n".join(["POST", "/", "", *(f"{n}:{headers[n]}" for n in sorted(headers)), "", names,
-                           hashlib.sha256(body).hexdigest()])
-    scope = f"{day}/us-east-1/sqs/aws4_request"
+    canonical = "\n".join(["POST", urlsplit(url).path or "/", "", *(f"{n}:{headers[n]}" for n in sorted(headers)), "",
+                           names, hashlib.sha256(body).hexdigest()])
+    scope = f"{day}/us-east-1/{service}/aws4_request"
     text = "\n".join(["AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(canonical.encode()).hexdigest()])
     secret = ("AWS4" + key["secret_access_key"]).encode()
-    for part in (day, "us-east-1", "sqs", "aws4_request"):
+    for part in (day, "us-east-1", service, "aws4_request"):
         secret = hmac.new(secret, part.encode(), hashlib.sha256).digest()
     signature = hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()
     headers["authorization"] = (f"AWS4-HMAC-SHA256 Credential={key['access_key_id']}/{scope}, "
                                 f"SignedHeaders={names}, Signature={signature}")
     return headers
+
+
+def load_request(folder, connections, seconds, roots, url, headers, body):
+    """wrk with one request, again and again."""
+    path = os.path.join(folder, "request")
+    with open(path, "wb") as file:
+        file.write((urlsplit(url).path + "\n").encode())
+        file.write("".join(f"{n}: {v}\n" for n, v in headers.items() if n != "host").encode() + b"\n" + body)
+    os.environ["ACCEPT_REQUEST"] = path
+    return load(url, connections, seconds, roots, f"{HERE}/accept.lua")
 
 
 def requests_of(server):
@@ -46,9 +57,9 @@ def requests_of(server):
     ten = json.dumps({"QueueUrl": queue,
                       "Entries": [{"Id": str(n), "MessageBody": BODY} for n in range(10)]}).encode()
     return {
-        "SendMessage": (server.api_url + "/", signed(server.api_url, "AmazonSQS.SendMessage", one, key), one, 1),
+        "SendMessage": (server.api_url + "/", signed(server.api_url, one, key, target="AmazonSQS.SendMessage"), one, 1),
         "SendMessageBatch of 10": (server.api_url + "/",
-                                   signed(server.api_url, "AmazonSQS.SendMessageBatch", ten, key), ten, 10),
+                                   signed(server.api_url, ten, key, target="AmazonSQS.SendMessageBatch"), ten, 10),
         "async call": (server.gateway + "/async-function/sink", {"content-type": "application/json"}, b"{}", 1),
     }
 
@@ -59,12 +70,7 @@ def measure(server, rounds, seconds):
     with tempfile.TemporaryDirectory() as folder:
         for number in range(rounds):
             for name, (url, headers, body, messages) in wanted.items():
-                path = os.path.join(folder, "request")
-                with open(path, "wb") as file:
-                    file.write((urlsplit(url).path + "\n").encode())
-                    file.write("".join(f"{n}: {v}\n" for n, v in headers.items() if n != "host").encode() + b"\n" + body)
-                os.environ["ACCEPT_REQUEST"] = path
-                run = load(url, CONNECTIONS, seconds, [server.pid], f"{HERE}/accept.lua")
+                run = load_request(folder, CONNECTIONS, seconds, [server.pid], url, headers, body)
                 run["messages"] = run["rate"] * messages
                 runs.setdefault(name, []).append(run)
                 server.cli("queue", "purge", "accepts", check=None)

@@ -21,6 +21,7 @@ sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "tests", "support")]
 
 import cold  # noqa: E402
 import events  # noqa: E402
+import lambda_path  # noqa: E402
 from harness import Server  # noqa: E402
 from measure import load, medians, pss_mb, trees  # noqa: E402
 from peers import PEERS, Peer, Skip  # noqa: E402
@@ -147,7 +148,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="two short rounds, few cold starts: a look, not a claim")
     parser.add_argument("--rounds", type=int, help="rounds of the warm rows (default 4)")
     parser.add_argument("--seconds", type=int, help="of load in each measurement (default 4)")
-    parser.add_argument("--only", help="names of rows, with commas between them; 'cold' and 'events' are two")
+    parser.add_argument("--only", help="names of rows, with commas between them; 'cold', 'events' and 'lambda' are three")
     parser.add_argument("--idle", type=int, metavar="N", help="also: memory of N idle instances")
     parser.add_argument("--functions", type=int, metavar="N", help="also: cost of N deployed functions")
     parser.add_argument("--json", metavar="FILE", help="append the results to FILE as one line of JSON")
@@ -155,12 +156,12 @@ def main():
     rounds = options.rounds or (2 if options.quick else 4)
     seconds = options.seconds or (1 if options.quick else 4)
     wanted = [w.strip() for w in options.only.split(",")] if options.only else []
-    known = {n for n, _ in PEERS} | {n for n, _, _ in FUNCTIONS} | {"cold", "events"}
+    known = {n for n, _ in PEERS} | {n for n, _, _ in FUNCTIONS} | {"cold", "events", "lambda"}
     if set(wanted) - known:
         raise SystemExit(f"no such row: {', '.join(sorted(set(wanted) - known))}; there are {', '.join(sorted(known))}")
     result = {"cpus": os.cpu_count()}
     peers = []
-    if not wanted or set(wanted) - {"cold", "events"}:
+    if not wanted or set(wanted) - {"cold", "events", "lambda"}:
         try:
             peers = start_all(wanted)
             result["warm"] = warm(peers, rounds, seconds)
@@ -172,6 +173,8 @@ def main():
         result["cold"] = cold.measure(10 if options.quick else 50)
     if not wanted or "events" in wanted:
         result["events"] = events.measure(100_000 if options.quick else 1_000_000, seconds, rounds=2 if options.quick else 3)
+    if not wanted or "lambda" in wanted:
+        result["lambda"] = lambda_path.measure(2 if options.quick else 3, seconds)
     if options.idle:
         result["idle"] = cold.idle_instances(options.idle)
     if options.functions:

@@ -429,8 +429,14 @@ void Dispatcher::adopt(functions::VersionPtr version) {
 }
 
 void Dispatcher::keep(functions::VersionPtr version) {
-  if (version->settings.instances_min == 0 || state_->core->stopping) return;
-  state_->core->pool_for(version)->review();
+  const auto& core = state_->core;
+  if (core->stopping) return;
+  const bool wanted =
+      version->settings.instances_min > 0 || (core->warm && core->warm(*version) > 0);
+  if (!wanted && !core->find_pool(*version)) return;
+  const auto pool = core->pool_for(version);
+  pool->settle_warm();
+  pool->review();
 }
 
 // ---- the end
@@ -453,6 +459,11 @@ std::vector<PoolStats> Dispatcher::pools() const {
   stats.reserve(state_->core->pools.size());
   for (const auto& [key, pool] : state_->core->pools) stats.push_back(pool->stats());
   return stats;
+}
+
+std::optional<PoolStats> Dispatcher::pool_of(const functions::Version& version) const {
+  const auto pool = state_->core->find_pool(version);
+  return pool ? std::optional(pool->stats()) : std::nullopt;
 }
 
 KeepAliveStats Dispatcher::keep_alive_of(const functions::Version& version) const {

@@ -63,11 +63,14 @@ struct PoolStats {
   std::uint64_t template_bytes = 0;  // what the template holds
   std::uint32_t shells = 0;          // kept prepared for clones
   std::uint64_t clones = 0;          // made since the server's start
+  std::string start_failure;         // of the last start; empty when it went well
 };
 
 // Asked for each invocation before it gets a place: what it returns is let go of when the
 // invocation is over. An error refuses it: 429 with the message.
 using Admit = std::function<Result<std::shared_ptr<void>>(const functions::Version&)>;
+// For how many calls at once instances of a version are to stand ready, beside its instances_min.
+using Warm = std::function<std::uint32_t(const functions::Version&)>;
 
 class Dispatcher {
  public:
@@ -82,6 +85,7 @@ class Dispatcher {
     EngineSettings settings;
     FunctionServices* services = nullptr;  // null: functions can ask nothing and stage nothing
     Admit admit = {};                      // null: no function has a limit of its own
+    Warm warm = {};                        // null: what the versions' settings say is all
   };
   explicit Dispatcher(Parts parts);
   ~Dispatcher();
@@ -112,8 +116,9 @@ class Dispatcher {
   // Also starts what instances_min asks for.
   void adopt(functions::VersionPtr version);
 
-  // Makes the pool of a committed version known, so that its instances_min are kept from now on:
-  // for each version at the start of the server.
+  // Makes the pool of a committed version known, so that its instances_min, and what Parts::warm
+  // says, are kept from now on: for each version at the start of the server, and whenever that
+  // changes.
   void keep(functions::VersionPtr version);
 
   // The version is not to be called any more: instances end when they are idle.
@@ -121,6 +126,8 @@ class Dispatcher {
   void retire_function(const std::string& function);
 
   std::vector<PoolStats> pools() const;
+  // Nullopt: no instance of it has been wanted yet.
+  std::optional<PoolStats> pool_of(const functions::Version& version) const;
   // What is in force for a version now.
   KeepAliveStats keep_alive_of(const functions::Version& version) const;
 

@@ -83,6 +83,7 @@ Result<sandbox::LaunchSpec> Instance::make_spec() {
   if (runtime.has_error()) return std::move(runtime).error();
   auto spec = base_launch_spec(*version_, *runtime, core_->settings, id_, core_->clock.wall_now());
   spec.limits.memory_bytes = memory_bytes_;
+  if (pool_->provisioned()) mark_provisioned(spec);
   if (kind_ == Kind::source) make_cloneable(spec, core_->settings);
   MAYFLY_TRY(factory_->prepare(*version_, *runtime, spec));
   if (bound != nullptr) MAYFLY_TRY(factory_->prepare_call(*version_, *bound->invocation, spec));

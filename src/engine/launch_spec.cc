@@ -111,6 +111,10 @@ sandbox::LaunchSpec base_launch_spec(const functions::Version& version,
   return spec;
 }
 
+void mark_provisioned(sandbox::LaunchSpec& spec) {
+  set_env(spec.env, "AWS_LAMBDA_INITIALIZATION_TYPE", "provisioned-concurrency");
+}
+
 sandbox::CloneSpec base_clone_spec(const functions::Version& version, const std::string& id,
                                    std::uint64_t memory_bytes, WallTime now) {
   sandbox::CloneSpec spec;

@@ -13,6 +13,9 @@ sandbox::LaunchSpec base_launch_spec(const functions::Version& version,
                                      const EngineSettings& settings, const std::string& id,
                                      WallTime now);
 
+// What its instances are told of how they came to be: kept ready ahead of calls.
+void mark_provisioned(sandbox::LaunchSpec& spec);
+
 // What a clone of the version's template has of its own: identity, limits, the environment that
 // differs from instance to instance.
 sandbox::CloneSpec base_clone_spec(const functions::Version& version, const std::string& id,

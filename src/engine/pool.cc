@@ -30,10 +30,21 @@ Pool::Pool(std::shared_ptr<Core> core, functions::VersionPtr version, std::strin
       keeper_(*core_, *this),
       keep_alive_(*core_, *this) {
   settle(nullptr);
+  settle_warm();
   keeper_.set_uncloneable(version_->uncloneable);
 }
 
 Pool::~Pool() = default;
+
+void Pool::settle_warm() {
+  warm_calls_ = core_->warm ? core_->warm(*version_) : 0;
+}
+
+std::uint32_t Pool::kept() const {
+  if (retired_) return 0;
+  return std::max(version_->settings.instances_min,
+                  (warm_calls_ + concurrency_ - 1) / std::max(1u, concurrency_));
+}
 
 void Pool::set_version(functions::VersionPtr version) {
   core_->forget_address(version_.get());
@@ -88,7 +99,7 @@ scaler::PoolView Pool::view() const {
   view.ready = ready_;
   view.starting = starting_;
   view.concurrency = concurrency_;
-  view.instances_min = retired_ ? 0 : version_->settings.instances_min;
+  view.instances_min = kept();
   view.instances_max = version_->settings.instances_max;
   view.per_call = per_call_;
   view.cores = core_->cores;
@@ -536,9 +547,8 @@ std::vector<std::shared_ptr<Instance>> Pool::idle_instances() const {
   std::vector<std::shared_ptr<Instance>> idle;
   for (const auto& instance : instances_)
     if (instance->idle()) idle.push_back(instance);
-  const std::uint32_t kept = retired_ ? 0 : version_->settings.instances_min;
   const std::uint32_t have = ready_ + starting_;
-  const std::size_t spare = have > kept ? have - kept : 0;
+  const std::size_t spare = have > kept() ? have - kept() : 0;
   if (idle.size() > spare) idle.resize(spare);
   return idle;
 }
@@ -559,6 +569,7 @@ PoolStats Pool::stats() const {
   stats.templates = keeper_.standing() ? 1 : 0;
   stats.template_bytes = keeper_.bytes();
   stats.shells = keeper_.shells();
+  if (last_failure_) stats.start_failure = last_failure_->message;
   stats.clones = keeper_.clones();
   stats.memory_bytes = (std::uint64_t{stats.instances} + stats.starting) * memory_bytes();
   return stats;

@@ -49,6 +49,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
   const std::string& key() const { return key_; }
   // The catalogue's own object for the same revision.
   void set_version(functions::VersionPtr version);
+  bool provisioned() const { return warm_calls_ > 0; }
+  // Asks anew for how many calls instances are to stand ready.
+  void settle_warm();
   std::uint32_t concurrency() const { return concurrency_; }
   functions::Model model() const { return effective_->model; }
   std::uint64_t memory_bytes() const;
@@ -129,6 +132,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
 
  private:
   void settle(const Ready* ready);
+  std::uint32_t kept() const;        // so many instances stay, called or not
   enum class Resume { now, later };  // now: the waiter runs inside the call
   void give(Waiter& waiter, std::shared_ptr<Instance> instance, bool cold, Resume resume);
   void serve_line(Instance& instance, bool cold, Resume resume);
@@ -147,6 +151,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   functions::VersionPtr version_, effective_;
   const std::string key_;
   std::uint32_t concurrency_ = 1;
+  std::uint32_t warm_calls_ = 0;
   bool per_call_ = false;
   bool retired_ = false;
   bool handing_ = false;  // a waiter runs inside give()

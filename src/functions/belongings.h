@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "functions/types.h"
 
 namespace mayfly::functions {
 
@@ -19,7 +20,16 @@ struct Alias {
   std::map<std::uint64_t, double> weights;
   std::string description;
   std::string revision;  // changes with every change
+  // For calls by this name that nobody waits for; unset: the settings of the version that runs.
+  std::optional<AsyncSettings> async;
   bool operator==(const Alias&) const = default;
+};
+
+// Instances kept ready for so many calls at once.
+struct Provisioned {
+  std::uint32_t calls = 0;
+  std::int64_t changed_us = 0;  // Unix epoch, microseconds
+  bool operator==(const Provisioned&) const = default;
 };
 
 struct Belongings {
@@ -27,6 +37,7 @@ struct Belongings {
   std::map<std::string, std::string> tags;
   // How many calls of it, of all versions together, run at once; unset: no limit of its own.
   std::optional<std::uint32_t> reserved_concurrency;
+  std::map<std::string, Provisioned> provisioned;  // by number of a version, or alias
   // What a dialect keeps for its clients, under names of its own ("aws.policy").
   std::map<std::string, std::string> other;
   bool operator==(const Belongings&) const = default;
@@ -36,6 +47,12 @@ struct Belongings {
 bool is_alias_name(std::string_view name);
 // The version that one call of the alias goes to; share is a random number from 0 to below 1.
 std::uint64_t choose_version(const Alias& alias, double share);
+
+// For how many calls at once instances of a published version are kept ready: its own, or its share
+// of what its aliases have.
+std::uint32_t provisioned_calls(const Belongings& belongings, std::uint64_t version);
+// The settings of calls that nobody waits for, where the alias that they go by has some.
+std::optional<AsyncSettings> alias_async(const Belongings& belongings, const std::string& alias);
 
 // The stored form, without its version byte.
 std::string belongings_to_json(const Belongings& belongings);

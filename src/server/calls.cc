@@ -32,7 +32,10 @@ triggers::AsyncCalls::Parts call_parts(Calls::Parts& parts) {
           parts.settings.calls,
           parts.region,
           parts.account,
-          parts.data_folder + "/calls"};
+          parts.data_folder + "/calls",
+          [catalogue](const std::string& name, const std::string& qualifier) {
+            return functions::alias_async(catalogue->belongings(name), qualifier);
+          }};
 }
 
 }  // namespace

@@ -198,9 +198,16 @@ Status Server::start_engine() {
       catalogue_->runtimes(), engine, &events_->services(),
       [reserved = reserved_.get()](const functions::Version& version) {
         return reserved->enter(version);
+      },
+      [catalogue = catalogue_.get()](const functions::Version& version) {
+        return functions::provisioned_calls(catalogue->belongings(version.function),
+                                            version.number);
       }});
-  for (const auto& version : catalogue_->list())
-    if (version->settings.instances_min > 0) dispatcher_->keep(version);
+  for (const auto& latest : catalogue_->list()) {
+    if (latest->settings.instances_min > 0) dispatcher_->keep(latest);
+    if (catalogue_->belongings(latest->function).provisioned.empty()) continue;
+    for (const auto& version : catalogue_->versions(latest->function)) dispatcher_->keep(version);
+  }
   deployer_ = std::make_unique<engine::Deployer>(
       engine::Deployer::Parts{loop_, *catalogue_, *dispatcher_, *telemetry_, *pool_,
                               [events = events_.get()] { events->review(); }});

@@ -268,6 +268,11 @@ functions::AsyncSettings AsyncCalls::State::settings_of(const CallMessage& messa
   if (message.target.kind == Target::Kind::function) {
     const auto version = parts.find_version(message.target.name, message.target.qualifier);
     if (version) settings = version->settings.async;
+    if (parts.find_own_settings)
+      if (auto own = parts.find_own_settings(message.target.name, message.target.qualifier)) {
+        own->dead_letter = std::move(settings.dead_letter);
+        settings = std::move(*own);
+      }
   }
   if (message.retries) settings.retries = static_cast<std::int32_t>(*message.retries);
   if (message.max_age_s) settings.max_age_s = *message.max_age_s;

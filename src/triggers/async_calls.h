@@ -88,6 +88,10 @@ class AsyncCalls {
     CallSettings settings;
     std::string region, account;  // for ARNs
     std::string spill_folder;
+    // Settings of the name that a call goes by, in place of its version's; null: there are none.
+    std::function<std::optional<functions::AsyncSettings>(const std::string& name,
+                                                          const std::string& qualifier)>
+        find_own_settings = {};
   };
   explicit AsyncCalls(Parts parts);
   ~AsyncCalls();

@@ -4,12 +4,18 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "support"))
 
 import json  # noqa: E402
+import shutil  # noqa: E402
+import subprocess  # noqa: E402
+import tempfile  # noqa: E402
 import uuid  # noqa: E402
 
 import pytest  # noqa: E402
 
 from harness import MAYFLY, run  # noqa: E402
 from plugin import *  # noqa: E402,F401,F403  fixtures and hooks
+
+
+HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class Account:
@@ -40,6 +46,42 @@ def account(server):
 @pytest.fixture(scope="session")
 def sqs(account):
     return account.boto()
+
+
+def installed(names, variable):
+    """A folder with node_modules of tests/client/NAMES, by npm's lockfile; or the one that variable names."""
+    given = os.environ.get(variable)
+    if given:
+        yield given
+        return
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if not node or not npm:
+        pytest.skip("there is no node, or no npm")
+    folder = tempfile.mkdtemp(prefix="mayfly-client-")
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(os.path.join(HERE, names, name), folder)
+    try:
+        done = subprocess.run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
+                              cwd=folder, capture_output=True, text=True, timeout=400)
+        if done.returncode != 0:
+            pytest.skip("npm's registry cannot be reached: " + done.stderr[-300:])
+        yield folder
+    except subprocess.TimeoutExpired:
+        pytest.skip("npm's registry is too slow")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def modules():
+    """The AWS SDK v3. MAYFLY_CLIENT_MODULES names a folder that has it already."""
+    yield from installed("js", "MAYFLY_CLIENT_MODULES")
+
+
+@pytest.fixture(scope="session")
+def lambda_modules():
+    """What the handlers of tests/client/lambda are made with. MAYFLY_LAMBDA_MODULES: a folder that has it."""
+    yield from installed("lambda", "MAYFLY_LAMBDA_MODULES")
 
 
 @pytest.fixture

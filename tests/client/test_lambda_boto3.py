@@ -384,3 +384,62 @@ def test_logs(functions, made, account, name):
     assert refused(logs.filter_log_events, logGroupName=group + "-none") == ("ResourceNotFoundException", 400)
     assert refused(logs.filter_log_events, logGroupName=group, filterPattern="{ $.a = 1 }") == (
         "InvalidParameterException", 400)
+
+
+def ready(functions, name, qualifier):
+    def look():
+        config = functions.get_provisioned_concurrency_config(FunctionName=name, Qualifier=qualifier)
+        assert config["Status"] in ("READY", "IN_PROGRESS"), config
+        return config["Status"] == "READY" and config
+    return eventually(look, "instances that stand ready", timeout=40)
+
+
+def test_provisioned_concurrency_lasts(make_server, name):
+    from conftest import Account
+    server = make_server()
+    functions = Account(server).boto("lambda")
+    source = "import os\ndef handler(event, context): return os.environ['AWS_LAMBDA_INITIALIZATION_TYPE']\n"
+    functions.create_function(FunctionName=name, Runtime="python3.12", Handler="app.handler", Role=ROLE,
+                              Code={"ZipFile": packed(source)}, Publish=True)
+    assert invoked(functions, name)[1] == "on-demand"
+    put = functions.put_provisioned_concurrency_config(FunctionName=name, Qualifier="1", ProvisionedConcurrentExecutions=2)
+    assert put["ResponseMetadata"]["HTTPStatusCode"] == 202 and put["RequestedProvisionedConcurrentExecutions"] == 2
+    assert ready(functions, name, "1")["AvailableProvisionedConcurrentExecutions"] == 2
+    assert refused(functions.put_provisioned_concurrency_config, FunctionName=name, Qualifier="$LATEST",
+                   ProvisionedConcurrentExecutions=1) == ("InvalidParameterValueException", 400)
+    assert refused(functions.get_provisioned_concurrency_config, FunctionName=name, Qualifier="$LATEST") == (
+        "ProvisionedConcurrencyConfigNotFoundException", 404)
+    answer, value = invoked(functions, name, Qualifier="1")
+    assert value == "provisioned-concurrency" and answer["ExecutedVersion"] == "1"
+    server.restart()
+    functions = Account(server).boto("lambda")
+    # They are there before anybody calls.
+    ready(functions, name, "1")
+    pages = functions.get_paginator("list_provisioned_concurrency_configs").paginate(FunctionName=name)
+    rows = [row for page in pages for row in page["ProvisionedConcurrencyConfigs"]]
+    assert [row["FunctionArn"].rsplit(":", 1)[1] for row in rows] == ["1"]
+    functions.delete_provisioned_concurrency_config(FunctionName=name, Qualifier="1")
+    assert refused(functions.get_provisioned_concurrency_config, FunctionName=name, Qualifier="1") == (
+        "ProvisionedConcurrencyConfigNotFoundException", 404)
+
+
+def test_event_invoke_config_of_an_alias(functions, made, sqs, name):
+    made(Publish=True, Timeout=10)
+    functions.create_alias(FunctionName=name, Name="live", FunctionVersion="1")
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    put = functions.put_function_event_invoke_config(FunctionName=name, Qualifier="live", MaximumRetryAttempts=0,
+                                                     DestinationConfig={"OnFailure": {"Destination": arn}})
+    assert put["FunctionArn"].endswith(f":{name}:live") and put["MaximumRetryAttempts"] == 0
+    assert refused(functions.get_function_event_invoke_config, FunctionName=name) == ("ResourceNotFoundException", 404)
+    functions.invoke(FunctionName=name, Qualifier="live", InvocationType="Event", Payload=b'{"fail":"by alias"}')
+    got = []
+
+    def there():
+        got.extend(sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages", []))
+        return got
+    eventually(there, "the record of the failure", timeout=20)
+    record = json.loads(got[0]["Body"])
+    assert record["requestPayload"] == {"fail": "by alias"}
+    assert record["responsePayload"]["errorMessage"] == "no by alias"
+    sqs.delete_queue(QueueUrl=url)

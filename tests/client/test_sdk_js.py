@@ -1,47 +1,12 @@
-"""SQS and Lambda by the AWS SDK for JavaScript v3. The SDK compares MD5s by itself.
-
-| variable | meaning |
-|---|---|
-| MAYFLY_CLIENT_MODULES | a folder with node_modules of tests/client/js, instead of one that npm fetches |
-"""
+"""SQS and Lambda by the AWS SDK for JavaScript v3. The SDK compares MD5s by itself."""
 
 import os
 import shutil
-import subprocess
-import tempfile
 import zipfile
-
-import pytest
 
 from harness import run
 
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "js")
-
-
-@pytest.fixture(scope="session")
-def modules():
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if not node:
-        pytest.skip("there is no node")
-    given = os.environ.get("MAYFLY_CLIENT_MODULES")
-    if given:
-        yield given
-        return
-    if not npm:
-        pytest.skip("there is no npm")
-    folder = tempfile.mkdtemp(prefix="mayfly-client-")
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(os.path.join(HERE, name), folder)
-    try:
-        done = subprocess.run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
-                              cwd=folder, capture_output=True, text=True, timeout=300)
-        if done.returncode != 0:
-            pytest.skip("npm's registry cannot be reached: " + done.stderr[-300:])
-        yield folder
-    except subprocess.TimeoutExpired:
-        pytest.skip("npm's registry is too slow")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_sdk_v3(account, modules, name):

@@ -111,6 +111,10 @@ LambdaApi::Answer LambdaApi::put_alias(Call call) {
                          "Member must have length less than or equal to 256");
   auto weighed = take_weights(parts_.catalogue, ref.name, home_, call.input, alias);
   if (weighed.has_error()) co_return std::move(weighed).error();
+  const auto& provisioned = parts_.catalogue.belongings(ref.name).provisioned;
+  if (alias.version == 0 && provisioned.contains(name))
+    co_return invalid_parameter(
+        "Provisioned Concurrency Configs cannot be applied to unpublished function versions.");
   alias.revision = new_uuid();
   auto changing = parts_.catalogue.change_belongings(
       ref.name, [name, alias, before](functions::Belongings& belongings) -> Status {
@@ -122,6 +126,7 @@ LambdaApi::Answer LambdaApi::put_alias(Call call) {
       });
   const Status changed = co_await std::move(changing);
   if (changed.has_error()) co_return lambda_fault(changed.error());
+  keep_warm(ref.name);
   parts_.changed();
   co_return alias_info(ref.name, name, alias);
 }
@@ -164,10 +169,12 @@ LambdaApi::Answer LambdaApi::delete_alias(Call call) {
   auto changing =
       parts_.catalogue.change_belongings(ref.name, [name](functions::Belongings& belongings) {
         belongings.aliases.erase(name);
+        belongings.provisioned.erase(name);
         return ok();
       });
   const Status changed = co_await std::move(changing);
   if (changed.has_error()) co_return lambda_fault(changed.error());
+  keep_warm(ref.name);
   parts_.changed();
   co_return Object{};
 }

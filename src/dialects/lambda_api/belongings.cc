@@ -1,6 +1,7 @@
 // What belongs to a function as a whole: tags, its policy, its reserved concurrency, and what is
 // kept for clients that ask for it again.
 
+#include <algorithm>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
@@ -49,7 +50,8 @@ json::object statement_of(const json::object& input, const std::string& resource
   json::object statement{{"Sid", text_member(input, "StatementId")}, {"Effect", "Allow"}};
   if (principal == "*")
     statement["Principal"] = "*";
-  else if (principal.find('.') != std::string::npos && !principal.starts_with("arn:"))
+  else if (std::count(principal.begin(), principal.end(), '.') > 0 &&
+           !principal.starts_with("arn:"))
     statement["Principal"] = json::object{{"Service", principal}};
   else if (principal.starts_with("arn:"))
     statement["Principal"] = json::object{{"AWS", principal}};

@@ -70,20 +70,24 @@ aws::Fault no_config(const std::string& arn) {
   return not_found("The function " + arn + " doesn't have an EventInvokeConfig");
 }
 
-// Settings are of versions here: an alias has none of its own.
-Outcome<void> check_alias(const FunctionRef& ref) {
-  if (ref.qualifier.empty() || ref.qualifier == "$LATEST" ||
-      ref.qualifier.find_first_not_of("0123456789") == std::string::npos)
-    return boost::system::in_place_value;
-  return invalid_parameter(
-      "An event-invoke config is of a version here: name a number or $LATEST, not an alias.");
+// The config of an alias is its own, that of a version is with its settings.
+bool is_alias(const FunctionRef& ref) {
+  return functions::is_alias_name(ref.qualifier);
+}
+
+AsyncSettings settings_of(const functions::Catalogue& catalogue, const FunctionRef& ref,
+                          const functions::Version& version) {
+  if (!is_alias(ref)) return version.settings.async;
+  return functions::alias_async(catalogue.belongings(ref.name), ref.qualifier)
+      .value_or(AsyncSettings());
 }
 
 }  // namespace
 
-LambdaApi::Object LambdaApi::event_invoke_info(const functions::Version& version,
-                                               const std::string& qualifier) const {
-  const AsyncSettings& async = version.settings.async;
+LambdaApi::Object LambdaApi::event_invoke_info(const std::string& function,
+                                               const std::string& qualifier,
+                                               const AsyncSettings& async,
+                                               std::int64_t changed_us) const {
   const auto destination = [&](const std::string& text) {
     Object one;
     const auto target = triggers::parse_target(text);
@@ -91,61 +95,88 @@ LambdaApi::Object LambdaApi::event_invoke_info(const functions::Version& version
       one["Destination"] = triggers::to_arn(*target, home_.region, home_.account);
     return one;
   };
-  Object out{
-      {"FunctionArn", home_.arn(version.function, qualifier.empty() ? "$LATEST" : qualifier)},
-      {"LastModified", static_cast<double>(version.created_us / 1000) / 1e3},
-      {"DestinationConfig", Object{{"OnSuccess", destination(async.on_success)},
-                                   {"OnFailure", destination(async.on_failure)}}}};
+  Object out{{"FunctionArn", home_.arn(function, qualifier.empty() ? "$LATEST" : qualifier)},
+             {"LastModified", static_cast<double>(changed_us / 1000) / 1e3},
+             {"DestinationConfig", Object{{"OnSuccess", destination(async.on_success)},
+                                          {"OnFailure", destination(async.on_failure)}}}};
   if (async.retries >= 0) out["MaximumRetryAttempts"] = async.retries;
   if (async.max_age_s >= 0) out["MaximumEventAgeInSeconds"] = async.max_age_s;
   return out;
+}
+
+io::Task<Status> LambdaApi::keep_event_invoke(FunctionRef ref, std::uint64_t number,
+                                              AsyncSettings async) {
+  if (is_alias(ref)) {
+    auto changing = parts_.catalogue.change_belongings(
+        ref.name, [async, name = ref.qualifier](functions::Belongings& belongings) -> Status {
+          const auto alias = belongings.aliases.find(name);
+          if (alias == belongings.aliases.end())
+            return Error{Code::not_found, "The alias has gone meanwhile."};
+          alias->second.async = is_set(async) ? std::optional(async) : std::nullopt;
+          return ok();
+        });
+    co_return co_await std::move(changing);
+  }
+  auto adjusting = parts_.catalogue.adjust(ref.name, number, [async](functions::Version& changed) {
+    changed.settings.async = async;
+    return ok();
+  });
+  auto adjusted = co_await std::move(adjusting);
+  if (adjusted.has_error()) co_return std::move(adjusted).error();
+  co_return ok();
 }
 
 LambdaApi::Answer LambdaApi::put_event_invoke(Call call) {
   FunctionRef ref;
   auto version = version_of(call.input, ref);
   if (version.has_error()) co_return std::move(version).error();
-  if (auto good = check_alias(ref); good.has_error()) co_return std::move(good).error();
-  AsyncSettings async = (*version)->settings.async;
+  AsyncSettings async = settings_of(parts_.catalogue, ref, **version);
   if (static_cast<Op>(call.operation->tag) == Op::put_event_invoke)
     clear_async(async);
   else if (!is_set(async))
     co_return no_config(home_.arn(ref.name, ref.qualifier));
   auto taken = take_async(call.input, async);
   if (taken.has_error()) co_return std::move(taken).error();
-  auto adjusting =
-      parts_.catalogue.adjust(ref.name, (*version)->number, [async](functions::Version& changed) {
-        changed.settings.async = async;
-        return ok();
-      });
-  auto adjusted = co_await std::move(adjusting);
-  if (adjusted.has_error()) co_return lambda_fault(adjusted.error());
-  co_return event_invoke_info(**adjusted, ref.qualifier);
+  if (!is_set(async))
+    co_return invalid_parameter("You must specify at least one of the config's parameters.");
+  auto keeping = keep_event_invoke(ref, (*version)->number, async);
+  const Status kept = co_await std::move(keeping);
+  if (kept.has_error()) co_return lambda_fault(kept.error());
+  co_return event_invoke_info(ref.name, ref.qualifier, async, (*version)->created_us);
 }
 
 LambdaApi::Answer LambdaApi::get_event_invoke(Call call) {
   FunctionRef ref;
   auto version = version_of(call.input, ref);
   if (version.has_error()) co_return std::move(version).error();
-  if (!is_set((*version)->settings.async)) co_return no_config(home_.arn(ref.name, ref.qualifier));
-  co_return event_invoke_info(**version, ref.qualifier);
+  const AsyncSettings async = settings_of(parts_.catalogue, ref, **version);
+  if (!is_set(async)) co_return no_config(home_.arn(ref.name, ref.qualifier));
+  co_return event_invoke_info(ref.name, ref.qualifier, async, (*version)->created_us);
 }
 
 LambdaApi::Answer LambdaApi::list_event_invokes(Call call) {
   FunctionRef ref;
   auto version = version_of(call.input, ref);
   if (version.has_error()) co_return std::move(version).error();
-  std::vector<VersionPtr> all;
-  for (auto& each : parts_.catalogue.versions(ref.name))
-    if (is_set(each->settings.async)) all.push_back(std::move(each));
-  auto page = lambda_page(all, call.input, 50, [](const VersionPtr& one) {
-    std::string number = std::to_string(one->number);
-    return std::string(20 - std::min<std::size_t>(20, number.size()), '0') + number;
-  });
+  struct Row {
+    std::string key, qualifier;
+    AsyncSettings async;
+    std::int64_t changed_us;
+  };
+  std::vector<Row> all;  // versions by number, then aliases
+  for (const auto& each : parts_.catalogue.versions(ref.name)) {
+    const std::string number = std::to_string(each->number);
+    if (is_set(each->settings.async))
+      all.push_back({std::string(20 - std::min<std::size_t>(20, number.size()), '0') + number,
+                     version_text(*each), each->settings.async, each->created_us});
+  }
+  for (const auto& [name, alias] : parts_.catalogue.belongings(ref.name).aliases)
+    if (alias.async) all.push_back({"alias " + name, name, *alias.async, (*version)->created_us});
+  auto page = lambda_page(all, call.input, 50, [](const Row& row) { return row.key; });
   if (page.has_error()) co_return std::move(page).error();
   json::array list;
-  for (const auto& each : page->first)
-    list.push_back(event_invoke_info(*each, version_text(*each)));
+  for (const auto& row : page->first)
+    list.push_back(event_invoke_info(ref.name, row.qualifier, row.async, row.changed_us));
   Object out{{"FunctionEventInvokeConfigs", std::move(list)}};
   if (!page->second.empty()) out["NextMarker"] = page->second;
   co_return out;
@@ -155,14 +186,12 @@ LambdaApi::Answer LambdaApi::delete_event_invoke(Call call) {
   FunctionRef ref;
   auto version = version_of(call.input, ref);
   if (version.has_error()) co_return std::move(version).error();
-  if (!is_set((*version)->settings.async)) co_return no_config(home_.arn(ref.name, ref.qualifier));
-  auto adjusting =
-      parts_.catalogue.adjust(ref.name, (*version)->number, [](functions::Version& changed) {
-        clear_async(changed.settings.async);
-        return ok();
-      });
-  auto adjusted = co_await std::move(adjusting);
-  if (adjusted.has_error()) co_return lambda_fault(adjusted.error());
+  AsyncSettings async = settings_of(parts_.catalogue, ref, **version);
+  if (!is_set(async)) co_return no_config(home_.arn(ref.name, ref.qualifier));
+  clear_async(async);
+  auto keeping = keep_event_invoke(ref, (*version)->number, std::move(async));
+  const Status kept = co_await std::move(keeping);
+  if (kept.has_error()) co_return lambda_fault(kept.error());
   co_return Object{};
 }
 

@@ -46,8 +46,7 @@ LambdaApi::Answer LambdaApi::create_function(Call call) {
   if (ref.has_error()) co_return std::move(ref).error();
   if (!ref->qualifier.empty())
     co_return invalid_parameter("The name of a new function has no qualifier.");
-  if (text_member(call.input, "PackageType") == "Image")
-    co_return invalid_parameter("Functions from container images are not served; PackageType Zip.");
+  if (text_member(call.input, "PackageType") == "Image") co_return no_images();
   const std::string& name = ref->name;
   const NameTaken turn(creating_, name);
   if (!turn.taken() || parts_.catalogue.find(name, ""))
@@ -208,6 +207,15 @@ LambdaApi::Answer LambdaApi::delete_function(Call call) {
     auto removing = parts_.catalogue.remove_version(ref.name, (*version)->number);
     const Status removed = co_await std::move(removing);
     if (removed.has_error()) co_return lambda_fault(removed.error());
+    if (parts_.catalogue.belongings(ref.name).provisioned.contains(ref.qualifier)) {
+      auto forgetting = parts_.catalogue.change_belongings(
+          ref.name, [name = ref.qualifier](functions::Belongings& belongings) {
+            belongings.provisioned.erase(name);
+            return ok();
+          });
+      const Status forgotten = co_await std::move(forgetting);
+      if (forgotten.has_error()) co_return lambda_fault(forgotten.error());
+    }
     parts_.dispatcher.retire(ref.name, (*version)->revision);
     parts_.changed();
   } else {

@@ -101,6 +101,17 @@ io::Task<Outcome<boost::json::object>> LambdaApi::call_more(Call call) {
     case Op::get_recursion:
     case Op::put_recursion:
       return kept(std::move(call));
+    case Op::put_provisioned:
+      return put_provisioned(std::move(call));
+    case Op::get_provisioned:
+      return get_provisioned(std::move(call));
+    case Op::list_provisioned:
+      return list_provisioned(std::move(call));
+    case Op::delete_provisioned:
+      return delete_provisioned(std::move(call));
+    case Op::put_scaling:
+    case Op::get_scaling:
+      return scaling_config(std::move(call));
     default:
       return answered(not_implemented(call.operation->name));
   }

@@ -112,6 +112,19 @@ class LambdaApi : public aws::Service {
   Answer kept(aws::Call call);
   Answer account_settings();
 
+  // provisioned.cc
+  Answer put_provisioned(aws::Call call);
+  Answer get_provisioned(aws::Call call);
+  Answer list_provisioned(aws::Call call);
+  Answer delete_provisioned(aws::Call call);
+  Answer scaling_config(aws::Call call);
+  // How many instances are to stand ready may have changed.
+  void keep_warm(const std::string& function);
+  aws::Outcome<void> check_provisioned(const FunctionRef& ref, const functions::Version& version,
+                                       std::int64_t calls) const;
+  Object provisioned_info(const std::string& function, const std::string& qualifier,
+                          const functions::Provisioned& provisioned) const;
+
   // mappings.cc
   Answer create_mapping(aws::Call call);
   Answer update_mapping(aws::Call call);
@@ -132,7 +145,10 @@ class LambdaApi : public aws::Service {
   Answer get_event_invoke(aws::Call call);
   Answer list_event_invokes(aws::Call call);
   Answer delete_event_invoke(aws::Call call);
-  Object event_invoke_info(const functions::Version& version, const std::string& qualifier) const;
+  Object event_invoke_info(const std::string& function, const std::string& qualifier,
+                           const functions::AsyncSettings& async, std::int64_t changed_us) const;
+  io::Task<Status> keep_event_invoke(FunctionRef ref, std::uint64_t number,
+                                     functions::AsyncSettings async);
 
   Parts parts_;
   Home home_;

@@ -23,8 +23,7 @@ io::Task<Outcome<std::string>> LambdaApi::take_code(Object code) {
     co_return invalid_parameter(
         "This server keeps no buckets: send the code as ZipFile (aws lambda ... --zip-file "
         "fileb://FILE.zip).");
-  if (code.contains("ImageUri"))
-    co_return invalid_parameter("Functions from container images are not served; send a ZipFile.");
+  if (code.contains("ImageUri")) co_return no_images();
   const boost::json::value* zip = code.if_contains("ZipFile");
   const std::string_view text =
       zip && zip->is_string() ? std::string_view(zip->get_string().data(), zip->get_string().size())

@@ -33,8 +33,17 @@ struct DispatcherFixture : ::testing::Test {
   }
   Dispatcher& dispatcher() {
     if (!made)
-      made = std::make_unique<Dispatcher>(Dispatcher::Parts{
-          loop, sandboxes, telemetry, metrics, clock, {&factory}, runtimes, settings, services});
+      made = std::make_unique<Dispatcher>(Dispatcher::Parts{loop,
+                                                            sandboxes,
+                                                            telemetry,
+                                                            metrics,
+                                                            clock,
+                                                            {&factory},
+                                                            runtimes,
+                                                            settings,
+                                                            services,
+                                                            {},
+                                                            warm});
     return *made;
   }
   static std::shared_ptr<functions::Version> make_version(std::string name) {
@@ -88,6 +97,7 @@ struct DispatcherFixture : ::testing::Test {
   functions::RuntimeTable runtimes;
   EngineSettings settings;
   FunctionServices* services = nullptr;
+  Warm warm;
   std::shared_ptr<functions::Version> version;
   std::function<void(FakeSandbox&)> start;
   std::function<void(FakeSandbox&, Program&, const Program::Invoke&)> handle;

@@ -76,6 +76,48 @@ TEST_F(DispatcherStarts, KeptInstanceWithoutKeepAliveCostsNoTime) {
   EXPECT_EQ(sandboxes.live.size(), 1u);
 }
 
+TEST_F(DispatcherStarts, ProvisionedInstancesAreThereBeforeTheFirstCallAndStay) {
+  std::uint32_t calls = 3;
+  warm = [&](const functions::Version&) { return calls; };
+  version->settings.keep_alive_ms = 0;
+  dispatcher().keep(version);
+  EXPECT_TRUE(run_until(loop, [&] { return stats().instances == 3; }));
+  EXPECT_EQ(invoked, 0);
+  EXPECT_EQ(call_now().failure, nullptr);
+  pass(milliseconds(30));
+  EXPECT_EQ(sandboxes.live.size(), 3u) << "one that has had a call stays, too";
+  calls = 1;
+  dispatcher().keep(version);
+  EXPECT_EQ(call_now().failure, nullptr);
+  EXPECT_TRUE(run_until(loop, [&] { return sandboxes.live.size() == 1; }));
+  calls = 0;
+  dispatcher().keep(version);
+  EXPECT_EQ(call_now().failure, nullptr);
+  EXPECT_TRUE(run_until(loop, [&] { return sandboxes.live.empty(); }));
+}
+
+TEST_F(DispatcherStarts, ProvisionedCallsShareInstancesThatTakeSeveral) {
+  warm = [](const functions::Version&) { return 9u; };
+  version->concurrency = version->settings.concurrency = 4;
+  dispatcher().keep(version);
+  EXPECT_TRUE(run_until(loop, [&] { return stats().instances == 3; }));
+  pass(milliseconds(20));
+  EXPECT_EQ(launched.size(), 3u);
+  EXPECT_EQ(dispatcher().pool_of(*version)->instances, 3u);
+  EXPECT_FALSE(dispatcher().pool_of(*make_version("other")));
+}
+
+TEST_F(DispatcherStarts, WhatKeepsItFromStandingReadyIsSaid) {
+  warm = [](const functions::Version&) { return 1u; };
+  start = [](FakeSandbox& sandbox) {
+    sandbox.program->send(0, wire::FrameType::init_error, 0,
+                          R"({"errorType":"SyntaxError","errorMessage":"line 3"})");
+  };
+  dispatcher().keep(version);
+  EXPECT_TRUE(run_until(loop, [&] { return !stats().start_failure.empty(); }));
+  EXPECT_EQ(stats().instances, 0u);
+}
+
 // The program has its next call before the caller of the last one has its answer.
 TEST_F(DispatcherStarts, NextCallGoesOutInTheSameTurn) {
   version->settings.instances_max = 1;
