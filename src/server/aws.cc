@@ -6,7 +6,7 @@ Aws::Aws(Parts parts)
     : keys_({parts.store, parts.pool, parts.clock}),
       endpoint_({keys_, parts.clock, parts.settings.body_bytes_max, ""}),
       verifier_(keys_, parts.clock),
-      sqs_({parts.loop.get_executor(), parts.queues, parts.clock, parts.account, parts.region,
+      sqs_({parts.queues, parts.moves, parts.clock, parts.account, parts.region,
             parts.settings.url_base}),
       sts_(parts.account) {
   endpoint_.add(sqs_);

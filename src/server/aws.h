@@ -2,7 +2,6 @@
 // The part of the server that speaks as AWS does: access keys, the endpoint beside the native API,
 // and the services behind it.
 
-#include <boost/asio/io_context.hpp>
 #include <memory>
 #include <string>
 
@@ -25,8 +24,8 @@ struct AwsSettings {
 class Aws {
  public:
   struct Parts {
-    boost::asio::io_context& loop;
     queues::QueueEngine& queues;
+    queues::MoveTasks& moves;
     store::Store& store;
     io::BlockingPool& pool;
     const Clock& clock;
@@ -36,7 +35,6 @@ class Aws {
   explicit Aws(Parts parts);
 
   Status open();  // reads the store; blocks
-  void stop() { sqs_.stop(); }
 
   identity::AccessKeys& keys() { return keys_; }
   // Further services are added to it before the port opens.

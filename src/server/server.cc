@@ -205,8 +205,8 @@ Status Server::start_engine() {
       engine::Deployer::Parts{loop_, *catalogue_, *dispatcher_, *telemetry_, *pool_,
                               [events = events_.get()] { events->review(); }});
   MAYFLY_TRY(events_->attach(*dispatcher_, *reserved_));
-  aws_ = std::make_unique<Aws>(Aws::Parts{loop_, events_->queues(), *store_, *pool_, clock_,
-                                          settings_.aws, engine.region, engine.account});
+  aws_ = std::make_unique<Aws>(Aws::Parts{events_->queues(), events_->moves(), *store_, *pool_,
+                                          clock_, settings_.aws, engine.region, engine.account});
   MAYFLY_TRY(aws_->open());
   publishing_ = std::make_unique<Publishing>(
       Publishing::Parts{*store_, events_->queues(), clock_, *catalogue_, events_->calls(),
@@ -296,6 +296,8 @@ Status Server::announce(const std::string& gateway, const std::string& api) {
   facts.gateway_url = gateway;
   facts.data_dir = data_->path();
   facts.pid = ::getpid();
+  facts.region = settings_.engine.region;
+  facts.account = settings_.engine.account;
   facts.started = started_;
   facts.memory_bytes_max = memory_for_instances(settings_.engine.memory_bytes_max);
   facts.instances_max = settings_.engine.instances_max;
@@ -343,7 +345,6 @@ void Server::on_signal() {
 io::Task<void> Server::stop() {
   const SteadyTime deadline = clock_.steady_now() + milliseconds(settings_.drain_timeout_ms);
   api_->close_streams();
-  aws_->stop();
   gateway_->sockets().stop();
   co_await gateway_port_->stop(milliseconds(settings_.drain_timeout_ms));
   milliseconds left = std::max(
