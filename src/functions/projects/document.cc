@@ -12,7 +12,7 @@
 namespace mayfly::functions::projects {
 namespace {
 
-constexpr std::size_t kNodesMadeMax = 500'000;
+constexpr std::size_t kNodesMadeMax = 200'000;
 constexpr std::size_t kBytesMadeMax = 32u << 20;
 constexpr std::size_t kKeyBytesMax = 1024;
 

@@ -188,7 +188,7 @@ functions:
       - http: {path: items/{id}, method: put, cors: true}
       - http: {path: secret, method: get, private: true}
       - sqs: {arn: 'arn:aws:sqs:x:1:jobs', batchSize: 3, maximumConcurrency: 4, filterPatterns: [{body: {a: [1]}}]}
-      - schedule: {rate: [rate(1 hour), cron(0 8 * * ? *)], enabled: false, input: {a: 1}}
+      - schedule: {rate: [rate(1 hour), 'cron(0 8 * * ? *)'], enabled: false, input: {a: 1}}
       - sns: {topicName: news, filterPolicy: {kind: [a]}}
       - eventBridge: {pattern: {source: [s]}, inputTransformer: {inputPathsMap: {a: $.a}, inputTemplate: '<a>'}}
       - websocket: $connect
