@@ -251,8 +251,8 @@ void ServerlessReader::read_package(const Value& package) {
 }
 
 std::string ServerlessReader::full_name(const std::string& key, const Value& function) const {
-  if (const Value* name = function.find("name"); name != nullptr && name->is_scalar())
-    return name->text;
+  if (const Value* name = function.find("name"); name != nullptr && !name->is_null())
+    return filled_text_of(intrinsics_.resolve(*name));
   return builder_.made_up_name(function, key);
 }
 
@@ -308,7 +308,9 @@ void ServerlessReader::read_resources(const Value& given) {
     if (!all.is_map()) wrong(all, "must be a mapping (Name: resource).");
     for (const auto& [logical, raw] : all.members) {
       Section resource(raw, report_);
-      const std::string type = resource.text("Type");
+      const Value* given_type = resource.look("Type");
+      if (given_type == nullptr) wrong(raw, "it has no Type.");
+      const std::string type = text_of(*given_type);
       if (const Value* condition = resource.look("Condition");
           condition != nullptr && !intrinsics_.condition(text_of(*condition), *condition)) {
         report_.not_used(raw, "its condition " + condition->text + " is false");
@@ -386,7 +388,7 @@ Result<Project> read_serverless_yml(std::string_view text, const Surroundings& a
   } catch (const Wrong& problem) {
     return to_error(problem);
   } catch (const std::exception& problem) {
-    return invalid(around.file + ": this cannot be read: " + problem.what() + ".");
+    return invalid("in " + around.file + ": this cannot be read: " + problem.what() + ".");
   }
 }
 
