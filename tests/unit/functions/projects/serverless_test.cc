@@ -185,7 +185,7 @@ functions:
     handler: a.b
     events:
       - httpApi: '*'
-      - http: {path: items/{id}, method: put, cors: true}
+      - http: {path: 'items/{id}', method: put, cors: true}
       - http: {path: secret, method: get, private: true}
       - sqs: {arn: 'arn:aws:sqs:x:1:jobs', batchSize: 3, maximumConcurrency: 4, filterPatterns: [{body: {a: [1]}}]}
       - schedule: {rate: [rate(1 hour), 'cron(0 8 * * ? *)'], enabled: false, input: {a: 1}}
