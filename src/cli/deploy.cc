@@ -197,7 +197,7 @@ int deploy_all(Context& context, const functions::Manifest& manifest, const std:
                const fs::path& folder, bool check, json::object& summary) {
   const std::vector<std::string> resources = resources_of(manifest);
   if (manifest.functions.empty() && manifest.routes.empty() && manifest.sites.empty() &&
-      resources.empty())
+      resources.empty() && manifest.api.websocket.path.empty())
     return usage_error(file +
                        " describes nothing: it has no functions, routes, static folders, queues, "
                        "topics or schedules");
@@ -211,6 +211,13 @@ int deploy_all(Context& context, const functions::Manifest& manifest, const std:
   app.name = manifest.name;
   app.routes = manifest.routes;
   app.cors = manifest.cors;
+  app.api = manifest.api;
+  for (auto& authorizer : app.api.authorizers) {  // the server gets the keys, not their place
+    if (authorizer.jwks.empty() || authorizer.jwks.starts_with("{")) continue;
+    auto keys = read_text((folder / authorizer.jwks).string());
+    if (keys.has_error()) return fail(keys.error());
+    authorizer.jwks = std::move(*keys);
+  }
   app.resources = resources;
   for (const auto& site : manifest.sites) {
     auto packed = pack((folder / site.folder).string());
@@ -218,7 +225,7 @@ int deploy_all(Context& context, const functions::Manifest& manifest, const std:
     if (const int code = send_package(context, *packed); code != kOk) return code;
     for (auto& route : site_routes(site, packed->sha256)) app.routes.push_back(std::move(route));
   }
-  if (app.routes.empty() && app.resources.empty()) return kOk;
+  if (app.routes.empty() && app.resources.empty() && app.api.websocket.path.empty()) return kOk;
   return deploy_app(context, app, summary);
 }
 

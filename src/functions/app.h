@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "functions/api.h"
 #include "functions/types.h"
 
 namespace mayfly::functions {
@@ -33,6 +34,7 @@ struct Route {
   std::string static_index = "index.html";
   std::string
       static_fallback;  // file for paths that are not there (single-page apps); may be empty
+  RouteRules rules;
   bool operator==(const Route&) const = default;
 };
 
@@ -40,6 +42,7 @@ struct App {
   std::string name;  // [a-zA-Z0-9_-]{1,64}
   std::vector<Route> routes;
   Cors cors;
+  Api api;
   // What its manifest named beside functions and routes: "queue:clicks", "topic:news",
   // "schedule:shop-report", "trigger:clicks>charge", "subscription:news>charge".
   std::vector<std::string> resources;
@@ -131,6 +134,7 @@ struct Manifest {
   std::vector<Route> routes;  // only those to functions
   std::vector<StaticSite> sites;
   Cors cors;
+  Api api;  // Authorizer::jwks is a path as long as it does not begin with {
   std::vector<Queue> queues;
   std::vector<Topic> topics;
   std::vector<Subscription> subscriptions;  // those of no function

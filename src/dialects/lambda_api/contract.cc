@@ -175,6 +175,16 @@ LAMBDA_SHAPE(EventInvoke, {FUNCTION,
 LAMBDA_SHAPE(RuntimeManagement,
              {FUNCTION, wants("UpdateRuntimeOn"), {"RuntimeVersionArn", &kString}});
 LAMBDA_SHAPE(Recursion, {path_member("FunctionName"), wants("RecursiveLoop")});
+LAMBDA_SHAPE(UrlCors, {{"AllowCredentials", &kBoolean},
+                       {"AllowHeaders", &kStrings},
+                       {"AllowMethods", &kStrings},
+                       {"AllowOrigins", &kStrings},
+                       {"ExposeHeaders", &kStrings},
+                       {"MaxAge", &kInteger}});
+LAMBDA_SHAPE(CreateUrl,
+             {FUNCTION, wants("AuthType"), {"Cors", &kUrlCors}, {"InvokeMode", &kString}});
+LAMBDA_SHAPE(UpdateUrl,
+             {FUNCTION, {"AuthType", &kString}, {"Cors", &kUrlCors}, {"InvokeMode", &kString}});
 #undef MAPPING
 #undef CONFIGURATION
 #undef PAGE
@@ -214,7 +224,8 @@ constexpr aws::Operation kOperations[] = {
            "/2015-03-31/event-source-mappings", kCreateMapping, 202),
     served("CreateFunction", Op::create_function, "POST", "/2015-03-31/functions", kCreateFunction,
            201),
-    refused("CreateFunctionUrlConfig", "POST", "/2021-10-31/functions/{FunctionName}/url", 201),
+    served("CreateFunctionUrlConfig", Op::create_url, "POST",
+           "/2021-10-31/functions/{FunctionName}/url", kCreateUrl, 201),
     served("DeleteAlias", Op::delete_alias, "DELETE",
            "/2015-03-31/functions/{FunctionName}/aliases/{Name}", kNamedAlias, 204),
     refused("DeleteCapacityProvider", "DELETE",
@@ -231,7 +242,8 @@ constexpr aws::Operation kOperations[] = {
            "/2017-10-31/functions/{FunctionName}/concurrency", kNamed, 204),
     served("DeleteFunctionEventInvokeConfig", Op::delete_event_invoke, "DELETE",
            "/2019-09-25/functions/{FunctionName}/event-invoke-config", kNamed, 204),
-    refused("DeleteFunctionUrlConfig", "DELETE", "/2021-10-31/functions/{FunctionName}/url", 204),
+    served("DeleteFunctionUrlConfig", Op::delete_url, "DELETE",
+           "/2021-10-31/functions/{FunctionName}/url", kNamed, 204),
     refused("DeleteLayerVersion", "DELETE",
             "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}", 204),
     refused("DeleteProvisionedConcurrencyConfig", "DELETE",
@@ -266,7 +278,8 @@ constexpr aws::Operation kOperations[] = {
            "/2024-08-31/functions/{FunctionName}/recursion-config", kNamed, 200),
     refused("GetFunctionScalingConfig", "GET",
             "/2025-11-30/functions/{FunctionName}/function-scaling-config", 200),
-    refused("GetFunctionUrlConfig", "GET", "/2021-10-31/functions/{FunctionName}/url", 200),
+    served("GetFunctionUrlConfig", Op::get_url, "GET", "/2021-10-31/functions/{FunctionName}/url",
+           kNamed, 200),
     refused("GetLayerVersion", "GET", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}",
             200),
     refused("GetLayerVersionByArn", "GET", "/2018-10-31/layers?find=LayerVersion", 200),
@@ -292,7 +305,8 @@ constexpr aws::Operation kOperations[] = {
            kListMappings, 200),
     served("ListFunctionEventInvokeConfigs", Op::list_event_invokes, "GET",
            "/2019-09-25/functions/{FunctionName}/event-invoke-config/list", kNamedPage, 200),
-    refused("ListFunctionUrlConfigs", "GET", "/2021-10-31/functions/{FunctionName}/urls", 200),
+    served("ListFunctionUrlConfigs", Op::list_urls, "GET",
+           "/2021-10-31/functions/{FunctionName}/urls", kNamedPage, 200),
     refused("ListFunctionVersionsByCapacityProvider", "GET",
             "/2025-11-30/capacity-providers/{CapacityProviderName}/function-versions", 200),
     served("ListFunctions", Op::list_functions, "GET", "/2015-03-31/functions", kListFunctions,
@@ -353,7 +367,8 @@ constexpr aws::Operation kOperations[] = {
            "/2015-03-31/functions/{FunctionName}/configuration", kUpdateFunctionConfiguration, 200),
     served("UpdateFunctionEventInvokeConfig", Op::update_event_invoke, "POST",
            "/2019-09-25/functions/{FunctionName}/event-invoke-config", kEventInvoke, 200),
-    refused("UpdateFunctionUrlConfig", "PUT", "/2021-10-31/functions/{FunctionName}/url", 200),
+    served("UpdateFunctionUrlConfig", Op::update_url, "PUT",
+           "/2021-10-31/functions/{FunctionName}/url", kUpdateUrl, 200),
     served_raw("MayflyGetPackage", Op::get_package, "GET", "/2015-03-31/mayfly-packages/{Sha256}",
                kPackage, 200),
 };

@@ -50,6 +50,11 @@ enum class Op : int {
   put_runtime_management,
   get_recursion,
   put_recursion,
+  create_url,
+  get_url,
+  update_url,
+  delete_url,
+  list_urls,
 };
 
 const aws::Contract& lambda_contract();
