@@ -145,6 +145,9 @@ def test_serverless_functions_answer_over_http(host, notes):
     assert answer["files"] == ["src/api.js", "src/keep.md", "src/worker.js"]
     assert host.http("POST", "/notes", "text").expect(200).json["body"] == "text"
     assert host.http("GET", "/closed").status == 404
+    assert host.http("GET", "/signed").status == 403
+    first = host.http("GET", "/first/7").expect(200).json
+    assert first["id"] == "7" and first["route"] is None and first["resource"] == "/first/{id}"
     assert host.http("GET", "/notes/5", headers={"Origin": "https://a.example"}).header(
         "Access-Control-Allow-Origin") == "*"
 
@@ -153,7 +156,7 @@ def test_serverless_says_what_it_did_not_use(notes):
     left = paths(notes["not_used"])
     assert "VPC" in left["functions.worker.vpc"]["why"]
     assert "Parameter Store" in left["provider.environment.FROM_SSM"]["why"]
-    assert "authorizer" in left["functions.api.events[2].http"]["why"]
+    assert "authorizer" in left["functions.api.events[3].http"]["why"]
     assert "build before" in left["plugins[0]"]["why"]
     assert "DynamoDB" in left["resources.Resources.Table"]["why"]
     assert "buckets" in left["functions.worker.events[4].s3"]["why"]

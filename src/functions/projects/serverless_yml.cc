@@ -38,8 +38,8 @@ const Reasons kProviderReasons = {
     {"ecr", "images are not run"},
     {"endpointType", "the gateway listens where the server says"},
     {"apiName", "routes are the gateway's"},
-    {"apiKeys", "the gateway has no API keys"},
-    {"usagePlan", "the gateway has no usage plans"},
+    {"apiKeys", "keys of the framework are not read"},
+    {"usagePlan", "usage plans of the framework are not read"},
     {"websocketsApiName", "Mayfly has no WebSocket APIs"},
     {"websocketsApiRouteSelectionExpression", "Mayfly has no WebSocket APIs"},
     {"websocket", "Mayfly has no WebSocket APIs"},
@@ -196,15 +196,13 @@ void ServerlessReader::read_provider(const Value& given) {
   s.take("httpApi", [&](const Value& v) {
     Section api(v, report_);
     provider_.payload = api.text("payload", "2.0");
-    if (provider_.payload != "2.0")
-      report_.not_used(*v.find("payload"),
-                       "events of the form 1.0 are not made: handlers get the form 2.0");
     api.take("cors", [&](const Value& cors) {
       Cors made = cors_from(cors, report_);
       if (!made.allow_origins.empty())
         builder_.set_cors(cors, std::move(made), "CORS of all routes");
     });
-    const char* none = "the gateway has no authorizers: routes that ask for one are not made";
+    const char* none =
+        "authorizers of the framework are not read: routes that ask for one are not made";
     api.finish({{"authorizers", none},
                 {"name", "routes are the gateway's"},
                 {"id", "routes are the gateway's"},
@@ -216,16 +214,17 @@ void ServerlessReader::read_provider(const Value& given) {
   });
   s.take("apiGateway", [&](const Value& v) {
     Section api(v, report_);
-    api.finish({{"apiKeys", "the gateway has no API keys: routes that ask for one are not made"},
-                {"usagePlan", "the gateway has no usage plans"},
-                {"binaryMediaTypes", "bodies that are not text arrive in base64"},
-                {"shouldStartNameWithService", "routes are the gateway's"},
-                {"minimumCompressionSize", "answers are not compressed"},
-                {"restApiId", "routes are the gateway's"},
-                {"restApiRootResourceId", "routes are the gateway's"},
-                {"resourcePolicy", "Mayfly has no policies for callers"},
-                {"metrics", "/metrics has the figures"},
-                {"disableDefaultEndpoint", "the gateway answers to every name"}});
+    api.finish(
+        {{"apiKeys", "keys of the framework are not read: routes that ask for one are not made"},
+         {"usagePlan", "usage plans of the framework are not read"},
+         {"binaryMediaTypes", "bodies that are not text arrive in base64"},
+         {"shouldStartNameWithService", "routes are the gateway's"},
+         {"minimumCompressionSize", "answers are not compressed"},
+         {"restApiId", "routes are the gateway's"},
+         {"restApiRootResourceId", "routes are the gateway's"},
+         {"resourcePolicy", "Mayfly has no policies for callers"},
+         {"metrics", "/metrics has the figures"},
+         {"disableDefaultEndpoint", "the gateway answers to every name"}});
   });
   s.take("layers", [&](const Value& v) { report_.not_used(v, "Mayfly has no layers"); });
   s.finish(kProviderReasons);

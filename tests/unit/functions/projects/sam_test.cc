@@ -173,6 +173,8 @@ Resources:
   const auto& routes = project->manifest.routes;
   ASSERT_EQ(routes.size(), 3u);
   EXPECT_EQ(routes[0].path, "/open");
+  EXPECT_EQ(routes[0].rules.event, EventForm::v1);
+  EXPECT_FALSE(routes[1].rules.event.has_value());
   EXPECT_EQ(routes[2].path, "/{proxy+}");
   EXPECT_THAT(why_not(*project, "Resources.F.Properties.Events.Closed"), HasSubstr("open to all"));
   EXPECT_THAT(why_not(*project, "Resources.F.Metadata.BuildMethod"), HasSubstr("sam build"));

@@ -197,6 +197,8 @@ functions:
   const auto& m = project->manifest;
   ASSERT_EQ(m.routes.size(), 3u);
   EXPECT_EQ(m.routes[1].path, "/{proxy+}");
+  EXPECT_FALSE(m.routes[0].rules.event.has_value());
+  EXPECT_EQ(m.routes[2].rules.event, EventForm::v1);
   EXPECT_EQ(m.routes[2].method, "PUT");
   EXPECT_EQ(m.routes[2].path, "/items/{id}");
   EXPECT_THAT(m.cors.allow_origins, ElementsAre("*"));
