@@ -106,18 +106,22 @@ def test_sam_queue_schedule_topic_and_rule(host, shop):
     assert queue["settings"]["dead_letter_queue"] == "shop-dead" and queue["settings"]["receive_count_max"] == 3
 
 
-def test_sam_again_with_parameters(host, shop):
+def test_sam_again_with_parameters(host, shop, make_server):
     folder = os.path.join(FIXTURES, "sam-shop")
     again = host.deploy(folder)
     assert all(one["unchanged"] for one in again["functions"])
-    other = host.deploy(folder, "--name", "other", "--parameter", "Level=debug", "--parameter", "Prefix=odd")
+    # The gateway's paths belong to one application; a server of its own takes the other.
+    flags = ("--name", "other", "--parameter", "Level=debug", "--parameter", "Prefix=odd")
+    clash = host.deploy(folder, *flags, check=5)
+    assert "GET /orders/{id} belongs to the application 'sam-shop'" in clash.err
+    host.cli("rm", "other-OrdersFunction", "odd-report", "other-LoudFunction")
+    other = make_server().deploy(folder, *flags)
     names = {one["function"]["function"] for one in other["functions"]}
     assert names == {"other-OrdersFunction", "odd-report", "other-LoudFunction"}
     refused = host.cli("deploy", folder, "--parameter", "Level=silly", check=2)
     assert "template.yaml, line 6" in refused.err and "AllowedValues" in refused.err
     unknown = host.cli("deploy", folder, "--parameter", "Nope=1", check=2)
     assert "no parameter of that name" in unknown.err
-    host.cli("rm", "--app", "other")
 
 
 def test_the_table_for_people(host, shop):
@@ -141,6 +145,9 @@ def test_serverless_functions_answer_over_http(host, notes):
     assert answer["files"] == ["src/api.js", "src/keep.md", "src/worker.js"]
     assert host.http("POST", "/notes", "text").expect(200).json["body"] == "text"
     assert host.http("GET", "/closed").status == 404
+    assert host.http("GET", "/signed").status == 403
+    first = host.http("GET", "/first/7").expect(200).json
+    assert first["id"] == "7" and first["route"] is None and first["resource"] == "/first/{id}"
     assert host.http("GET", "/notes/5", headers={"Origin": "https://a.example"}).header(
         "Access-Control-Allow-Origin") == "*"
 
@@ -149,7 +156,7 @@ def test_serverless_says_what_it_did_not_use(notes):
     left = paths(notes["not_used"])
     assert "VPC" in left["functions.worker.vpc"]["why"]
     assert "Parameter Store" in left["provider.environment.FROM_SSM"]["why"]
-    assert "authorizer" in left["functions.api.events[2].http"]["why"]
+    assert "authorizer" in left["functions.api.events[3].http"]["why"]
     assert "build before" in left["plugins[0]"]["why"]
     assert "DynamoDB" in left["resources.Resources.Table"]["why"]
     assert "buckets" in left["functions.worker.events[4].s3"]["why"]
@@ -170,8 +177,10 @@ def test_serverless_queue_schedule_topic_and_rule(host, notes):
     assert seen(host, "notes-dev-worker")[0]["queue"].endswith("/notes-dev-jobs")
 
 
-def test_serverless_stages_and_parameters(host, notes):
+def test_serverless_stages_and_parameters(make_server):
+    needs("node")
     folder = os.path.join(FIXTURES, "serverless-notes")
+    host = make_server()
     other = host.cli("deploy", folder, "--json", "--stage", "prod", "--parameter", "colour=red",
                      env={"NOTES_SECRET": "s3"}, timeout=120)
     assert {one["function"]["function"] for one in other.json["functions"]} == {"notes-prod-api", "notes-prod-worker"}

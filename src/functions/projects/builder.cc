@@ -113,7 +113,7 @@ Manifest::Function* Builder::function(std::string_view name) {
 }
 
 void Builder::add_route(const Value& at, std::string method, std::string path,
-                        const std::string& function) {
+                        const std::string& function, RouteRules rules) {
   std::transform(method.begin(), method.end(), method.begin(),
                  [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
   if (method == "*") method = "ANY";
@@ -130,8 +130,11 @@ void Builder::add_route(const Value& at, std::string method, std::string path,
   route.method = method;
   route.path = path;
   route.function = function;
+  std::string how = rules.event == EventForm::v1 ? ", events of the form 1.0" : "";
+  if (rules.authorizer == kIamAuthorizer) how += ", for signed requests";
+  route.rules = std::move(rules);
   manifest().routes.push_back(std::move(route));
-  report_.made(at, fmt::format("route {} {} to {}", method, path, function));
+  report_.made(at, fmt::format("route {} {} to {}{}", method, path, function, how));
 }
 
 void Builder::add_trigger(const Value& at, const std::string& name,

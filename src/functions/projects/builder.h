@@ -52,8 +52,8 @@ class Builder {
   // A function with that name is made; throws when there are two.
   Manifest::Function& add_function(const Value& at, const std::string& name);
   Manifest::Function* function(std::string_view name);
-  void add_route(const Value& at, std::string method, std::string path,
-                 const std::string& function);
+  void add_route(const Value& at, std::string method, std::string path, const std::string& function,
+                 RouteRules rules = {});
   void add_trigger(const Value& at, const std::string& function, Manifest::QueueTrigger trigger);
   void add_subscription(const Value& at, Manifest::Subscription subscription);
   void add_schedule(const Value& at, Manifest::Schedule schedule);

@@ -12,7 +12,7 @@
 namespace mayfly::functions::projects {
 namespace {
 
-constexpr std::size_t kNodesMadeMax = 500'000;
+constexpr std::size_t kNodesMadeMax = 200'000;
 constexpr std::size_t kBytesMadeMax = 32u << 20;
 constexpr std::size_t kKeyBytesMax = 1024;
 
@@ -204,9 +204,9 @@ Error to_error(const Wrong& problem) {
   const std::string path = problem.place ? problem.place->path() : "";
   std::string text = path.empty() ? problem.message : path + ": " + problem.message;
   if (problem.place && problem.place->file && problem.place->line > 0)
-    text = fmt::format("{}, line {}: {}", *problem.place->file, problem.place->line, text);
+    text = fmt::format("in {}, line {}: {}", *problem.place->file, problem.place->line, text);
   else if (problem.place && problem.place->file)
-    text = *problem.place->file + ": " + text;
+    text = "in " + *problem.place->file + ": " + text;
   return Error{Code::invalid_argument, text};
 }
 

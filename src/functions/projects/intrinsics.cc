@@ -34,7 +34,7 @@ std::string_view function_of(const Value& value) {
   if (!value.tag.empty()) return function_of_tag(value.tag);
   if (!value.is_map() || value.members.size() != 1) return "";
   const std::string& key = value.members[0].first;
-  if (key == "Condition") return value.members[0].second.is_scalar() ? key : "";
+  if (key == "Condition") return value.members[0].second.is_scalar() ? "Condition" : "";
   for (const auto name : kFunctions)
     if (name == key) return name;
   return key.starts_with("Fn::") ? std::string_view(key) : "";

@@ -31,9 +31,9 @@ Section::Section(const Value& value, Report& report) : value_(value), report_(re
 }
 
 const Value* Section::look(std::string_view key) {
+  taken_.emplace(key);
   const Value* value = value_.find(key);
   if (value == nullptr) return nullptr;
-  taken_.emplace(key);
   if (value->is_null()) {
     report_.not_used(*value, "it is empty");
     return nullptr;

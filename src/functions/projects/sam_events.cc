@@ -135,12 +135,12 @@ void SamReader::read_api_auth(const Value& auth, Api& api) {
   Section s(auth, report_);
   api.default_authorizer = s.text("DefaultAuthorizer");
   api.key_required = s.flag("ApiKeyRequired", false);
-  const char* none = "the gateway has no authorizers: routes that ask for one are not made";
+  const char* none = "authorizers of templates are not read: routes that ask for one are not made";
   s.finish({{"Authorizers", none},
             {"EnableIamAuthorizer", none},
             {"AddDefaultAuthorizerToCorsPreflight", none},
             {"AddApiKeyRequiredToCorsPreflight", none},
-            {"UsagePlan", "the gateway has no usage plans"},
+            {"UsagePlan", "usage plans of templates are not read"},
             {"ResourcePolicy", "Mayfly has no policies for callers"}});
 }
 
@@ -166,7 +166,8 @@ void SamReader::read_event(const Value& event, const std::string& function) {
 }
 
 // A route that asks who calls is not made open to all.
-bool SamReader::guarded(Section& s, const Value& event, const std::string& id, bool http) {
+bool SamReader::guarded(Section& s, const Value& event, const std::string& id, bool http,
+                        RouteRules& rules) {
   const auto found =
       apis_.find(id.empty() ? (http ? "ServerlessHttpApi" : "ServerlessRestApi") : id);
   std::string authorizer = found == apis_.end() ? "" : found->second.default_authorizer;
@@ -175,16 +176,20 @@ bool SamReader::guarded(Section& s, const Value& event, const std::string& id, b
     Section auth(v, report_);
     authorizer = auth.text("Authorizer", authorizer);
     key = auth.flag("ApiKeyRequired", key);
-    auth.finish({{"AuthorizationScopes", "the gateway has no authorizers"},
+    auth.finish({{"AuthorizationScopes", "authorizers of templates are not read"},
                  {"InvokeRole", "Mayfly has no IAM"},
-                 {"OverrideApiAuth", "the gateway has no authorizers"},
+                 {"OverrideApiAuth", "authorizers of templates are not read"},
                  {"ResourcePolicy", "Mayfly has no policies for callers"}});
   });
   if (authorizer == "NONE") authorizer.clear();
+  if (authorizer == "AWS_IAM") {
+    rules.authorizer = kIamAuthorizer;
+    authorizer.clear();
+  }
   if (authorizer.empty() && !key) return false;
   report_.not_used(event,
-                   fmt::format("the gateway has no {}, and the route would be open to all: it "
-                               "is not made. 'Auth: {{Authorizer: NONE}}' opens it",
+                   fmt::format("{} of templates are not read, and the route would be open to "
+                               "all: it is not made. 'Auth: {{Authorizer: NONE}}' opens it",
                                key && authorizer.empty() ? "API keys" : "authorizers"));
   return true;
 }
@@ -195,20 +200,19 @@ void SamReader::read_route(Section& s, const Value& event, const std::string& fu
   const std::string path = s.text("Path", http ? "$default" : "");
   const std::string method = s.text("Method", http ? "ANY" : "");
   if (path.empty() || method.empty()) wrong(event, "a route has a Path and a Method.");
-  const bool closed = guarded(s, event, api, http);
-  const std::string format = s.text("PayloadFormatVersion", http ? "2.0" : "1.0");
-  if (format != "2.0")
-    report_.not_used(event, "events of the form 1.0 are not made: the handler gets the form 2.0");
+  RouteRules rules;
+  const bool closed = guarded(s, event, api, http, rules);
+  if (s.text("PayloadFormatVersion", http ? "2.0" : "1.0") == "1.0") rules.event = EventForm::v1;
   s.finish({{"TimeoutInMillis", "the function's own timeout counts"},
             {"RouteSettings", "routes are not throttled"},
             {"RequestModel", "bodies are not checked"},
             {"RequestParameters", "parameters are not checked"}});
   if (closed) return;
   if (path == "$default") {  // what no other route takes
-    builder_.add_route(event, "ANY", "/", function);
-    return builder_.add_route(event, "ANY", "/{proxy+}", function);
+    builder_.add_route(event, "ANY", "/", function, rules);
+    return builder_.add_route(event, "ANY", "/{proxy+}", function, rules);
   }
-  builder_.add_route(event, method, path, function);
+  builder_.add_route(event, method, path, function, rules);
 }
 
 void SamReader::read_schedule(Section& s, const Value& event, const std::string& function,

@@ -47,7 +47,8 @@ class SamReader {
   // sam_events.cc
   void read_event(const Value& event, const std::string& function);
   void read_route(Section& s, const Value& event, const std::string& function, bool http);
-  bool guarded(Section& s, const Value& event, const std::string& api, bool http);
+  bool guarded(Section& s, const Value& event, const std::string& api, bool http,
+               RouteRules& rules);
   void read_schedule(Section& s, const Value& event, const std::string& function, bool second);
   void read_topic_event(Section& s, const Value& event, const std::string& function);
   void read_rule_event(Section& s, const Value& event, const std::string& function);

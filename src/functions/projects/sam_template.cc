@@ -247,7 +247,7 @@ void SamReader::name_implicit(const Value& resources) {
 }
 
 bool SamReader::wanted(Section& resource) {
-  resource.text("Type");
+  resource.look("Type");
   const Value* condition = resource.look("Condition");
   const bool is = condition == nullptr || intrinsics_.condition(text_of(*condition), *condition);
   if (!is) report_.not_used(resource.value(), "its condition " + condition->text + " is false");
@@ -336,7 +336,7 @@ Result<Project> read_sam_template(std::string_view text, const Surroundings& aro
   } catch (const Wrong& problem) {
     return to_error(problem);
   } catch (const std::exception& problem) {
-    return invalid(around.file + ": this cannot be read: " + problem.what() + ".");
+    return invalid("in " + around.file + ": this cannot be read: " + problem.what() + ".");
   }
 }
 

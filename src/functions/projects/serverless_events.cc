@@ -41,6 +41,12 @@ std::pair<std::string, std::string> method_and_path(const Value& value) {
   return {text.substr(0, blank), text.substr(text.find_last_of(' ') + 1)};
 }
 
+bool asks_for_signatures(const Value& authorizer) {
+  const Value* type = authorizer.is_map() ? authorizer.find("type") : &authorizer;
+  return type != nullptr && type->is_scalar() &&
+         (type->text == "aws_iam" || type->text == "AWS_IAM");
+}
+
 bool asks_who(const Value& authorizer) {
   if (authorizer.is_scalar()) return authorizer.text != "NONE" && authorizer.text != "none";
   const Value* type = authorizer.find("type");
@@ -82,8 +88,8 @@ Cors cors_from(const Value& value, Report& report) {
 
 void ServerlessReader::not_open(const Value& at, std::string_view what) {
   report_.not_used(at,
-                   fmt::format("the gateway has no {}, and the route would be open to all: it is "
-                               "not made",
+                   fmt::format("{} of the framework are not read, and the route would be open to "
+                               "all: it is not made",
                                what));
 }
 
@@ -114,6 +120,8 @@ void ServerlessReader::read_event(const Value& event, const std::string& functio
 
 void ServerlessReader::read_http_api(const Value& value, const std::string& function) {
   std::string method, path;
+  RouteRules rules;
+  if (provider_.payload == "1.0") rules.event = EventForm::v1;
   if (value.is_scalar()) {
     std::tie(method, path) = method_and_path(value);
   } else {
@@ -123,17 +131,22 @@ void ServerlessReader::read_http_api(const Value& value, const std::string& func
     if (path.empty() || method.empty()) wrong(value, "a route has a path and a method.");
     const Value* authorizer = s.look("authorizer");
     s.finish();
-    if (authorizer != nullptr && asks_who(*authorizer)) return not_open(value, "authorizers");
+    if (authorizer != nullptr && asks_for_signatures(*authorizer))
+      rules.authorizer = kIamAuthorizer;
+    else if (authorizer != nullptr && asks_who(*authorizer))
+      return not_open(value, "authorizers");
   }
   if (path == "*") {
-    builder_.add_route(value, method, "/", function);
-    return builder_.add_route(value, method, "/{proxy+}", function);
+    builder_.add_route(value, method, "/", function, rules);
+    return builder_.add_route(value, method, "/{proxy+}", function, rules);
   }
-  builder_.add_route(value, method, path, function);
+  builder_.add_route(value, method, path, function, rules);
 }
 
 void ServerlessReader::read_http(const Value& value, const std::string& function) {
   std::string method, path;
+  RouteRules rules;
+  rules.event = EventForm::v1;
   if (value.is_scalar()) {
     std::tie(method, path) = method_and_path(value);
   } else {
@@ -159,11 +172,13 @@ void ServerlessReader::read_http(const Value& value, const std::string& function
         integration != "aws_proxy")
       return report_.not_used(
           value, fmt::format("integrations are lambda-proxy, not {}", integration.substr(0, 40)));
-    if (authorizer != nullptr && asks_who(*authorizer)) return not_open(value, "authorizers");
+    if (authorizer != nullptr && asks_for_signatures(*authorizer))
+      rules.authorizer = kIamAuthorizer;
+    else if (authorizer != nullptr && asks_who(*authorizer))
+      return not_open(value, "authorizers");
     if (key) return not_open(value, "API keys");
   }
-  report_.not_used(value, "events of the form 1.0 are not made: the handler gets the form 2.0");
-  builder_.add_route(value, method, path, function);
+  builder_.add_route(value, method, path, function, rules);
 }
 
 void ServerlessReader::read_sqs(const Value& value, const std::string& function) {

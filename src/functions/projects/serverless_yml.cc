@@ -38,8 +38,8 @@ const Reasons kProviderReasons = {
     {"ecr", "images are not run"},
     {"endpointType", "the gateway listens where the server says"},
     {"apiName", "routes are the gateway's"},
-    {"apiKeys", "the gateway has no API keys"},
-    {"usagePlan", "the gateway has no usage plans"},
+    {"apiKeys", "keys of the framework are not read"},
+    {"usagePlan", "usage plans of the framework are not read"},
     {"websocketsApiName", "Mayfly has no WebSocket APIs"},
     {"websocketsApiRouteSelectionExpression", "Mayfly has no WebSocket APIs"},
     {"websocket", "Mayfly has no WebSocket APIs"},
@@ -196,15 +196,13 @@ void ServerlessReader::read_provider(const Value& given) {
   s.take("httpApi", [&](const Value& v) {
     Section api(v, report_);
     provider_.payload = api.text("payload", "2.0");
-    if (provider_.payload != "2.0")
-      report_.not_used(*v.find("payload"),
-                       "events of the form 1.0 are not made: handlers get the form 2.0");
     api.take("cors", [&](const Value& cors) {
       Cors made = cors_from(cors, report_);
       if (!made.allow_origins.empty())
         builder_.set_cors(cors, std::move(made), "CORS of all routes");
     });
-    const char* none = "the gateway has no authorizers: routes that ask for one are not made";
+    const char* none =
+        "authorizers of the framework are not read: routes that ask for one are not made";
     api.finish({{"authorizers", none},
                 {"name", "routes are the gateway's"},
                 {"id", "routes are the gateway's"},
@@ -216,16 +214,17 @@ void ServerlessReader::read_provider(const Value& given) {
   });
   s.take("apiGateway", [&](const Value& v) {
     Section api(v, report_);
-    api.finish({{"apiKeys", "the gateway has no API keys: routes that ask for one are not made"},
-                {"usagePlan", "the gateway has no usage plans"},
-                {"binaryMediaTypes", "bodies that are not text arrive in base64"},
-                {"shouldStartNameWithService", "routes are the gateway's"},
-                {"minimumCompressionSize", "answers are not compressed"},
-                {"restApiId", "routes are the gateway's"},
-                {"restApiRootResourceId", "routes are the gateway's"},
-                {"resourcePolicy", "Mayfly has no policies for callers"},
-                {"metrics", "/metrics has the figures"},
-                {"disableDefaultEndpoint", "the gateway answers to every name"}});
+    api.finish(
+        {{"apiKeys", "keys of the framework are not read: routes that ask for one are not made"},
+         {"usagePlan", "usage plans of the framework are not read"},
+         {"binaryMediaTypes", "bodies that are not text arrive in base64"},
+         {"shouldStartNameWithService", "routes are the gateway's"},
+         {"minimumCompressionSize", "answers are not compressed"},
+         {"restApiId", "routes are the gateway's"},
+         {"restApiRootResourceId", "routes are the gateway's"},
+         {"resourcePolicy", "Mayfly has no policies for callers"},
+         {"metrics", "/metrics has the figures"},
+         {"disableDefaultEndpoint", "the gateway answers to every name"}});
   });
   s.take("layers", [&](const Value& v) { report_.not_used(v, "Mayfly has no layers"); });
   s.finish(kProviderReasons);
@@ -251,8 +250,8 @@ void ServerlessReader::read_package(const Value& package) {
 }
 
 std::string ServerlessReader::full_name(const std::string& key, const Value& function) const {
-  if (const Value* name = function.find("name"); name != nullptr && name->is_scalar())
-    return name->text;
+  if (const Value* name = function.find("name"); name != nullptr && !name->is_null())
+    return filled_text_of(intrinsics_.resolve(*name));
   return builder_.made_up_name(function, key);
 }
 
@@ -308,7 +307,9 @@ void ServerlessReader::read_resources(const Value& given) {
     if (!all.is_map()) wrong(all, "must be a mapping (Name: resource).");
     for (const auto& [logical, raw] : all.members) {
       Section resource(raw, report_);
-      const std::string type = resource.text("Type");
+      const Value* given_type = resource.look("Type");
+      if (given_type == nullptr) wrong(raw, "it has no Type.");
+      const std::string type = text_of(*given_type);
       if (const Value* condition = resource.look("Condition");
           condition != nullptr && !intrinsics_.condition(text_of(*condition), *condition)) {
         report_.not_used(raw, "its condition " + condition->text + " is false");
@@ -386,7 +387,7 @@ Result<Project> read_serverless_yml(std::string_view text, const Surroundings& a
   } catch (const Wrong& problem) {
     return to_error(problem);
   } catch (const std::exception& problem) {
-    return invalid(around.file + ": this cannot be read: " + problem.what() + ".");
+    return invalid("in " + around.file + ": this cannot be read: " + problem.what() + ".");
   }
 }
 

@@ -185,10 +185,10 @@ functions:
     handler: a.b
     events:
       - httpApi: '*'
-      - http: {path: items/{id}, method: put, cors: true}
+      - http: {path: 'items/{id}', method: put, cors: true}
       - http: {path: secret, method: get, private: true}
       - sqs: {arn: 'arn:aws:sqs:x:1:jobs', batchSize: 3, maximumConcurrency: 4, filterPatterns: [{body: {a: [1]}}]}
-      - schedule: {rate: [rate(1 hour), cron(0 8 * * ? *)], enabled: false, input: {a: 1}}
+      - schedule: {rate: [rate(1 hour), 'cron(0 8 * * ? *)'], enabled: false, input: {a: 1}}
       - sns: {topicName: news, filterPolicy: {kind: [a]}}
       - eventBridge: {pattern: {source: [s]}, inputTransformer: {inputPathsMap: {a: $.a}, inputTemplate: '<a>'}}
       - websocket: $connect
@@ -197,6 +197,8 @@ functions:
   const auto& m = project->manifest;
   ASSERT_EQ(m.routes.size(), 3u);
   EXPECT_EQ(m.routes[1].path, "/{proxy+}");
+  EXPECT_FALSE(m.routes[0].rules.event.has_value());
+  EXPECT_EQ(m.routes[2].rules.event, EventForm::v1);
   EXPECT_EQ(m.routes[2].method, "PUT");
   EXPECT_EQ(m.routes[2].path, "/items/{id}");
   EXPECT_THAT(m.cors.allow_origins, ElementsAre("*"));
