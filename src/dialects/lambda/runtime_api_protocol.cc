@@ -44,7 +44,7 @@ class RuntimeApiFactory final : public engine::ProtocolFactory {
     // The entry is what was found in the package; the handler of "provided" may be any text.
     const std::string program = version.entry.empty() ? "bootstrap" : version.entry;
     spec.channel = false;
-    spec.argv = {"/var/task/" + program};
+    spec.argv = {program.starts_with('/') ? program : "/var/task/" + program};
     spec.listen_ports = {settings_.port};
     engine::set_env(spec.env, "AWS_LAMBDA_RUNTIME_API",
                     fmt::format("127.0.0.1:{}", settings_.port));

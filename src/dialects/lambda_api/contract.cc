@@ -175,6 +175,28 @@ LAMBDA_SHAPE(EventInvoke, {FUNCTION,
 LAMBDA_SHAPE(RuntimeManagement,
              {FUNCTION, wants("UpdateRuntimeOn"), {"RuntimeVersionArn", &kString}});
 LAMBDA_SHAPE(Recursion, {path_member("FunctionName"), wants("RecursiveLoop")});
+
+LAMBDA_SHAPE(PublishLayer, {path_member("LayerName"),
+                            {"Description", &kString},
+                            wants("Content", kCode),
+                            {"CompatibleRuntimes", &kStrings},
+                            {"LicenseInfo", &kString},
+                            {"CompatibleArchitectures", &kStrings}});
+LAMBDA_SHAPE(OneLayer, {path_member("LayerName"), path_member("VersionNumber")});
+LAMBDA_SHAPE(LayerByArn, {query_member("Arn")});
+#define COMPATIBLE query_member("CompatibleRuntime"), query_member("CompatibleArchitecture")
+LAMBDA_SHAPE(ListLayers, {COMPATIBLE, PAGE});
+LAMBDA_SHAPE(ListLayerVersions, {path_member("LayerName"), COMPATIBLE, PAGE});
+#undef COMPATIBLE
+LAMBDA_SHAPE(AddLayerPermission, {path_member("LayerName"),
+                                  path_member("VersionNumber"),
+                                  wants("StatementId"),
+                                  wants("Action"),
+                                  wants("Principal"),
+                                  {"OrganizationId", &kString},
+                                  query_member("RevisionId")});
+LAMBDA_SHAPE(RemoveLayerPermission, {path_member("LayerName"), path_member("VersionNumber"),
+                                     path_member("StatementId"), query_member("RevisionId")});
 #undef MAPPING
 #undef CONFIGURATION
 #undef PAGE
@@ -200,8 +222,9 @@ constexpr aws::Operation refused(std::string_view name, std::string_view method,
 constexpr aws::Operation kOperations[] = {
     served_raw("Invoke", Op::invoke, "POST", "/2015-03-31/functions/{FunctionName}/invocations",
                kInvoke, 200),
-    refused("AddLayerVersionPermission", "POST",
-            "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy", 201),
+    served("AddLayerVersionPermission", Op::add_layer_permission, "POST",
+           "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy", kAddLayerPermission,
+           201),
     served("AddPermission", Op::add_permission, "POST",
            "/2015-03-31/functions/{FunctionName}/policy", kAddPermission, 201),
     refused("CheckpointDurableExecution", "POST",
@@ -232,8 +255,8 @@ constexpr aws::Operation kOperations[] = {
     served("DeleteFunctionEventInvokeConfig", Op::delete_event_invoke, "DELETE",
            "/2019-09-25/functions/{FunctionName}/event-invoke-config", kNamed, 204),
     refused("DeleteFunctionUrlConfig", "DELETE", "/2021-10-31/functions/{FunctionName}/url", 204),
-    refused("DeleteLayerVersion", "DELETE",
-            "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}", 204),
+    served("DeleteLayerVersion", Op::delete_layer, "DELETE",
+           "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}", kOneLayer, 204),
     refused("DeleteProvisionedConcurrencyConfig", "DELETE",
             "/2019-09-30/functions/{FunctionName}/provisioned-concurrency", 204),
     served("GetAccountSettings", Op::get_account_settings, "GET", "/2016-08-19/account-settings",
@@ -267,11 +290,12 @@ constexpr aws::Operation kOperations[] = {
     refused("GetFunctionScalingConfig", "GET",
             "/2025-11-30/functions/{FunctionName}/function-scaling-config", 200),
     refused("GetFunctionUrlConfig", "GET", "/2021-10-31/functions/{FunctionName}/url", 200),
-    refused("GetLayerVersion", "GET", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}",
-            200),
-    refused("GetLayerVersionByArn", "GET", "/2018-10-31/layers?find=LayerVersion", 200),
-    refused("GetLayerVersionPolicy", "GET",
-            "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy", 200),
+    served("GetLayerVersion", Op::get_layer, "GET",
+           "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}", kOneLayer, 200),
+    served("GetLayerVersionByArn", Op::get_layer_by_arn, "GET",
+           "/2018-10-31/layers?find=LayerVersion", kLayerByArn, 200),
+    served("GetLayerVersionPolicy", Op::get_layer_policy, "GET",
+           "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy", kOneLayer, 200),
     served("GetPolicy", Op::get_policy, "GET", "/2015-03-31/functions/{FunctionName}/policy",
            kNamed, 200),
     refused("GetProvisionedConcurrencyConfig", "GET",
@@ -299,14 +323,16 @@ constexpr aws::Operation kOperations[] = {
            200),
     refused("ListFunctionsByCodeSigningConfig", "GET",
             "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}/functions", 200),
-    refused("ListLayerVersions", "GET", "/2018-10-31/layers/{LayerName}/versions", 200),
-    refused("ListLayers", "GET", "/2018-10-31/layers", 200),
+    served("ListLayerVersions", Op::list_layer_versions, "GET",
+           "/2018-10-31/layers/{LayerName}/versions", kListLayerVersions, 200),
+    served("ListLayers", Op::list_layers, "GET", "/2018-10-31/layers", kListLayers, 200),
     refused("ListProvisionedConcurrencyConfigs", "GET",
             "/2019-09-30/functions/{FunctionName}/provisioned-concurrency?List=ALL", 200),
     served("ListTags", Op::list_tags, "GET", "/2017-03-31/tags/{Resource}", kResource, 200),
     served("ListVersionsByFunction", Op::list_versions, "GET",
            "/2015-03-31/functions/{FunctionName}/versions", kNamedPage, 200),
-    refused("PublishLayerVersion", "POST", "/2018-10-31/layers/{LayerName}/versions", 201),
+    served("PublishLayerVersion", Op::publish_layer, "POST",
+           "/2018-10-31/layers/{LayerName}/versions", kPublishLayer, 201),
     served("PublishVersion", Op::publish_version, "POST",
            "/2015-03-31/functions/{FunctionName}/versions", kPublishVersion, 201),
     refused("PutFunctionCodeSigningConfig", "PUT",
@@ -324,8 +350,9 @@ constexpr aws::Operation kOperations[] = {
     served("PutRuntimeManagementConfig", Op::put_runtime_management, "PUT",
            "/2021-07-20/functions/{FunctionName}/runtime-management-config", kRuntimeManagement,
            200),
-    refused("RemoveLayerVersionPermission", "DELETE",
-            "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy/{StatementId}", 204),
+    served("RemoveLayerVersionPermission", Op::remove_layer_permission, "DELETE",
+           "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy/{StatementId}",
+           kRemoveLayerPermission, 204),
     served("RemovePermission", Op::remove_permission, "DELETE",
            "/2015-03-31/functions/{FunctionName}/policy/{StatementId}", kRemovePermission, 204),
     refused("SendDurableExecutionCallbackFailure", "POST",

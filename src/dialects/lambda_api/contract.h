@@ -50,6 +50,15 @@ enum class Op : int {
   put_runtime_management,
   get_recursion,
   put_recursion,
+  publish_layer,
+  get_layer,
+  get_layer_by_arn,
+  list_layers,
+  list_layer_versions,
+  delete_layer,
+  add_layer_permission,
+  get_layer_policy,
+  remove_layer_permission,
 };
 
 const aws::Contract& lambda_contract();

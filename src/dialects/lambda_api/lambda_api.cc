@@ -94,7 +94,7 @@ io::Task<Outcome<boost::json::object>> LambdaApi::call_more(Call call) {
     case Op::put_recursion:
       return kept(std::move(call));
     default:
-      return answered(not_implemented(call.operation->name));
+      return call_layers(std::move(call));
   }
 }
 
