@@ -80,9 +80,9 @@ struct Version {
   std::uint64_t code_bytes = 0;
   Settings settings;  // as detected; nothing is 0 or -1 that stands for a default,
                       // but concurrency, instances_max and keep_alive_ms
-  // The file to start, relative to code_dir, or below /opt. Native: always set (settings.handler is the same, save
-  // that for "provided" it may be any text, handed on as _HANDLER). Else: set when the package is
-  // one file.
+  // The file to start, relative to code_dir, or below /opt. Native: always set (settings.handler is
+  // the same, save that for "provided" it may be any text, handed on as _HANDLER). Else: set when
+  // the package is one file.
   std::string entry;
   // Of the package and the settings as they were asked for: equal digests mean nothing changed.
   std::string digest;
