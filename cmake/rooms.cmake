@@ -25,13 +25,13 @@ function(mayfly_room name)
 endfunction()
 
 # Rooms that use Asio share one precompiled header, made once: it is most of their compile time. All
-# of them link Boost::json and Boost::url, since a header fits only where the same macros are set.
+# of them link mayfly_json and Boost::url, since a header fits only where the same macros are set.
 function(mayfly_asio_pch name)
   get_target_property(type mayfly_${name} TYPE)
   if(NOT type STREQUAL "STATIC_LIBRARY")
     return()
   endif()
-  target_link_libraries(mayfly_${name} PUBLIC Boost::json Boost::url)
+  target_link_libraries(mayfly_${name} PUBLIC mayfly_json Boost::url)
   if(name STREQUAL "io")
     target_precompile_headers(mayfly_io PRIVATE
       <boost/asio.hpp> <boost/json.hpp> <fmt/format.h> <string> <vector> <memory> <unordered_map>
@@ -46,26 +46,26 @@ add_compile_definitions(BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_BOOST_COROUT
 
 mayfly_room(base LINK Boost::headers fmt::fmt spdlog::spdlog OpenSSL::Crypto)
 mayfly_room(os LINK mayfly_base PkgConfig::SECCOMP)
-mayfly_room(wire LINK mayfly_base Boost::json)
+mayfly_room(wire LINK mayfly_base mayfly_json)
 mayfly_room(io LINK mayfly_os mayfly_wire Boost::headers Threads::Threads OpenSSL::SSL)
-mayfly_room(store LINK mayfly_io ${ROCKSDB_LIBRARY})
+mayfly_room(store LINK mayfly_io mayfly_rocksdb)
 find_package(prometheus-cpp CONFIG REQUIRED)
-mayfly_room(telemetry LINK mayfly_store mayfly_io Boost::json prometheus-cpp::core)
+mayfly_room(telemetry LINK mayfly_store mayfly_io mayfly_json prometheus-cpp::core)
 mayfly_room(sandbox LINK mayfly_io mayfly_wire mayfly_os)
 mayfly_room(functions LINK mayfly_telemetry mayfly_sandbox PkgConfig::ARCHIVE yaml-cpp
-            OpenSSL::Crypto Boost::json)
+            OpenSSL::Crypto mayfly_json)
 mayfly_room(engine LINK mayfly_functions mayfly_sandbox mayfly_telemetry)
 mayfly_room(simulation LINK mayfly_engine)
 mayfly_room(queues LINK mayfly_store mayfly_io OpenSSL::Crypto)
 mayfly_room(tables LINK mayfly_store mayfly_io)
 mayfly_room(identity LINK mayfly_store mayfly_io OpenSSL::Crypto)
-mayfly_room(triggers LINK mayfly_engine mayfly_queues mayfly_tables Boost::json)
-mayfly_room(gateway LINK mayfly_engine mayfly_triggers Boost::url)
-mayfly_room(aws LINK mayfly_identity mayfly_io mayfly_wire OpenSSL::Crypto Boost::json)
+mayfly_room(triggers LINK mayfly_engine mayfly_queues mayfly_tables mayfly_json)
+mayfly_room(gateway LINK mayfly_engine mayfly_triggers mayfly_identity Boost::url mayfly_json)
+mayfly_room(aws LINK mayfly_identity mayfly_io mayfly_wire OpenSSL::Crypto mayfly_json)
 mayfly_room(dialects LINK mayfly_gateway mayfly_engine mayfly_triggers mayfly_aws Boost::url
-            Boost::json)
+            mayfly_json)
 mayfly_room(server LINK mayfly_dialects yaml-cpp)
-mayfly_room(cli LINK mayfly_io mayfly_functions mayfly_simulation Boost::json Boost::url)
+mayfly_room(cli LINK mayfly_io mayfly_functions mayfly_simulation mayfly_json Boost::url)
 foreach(room io store telemetry sandbox functions engine queues tables identity triggers gateway aws
              dialects server cli)
   mayfly_asio_pch(${room})
@@ -86,6 +86,7 @@ if(EXISTS ${CMAKE_SOURCE_DIR}/src/server/main.cc)
   target_link_libraries(mayfly PRIVATE mayfly_server mayfly_cli)
   target_compile_definitions(mayfly PRIVATE MAYFLY_VERSION="${PROJECT_VERSION}")
   if(NOT MAYFLY_SANITIZE)  # which brings its own allocator
+    set_target_properties(mayfly PROPERTIES MAYFLY_STATIC_PARTS ON)
     find_library(TCMALLOC_LIBRARY NAMES tcmalloc_minimal libtcmalloc_minimal.so.4 REQUIRED)
     target_link_libraries(mayfly PRIVATE ${TCMALLOC_LIBRARY})
   endif()

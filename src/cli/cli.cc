@@ -49,11 +49,24 @@ void add_async_options(CLI::App& c, functions::AsyncSettings& async) {
 
 struct DeployFlags {
   DeployOptions options;
-  std::vector<std::string> env;
+  std::vector<std::string> env, parameters;
   double timeout_s = 0, keep_alive_s = -1;
   std::string network, snapshot;
   bool no_check = false;
 };
+
+void add_project_options(CLI::App& c, DeployFlags& flags) {
+  auto& o = flags.options;
+  c.add_option("--stage", o.stage, "Of a serverless.yml (default: its provider.stage, else dev)");
+  c.add_option("--region", o.region,
+               "Of a SAM template or serverless.yml, in ARNs (default: the project's, else the "
+               "server's)");
+  c.add_option("--parameter", flags.parameters,
+               "Parameter NAME=VALUE of a SAM template or serverless.yml; may be repeated")
+      ->type_name("NAME=VALUE")
+      ->take_all()
+      ->allow_extra_args(false);
+}
 
 int run_deploy(Context& context, DeployFlags& flags) {
   auto& settings = flags.options.settings;
@@ -62,6 +75,12 @@ int run_deploy(Context& context, DeployFlags& flags) {
     if (equals == std::string::npos || equals == 0)
       return usage_error("--env wants NAME=VALUE, not \"" + pair + "\"");
     settings.env[pair.substr(0, equals)] = pair.substr(equals + 1);
+  }
+  for (const auto& pair : flags.parameters) {
+    const auto equals = pair.find('=');
+    if (equals == std::string::npos || equals == 0)
+      return usage_error("--parameter wants NAME=VALUE, not \"" + pair + "\"");
+    flags.options.parameters[pair.substr(0, equals)] = pair.substr(equals + 1);
   }
   settings.timeout_ms = to_ms(flags.timeout_s);
   if (flags.keep_alive_s >= 0) settings.keep_alive_ms = to_ms(flags.keep_alive_s);
@@ -75,14 +94,18 @@ void add_deploy(CLI::App& app, Context& context, int& code) {
   auto flags = std::make_shared<DeployFlags>();
   CLI::App* c = command(app, "deploy",
                         "Make a function of a file, folder, archive or executable; or all that a "
-                        "mayfly.yaml describes",
+                        "mayfly.yaml, a SAM template or a serverless.yml describes",
                         "mayfly deploy hello.py --memory 256 --env GREETING=hi");
   auto& o = flags->options;
   c->add_option("PATH", o.path,
-                "File, folder, .zip, .tar.gz, executable, or a folder with a mayfly.yaml (default: "
-                "the mayfly.yaml of this folder)");
-  c->add_option("-f,--file", o.manifest, "A mayfly.yaml by its own path");
-  c->add_option("--name", o.name, "Name of the function (default: from the file or folder)");
+                "File, folder, .zip, .tar.gz, executable, or a folder with a mayfly.yaml, "
+                "template.yaml (SAM) or serverless.yml (default: that of this folder)");
+  c->add_option("-f,--file", o.manifest,
+                "A mayfly.yaml, template or serverless.yml by its own path");
+  c->add_option("--name", o.name,
+                "Name of the function, or of the application of a SAM template (default: from the "
+                "file or folder)");
+  add_project_options(*c, *flags);
   c->add_option("--runtime", o.settings.runtime,
                 "For example python3.11, node, provided (default: detected)");
   c->add_option("--handler", o.settings.handler, "For example app.handler (default: detected)");

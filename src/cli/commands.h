@@ -1,6 +1,7 @@
 #pragma once
 // Internal: the commands. Each returns the exit code.
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,9 @@ struct DeployOptions {
   std::string path;
   std::string manifest;  // -f FILE
   std::string name;
+  // Of projects of SAM and Serverless.
+  std::string stage, region;
+  std::map<std::string, std::string> parameters;
   functions::Settings settings;
   bool check = true;
 };

@@ -8,6 +8,7 @@
 
 #include "cli/commands.h"
 #include "cli/deploy_events.h"
+#include "cli/deploy_project.h"
 #include "functions/app.h"
 
 namespace mayfly::cli {
@@ -69,17 +70,26 @@ void print_deployed(const Context& context, const std::string& name, const json:
   write_out(line);
 }
 
+Result<PackedFile> pack_function(const functions::Manifest::Function& function) {
+  if (!function.inline_file.empty()) return pack_text(function.inline_file, function.inline_code);
+  std::error_code failed;
+  if (function.patterns.empty() || !fs::is_directory(function.path, failed))
+    return pack(function.path);
+  return pack_selected(function.path, function.patterns);
+}
+
 // Packs, sends and deploys one function; answer is what the server said.
-int deploy_one(Context& context, const std::string& name, const std::string& path,
-               const functions::Settings& settings, bool check, json::value& answer) {
-  auto packed = pack(path);
+int deploy_one(Context& context, const functions::Manifest::Function& function, bool check,
+               json::value& answer) {
+  const std::string& name = function.name;
+  auto packed = pack_function(function);
   if (packed.has_error()) return fail(packed.error());
   if (const int code = send_package(context, *packed); code != kOk) return code;
 
   json::object body;
   body["package"] = packed->sha256;
   boost::system::error_code failed;
-  body["settings"] = json::parse(functions::settings_to_json(settings), failed);
+  body["settings"] = json::parse(functions::settings_to_json(function.settings), failed);
   body["check"] = check;
   int code = kOk;
   auto got = fetch_json(context, "PUT", "/v1/functions/" + percent_encode(name), code,
@@ -160,32 +170,15 @@ int deploy_app(Context& context, const functions::App& app, json::object& summar
   return kOk;
 }
 
-int deploy_manifest(Context& context, const std::string& file, bool check) {
-  auto text = read_text(file);
-  if (text.has_error()) return fail(text.error());
-  std::error_code failed;
-  const fs::path folder = fs::absolute(file, failed).lexically_normal().parent_path();
-  auto manifest = functions::parse_manifest(*text, default_name(folder));
-  if (manifest.has_error()) {
-    Error error = manifest.error();
-    error.message = file + ": " + error.message;
-    return fail(error);
-  }
-
-  const std::vector<std::string> resources = resources_of(*manifest);
-  if (manifest->functions.empty() && manifest->routes.empty() && manifest->sites.empty() &&
-      resources.empty())
-    return usage_error(file +
-                       " describes nothing: it has no functions, routes, static folders, queues, "
-                       "topics or schedules");
-  json::object summary;
-  if (const int code = deploy_queues(context, *manifest, summary); code != kOk) return code;
+int deploy_functions(Context& context, const functions::Manifest& manifest, const fs::path& folder,
+                     bool check, json::object& summary) {
   json::array deployed;
   int worst = kOk;
-  for (const auto& function : manifest->functions) {
+  for (auto function : manifest.functions) {
     json::value answer;
-    const int code = deploy_one(context, function.name, (folder / function.path).string(),
-                                function.settings, check, answer);
+    if (function.inline_file.empty()) function.path = (folder / function.path).string();
+    int code = deploy_one(context, function, check, answer);
+    if (code == kOk) code = deploy_belongings(context, function);
     if (code == kUnreachable) return code;
     if (code != kOk) {
       write_err("mayfly: function " + function.name + " was not deployed.\n");
@@ -196,53 +189,117 @@ int deploy_manifest(Context& context, const std::string& file, bool check) {
     deployed.push_back(std::move(answer));
   }
   summary["functions"] = std::move(deployed);
+  return worst;
+}
+
+// All that a manifest names; paths are relative to folder.
+int deploy_all(Context& context, const functions::Manifest& manifest, const std::string& file,
+               const fs::path& folder, bool check, json::object& summary) {
+  const std::vector<std::string> resources = resources_of(manifest);
+  if (manifest.functions.empty() && manifest.routes.empty() && manifest.sites.empty() &&
+      resources.empty() && manifest.api.websocket.path.empty())
+    return usage_error(file +
+                       " describes nothing: it has no functions, routes, static folders, queues, "
+                       "topics or schedules");
+  if (const int code = deploy_queues(context, manifest, summary); code != kOk) return code;
   // Routes to functions that are not there would be refused anyway.
-  if (worst != kOk) return worst;
-  if (const int code = deploy_triggers(context, *manifest, summary); code != kOk) return code;
+  if (const int code = deploy_functions(context, manifest, folder, check, summary); code != kOk)
+    return code;
+  if (const int code = deploy_triggers(context, manifest, summary); code != kOk) return code;
 
   functions::App app;
-  app.name = manifest->name;
-  app.routes = manifest->routes;
-  app.cors = manifest->cors;
+  app.name = manifest.name;
+  app.routes = manifest.routes;
+  app.cors = manifest.cors;
+  app.api = manifest.api;
+  for (auto& authorizer : app.api.authorizers) {  // the server gets the keys, not their place
+    if (authorizer.jwks.empty() || authorizer.jwks.starts_with("{")) continue;
+    auto keys = read_text((folder / authorizer.jwks).string());
+    if (keys.has_error()) return fail(keys.error());
+    authorizer.jwks = std::move(*keys);
+  }
   app.resources = resources;
-  for (const auto& site : manifest->sites) {
+  for (const auto& site : manifest.sites) {
     auto packed = pack((folder / site.folder).string());
     if (packed.has_error()) return fail(packed.error());
     if (const int code = send_package(context, *packed); code != kOk) return code;
     for (auto& route : site_routes(site, packed->sha256)) app.routes.push_back(std::move(route));
   }
-  if (!app.routes.empty() || !app.resources.empty())
-    if (const int code = deploy_app(context, app, summary); code != kOk) return code;
-  if (context.json) return print_json(json::value(std::move(summary)));
-  return kOk;
+  if (app.routes.empty() && app.resources.empty() && app.api.websocket.path.empty()) return kOk;
+  return deploy_app(context, app, summary);
+}
+
+int deploy_file(Context& context, const std::string& file, const DeployOptions& options) {
+  namespace projects = functions::projects;
+  auto text = read_text(file);
+  if (text.has_error()) return fail(text.error());
+  const auto kind = projects::kind_of(fs::path(file).filename().string(), *text);
+  const bool project = kind != projects::ProjectKind::none;
+  const bool named = !options.name.empty() && kind != projects::ProjectKind::sam;
+  if (named || !(options.settings == functions::Settings{}))
+    return usage_error("settings of a deploy by " + file +
+                       " stand in that file; on the command line they are for a single "
+                       "function");
+  if (!project &&
+      (!options.stage.empty() || !options.region.empty() || !options.parameters.empty()))
+    return usage_error(
+        "--stage, --region and --parameter are for SAM templates and serverless.yml");
+  std::error_code failed;
+  const fs::path folder = fs::absolute(file, failed).lexically_normal().parent_path();
+  json::object summary;
+  if (!project) {
+    auto manifest = functions::parse_manifest(*text, default_name(folder));
+    if (manifest.has_error()) {
+      Error error = manifest.error();
+      error.message = file + ": " + error.message;
+      return fail(error);
+    }
+    const int code = deploy_all(context, *manifest, file, folder, options.check, summary);
+    if (code != kOk || !context.json) return code;
+    return print_json(json::value(std::move(summary)));
+  }
+  int code = kOk;
+  auto read = read_project(context, file, *text, kind, options, code);
+  if (code != kOk) return code;
+  if (read.has_error()) return fail(read.error());
+  report_project(*read, summary, context);  // first: it may say why something fails
+  code = deploy_all(context, read->manifest, file, folder, options.check, summary);
+  if (code != kOk) return code;
+  return context.json ? print_json(json::value(std::move(summary))) : kOk;
 }
 
 }  // namespace
 
 int deploy(Context& context, const DeployOptions& options) {
   std::error_code failed;
-  std::string manifest = options.manifest;
+  std::string file = options.manifest;
   const std::string path = options.path.empty() ? "." : options.path;
-  if (manifest.empty() && fs::is_directory(path, failed) &&
-      fs::exists(fs::path(path) / "mayfly.yaml", failed))
-    manifest = (fs::path(path) / "mayfly.yaml").string();
-  if (manifest.empty() && fs::path(path).filename() == "mayfly.yaml") manifest = path;
-  if (!manifest.empty()) {
-    if (!options.name.empty() || !(options.settings == functions::Settings{}))
-      return usage_error("settings of a deploy by " + manifest +
-                         " stand in that file; on the command line they are for a single "
-                         "function");
-    return deploy_manifest(context, manifest, options.check);
+  if (file.empty() && fs::is_directory(path, failed)) {
+    auto found = project_file_in(path);
+    if (found.has_error()) return fail(found.error());
+    file = *found;
   }
+  const std::string base = fs::path(path).filename().string();
+  if (file.empty() && (base == "mayfly.yaml" || base.ends_with(".yaml") || base.ends_with(".yml")))
+    file = path;
+  if (!file.empty()) return deploy_file(context, file, options);
   if (options.path.empty())
-    return usage_error("deploy what? Name a file or folder, or run it where a mayfly.yaml is");
+    return usage_error(
+        "deploy what? Name a file or folder, or run it where a mayfly.yaml, template.yaml or "
+        "serverless.yml is");
+  if (!options.stage.empty() || !options.region.empty() || !options.parameters.empty())
+    return usage_error(
+        "--stage, --region and --parameter are for SAM templates and serverless.yml");
 
-  const std::string name = options.name.empty() ? default_name(path) : options.name;
+  functions::Manifest::Function function;
+  function.name = options.name.empty() ? default_name(path) : options.name;
+  function.path = path;
+  function.settings = options.settings;
   json::value answer;
-  const int code = deploy_one(context, name, path, options.settings, options.check, answer);
+  const int code = deploy_one(context, function, options.check, answer);
   if (code != kOk) return code;
   if (context.json) return print_json(answer);
-  print_deployed(context, name, answer);
+  print_deployed(context, function.name, answer);
   return kOk;
 }
 

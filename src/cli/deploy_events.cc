@@ -135,11 +135,19 @@ int deploy_trigger(Context& context, const std::string& function,
   return kOk;
 }
 
+// function: whose it is; empty: of none.
+std::string target_of(const std::string& function, const Manifest::Subscription& subscription) {
+  return function.empty() ? subscription.target : "function:" + function;
+}
+
 int deploy_subscription(Context& context, const std::string& function,
                         const Manifest::Subscription& subscription, json::object& summary) {
   const std::string path = "/v1/topics/" + percent_encode(subscription.topic) + "/subscriptions";
-  const std::string name = subscription.topic + ":" + function;
-  json::object body{{"target", "function:" + function}, {"dead_letter", subscription.dead_letter}};
+  const std::string target = target_of(function, subscription);
+  const std::string name =
+      subscription.topic + ":" + (function.empty() ? subscription.target : function);
+  json::object body{{"target", target}, {"dead_letter", subscription.dead_letter}};
+  if (subscription.raw) body["form"] = "raw";
   if (!subscription.filter.empty()) {
     body["filter"] = json::parse(subscription.filter);
     body["filter_scope"] = subscription.filter_scope;
@@ -149,7 +157,7 @@ int deploy_subscription(Context& context, const std::string& function,
   if (!there) return code;
   const json::value* before = nullptr;
   for (const auto& item : list_of(*there, "subscriptions"))
-    if (text_of(item, "target") == "function:" + function) before = &item;
+    if (text_of(item, "target") == target) before = &item;
   if (before != nullptr && covers(*before, body)) {
     report(context, summary, "subscriptions", name, "unchanged");
     return kOk;
@@ -184,6 +192,31 @@ int deploy_schedule(Context& context, const Manifest::Schedule& s, const json::v
                   json::serialize(body)))
     return code;
   report(context, summary, "schedules", s.name, before == nullptr ? "created" : "updated");
+  return kOk;
+}
+
+json::object rule_body(const Manifest::Rule& rule) {
+  json::object target{{"target", rule.target}};
+  if (!rule.input.empty()) target["input"] = json::parse(rule.input);
+  if (!rule.input_path.empty()) target["input_path"] = rule.input_path;
+  if (!rule.transform.empty()) target["transform"] = json::parse(rule.transform);
+  if (!rule.dead_letter.empty()) target["dead_letter"] = rule.dead_letter;
+  if (rule.retries) target["retries"] = *rule.retries;
+  if (rule.max_age_s) target["max_age_s"] = *rule.max_age_s;
+  return {{"pattern", json::parse(rule.pattern)},
+          {"description", rule.description},
+          {"enabled", rule.enabled},
+          {"targets", json::array{std::move(target)}}};
+}
+
+// A rule is put whole each time: what is the same there changes nothing.
+int deploy_rule(Context& context, const Manifest::Rule& rule, json::object& summary) {
+  const std::string bus = rule.bus.empty() ? "" : "?bus=" + percent_encode(rule.bus);
+  int code = kOk;
+  if (!fetch_json(context, "PUT", "/v1/rules/" + percent_encode(rule.name) + bus, code,
+                  json::serialize(rule_body(rule))))
+    return code;
+  report(context, summary, "rules", rule.name, "set");
   return kOk;
 }
 
@@ -229,6 +262,10 @@ int deploy_triggers(Context& context, const Manifest& manifest, json::object& su
     for (const auto& subscription : function.topics)
       if (code = deploy_subscription(context, function.name, subscription, summary); code != kOk)
         return code;
+  for (const auto& subscription : manifest.subscriptions)
+    if (code = deploy_subscription(context, "", subscription, summary); code != kOk) return code;
+  for (const auto& rule : manifest.rules)
+    if (code = deploy_rule(context, rule, summary); code != kOk) return code;
   if (!manifest.schedules.empty()) {
     const auto there = fetch_json(context, "GET", "/v1/schedules", code);
     if (!there) return code;
@@ -243,6 +280,9 @@ std::vector<std::string> resources_of(const Manifest& manifest) {
   for (const auto& queue : manifest.queues) names.push_back("queue:" + queue.name);
   for (const auto& topic : manifest.topics) names.push_back("topic:" + topic.name);
   for (const auto& schedule : manifest.schedules) names.push_back("schedule:" + schedule.name);
+  for (const auto& rule : manifest.rules) names.push_back("rule:" + rule.name);
+  for (const auto& subscription : manifest.subscriptions)
+    names.push_back("subscription:" + subscription.topic + ":" + subscription.target);
   for (const auto& function : manifest.functions) {
     for (const auto& trigger : function.queues)
       names.push_back("trigger:" + trigger.queue + ":" + function.name);

@@ -19,6 +19,7 @@
 #include <sstream>
 
 #include "base/ids.h"
+#include "cli/glob.h"
 
 namespace mayfly::cli {
 namespace {
@@ -99,6 +100,22 @@ Status write_item(archive* out, const Item& item) {
   return ok();
 }
 
+Status write_text(archive* out, const std::string& name, const std::string& content) {
+  const std::unique_ptr<archive_entry, Free> entry(archive_entry_new());
+  archive_entry_set_pathname(entry.get(), name.c_str());
+  archive_entry_set_mtime(entry.get(), 0, 0);
+  archive_entry_set_uid(entry.get(), 0);
+  archive_entry_set_gid(entry.get(), 0);
+  archive_entry_set_filetype(entry.get(), AE_IFREG);
+  archive_entry_set_perm(entry.get(), 0644);
+  archive_entry_set_size(entry.get(), static_cast<la_int64_t>(content.size()));
+  if (archive_write_header(out, entry.get()) < ARCHIVE_WARN) return archive_error(out, name);
+  if (archive_write_data(out, content.data(), content.size()) !=
+      static_cast<la_ssize_t>(content.size()))
+    return archive_error(out, name);
+  return ok();
+}
+
 bool always_ignored(const std::string& name) {
   return name == ".git" || name == "__pycache__" || name == ".DS_Store" || name == kIgnoreFile;
 }
@@ -153,9 +170,8 @@ Result<PackedFile> digest(os::Fd file, const std::string& path) {
   return packed;
 }
 
-Result<PackedFile> pack_items(std::vector<Item> items, const std::string& path) {
-  std::sort(items.begin(), items.end(),
-            [](const Item& a, const Item& b) { return a.name < b.name; });
+Result<PackedFile> pack_into(const std::vector<Item>& items, const std::string& path,
+                             const std::string* content) {
   auto file = scratch_file();
   if (file.has_error()) return file.error();
   std::unique_ptr<archive, Free> out(archive_write_new());
@@ -167,8 +183,15 @@ Result<PackedFile> pack_items(std::vector<Item> items, const std::string& path) 
       archive_write_open_fd(out.get(), file->get()) != ARCHIVE_OK)
     return archive_error(out.get(), path);
   for (const auto& item : items) MAYFLY_TRY(write_item(out.get(), item));
+  if (content != nullptr) MAYFLY_TRY(write_text(out.get(), path, *content));
   if (archive_write_close(out.get()) != ARCHIVE_OK) return archive_error(out.get(), path);
   return digest(std::move(*file), path);
+}
+
+Result<PackedFile> pack_items(std::vector<Item> items, const std::string& path) {
+  std::sort(items.begin(), items.end(),
+            [](const Item& a, const Item& b) { return a.name < b.name; });
+  return pack_into(items, path, nullptr);
 }
 
 bool ends_with_ignoring_case(const std::string& text, std::string_view ending) {
@@ -273,6 +296,29 @@ Result<PackedFile> pack(const std::string& path) {
   MAYFLY_TRY(collect(path, path, IgnoreList(text.str()), items));
   if (items.empty()) return Error{Code::invalid_argument, "the folder " + path + " is empty"};
   return pack_items(std::move(items), path);
+}
+
+Result<PackedFile> pack_selected(const std::string& folder,
+                                 const std::vector<std::string>& patterns) {
+  std::error_code failed;
+  if (!fs::is_directory(folder, failed))
+    return Error{Code::not_found, "there is no folder " + folder};
+  std::ifstream in(folder + "/" + kIgnoreFile);
+  std::ostringstream text;
+  if (in) text << in.rdbuf();
+  std::vector<Item> items, taken;
+  MAYFLY_TRY(collect(folder, folder, IgnoreList(text.str()), items));
+  const PathSelection selection(patterns);
+  for (auto& item : items)
+    if (!fs::is_directory(fs::symlink_status(item.host, failed)) && selection.takes(item.name))
+      taken.push_back(std::move(item));
+  if (taken.empty())
+    return Error{Code::invalid_argument, "the patterns leave nothing of the folder " + folder};
+  return pack_items(std::move(taken), folder);
+}
+
+Result<PackedFile> pack_text(const std::string& name, const std::string& content) {
+  return pack_into({}, name, &content);
 }
 
 }  // namespace mayfly::cli

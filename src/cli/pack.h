@@ -20,6 +20,11 @@ struct PackedFile {
 // path: a .zip, .tar.gz, .tgz or .tar as it is, else a file or folder to pack. Of folders .git,
 // __pycache__, .DS_Store, .mayflyignore and what that file lists stay behind. Errors name the file.
 Result<PackedFile> pack(const std::string& path);
+// Of a folder what a selection (glob.h) takes; folders with nothing in them stay behind.
+Result<PackedFile> pack_selected(const std::string& folder,
+                                 const std::vector<std::string>& patterns);
+// One file of that name.
+Result<PackedFile> pack_text(const std::string& name, const std::string& content);
 
 // The lines of a .mayflyignore: blank lines and # comments mean nothing; a trailing / means folders
 // only; a pattern with a / in it is matched against the path, any other against each name.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "functions/api.h"
 #include "functions/types.h"
 
 namespace mayfly::functions {
@@ -33,6 +34,7 @@ struct Route {
   std::string static_index = "index.html";
   std::string
       static_fallback;  // file for paths that are not there (single-page apps); may be empty
+  RouteRules rules;
   bool operator==(const Route&) const = default;
 };
 
@@ -40,6 +42,7 @@ struct App {
   std::string name;  // [a-zA-Z0-9_-]{1,64}
   std::vector<Route> routes;
   Cors cors;
+  Api api;
   // What its manifest named beside functions and routes: "queue:clicks", "topic:news",
   // "schedule:shop-report", "trigger:clicks>charge", "subscription:news>charge".
   std::vector<std::string> resources;
@@ -82,6 +85,20 @@ struct Manifest {
     std::string filter;                 // JSON; empty: everything
     std::string filter_scope = "body";  // or "attributes"
     std::string dead_letter;            // name of a queue
+    std::string target;                 // empty: the function whose it is
+    bool raw = false;                   // the message alone, without SNS's envelope
+  };
+  // Events of a bus that match a pattern go to one target.
+  struct Rule {
+    std::string name, bus;  // bus empty: the default one
+    std::string pattern;    // JSON object
+    std::string target;     // "function:NAME" ...
+    std::string input;      // JSON in place of the event; empty: the event
+    std::string input_path;
+    std::string transform;  // JSON {"paths", "template"}
+    std::string dead_letter, description;
+    std::optional<std::uint32_t> retries, max_age_s;
+    bool enabled = true;
   };
   struct Schedule {
     std::string name;
@@ -95,8 +112,14 @@ struct Manifest {
   };
   struct Function {
     std::string name;
-    std::string path;  // file, folder or archive
+    std::string path;                      // file, folder or archive
+    std::string inline_file, inline_code;  // in place of path: one file of that name
+    // Of a folder: patterns in order, the last that fits decides; "!..." leaves out. Serverless's.
+    std::vector<std::string> patterns;
     Settings settings;
+    std::map<std::string, std::string> tags;
+    std::optional<std::uint32_t> reserved_concurrency;
+    std::string alias;  // leads to a version that the deploy publishes; empty: none is published
     std::vector<QueueTrigger> queues;
     std::vector<Subscription> topics;
   };
@@ -111,8 +134,11 @@ struct Manifest {
   std::vector<Route> routes;  // only those to functions
   std::vector<StaticSite> sites;
   Cors cors;
+  Api api;  // Authorizer::jwks is a path as long as it does not begin with {
   std::vector<Queue> queues;
   std::vector<Topic> topics;
+  std::vector<Subscription> subscriptions;  // those of no function
+  std::vector<Rule> rules;
   std::vector<Schedule> schedules;  // those of functions' triggers among them
 };
 

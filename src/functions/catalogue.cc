@@ -166,6 +166,10 @@ Status Catalogue::State::check_routes(const App& app) const {
                                         route.static_package + ", which was not uploaded."};
     }
   }
+  for (const auto& function : api_functions(app.api))
+    if (entry(std::string_view(function).substr(0, function.find(':'))) == nullptr)
+      return Error{Code::not_found, "The api of the application names the function '" + function +
+                                        "', which does not exist."};
   for (const auto& [name, other] : apps) {
     if (name == app.name) continue;
     for (const auto& theirs : other.routes)

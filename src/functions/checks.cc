@@ -6,6 +6,7 @@
 #include <numeric>
 #include <set>
 
+#include "functions/api_forms.h"
 #include "functions/catalogue.h"
 
 namespace mayfly::functions {
@@ -198,6 +199,7 @@ Status check_app(const App& app) {
     if (!seen.emplace(route.method, route_shape(route.path)).second)
       return invalid("The route " + route.method + " " + route.path + " is there twice.");
   }
+  MAYFLY_TRY(check_api(app));
   if (app.cors.allow_credentials &&
       std::find(app.cors.allow_origins.begin(), app.cors.allow_origins.end(), "*") !=
           app.cors.allow_origins.end())

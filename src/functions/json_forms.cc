@@ -6,8 +6,10 @@
 
 #include <limits>
 
+#include "functions/api_forms.h"
 #include "functions/app.h"
 #include "functions/checks.h"
+#include "functions/json_fields.h"
 #include "functions/json_forms.h"
 
 namespace mayfly::functions {
@@ -16,124 +18,6 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::size_t kJsonBytesMax = 4u << 20;
-
-std::string_view kind_name(const json::value& value) {
-  switch (value.kind()) {
-    case json::kind::null:
-      return "null";
-    case json::kind::bool_:
-      return "a boolean";
-    case json::kind::int64:
-    case json::kind::uint64:
-    case json::kind::double_:
-      return "a number";
-    case json::kind::string:
-      return "a text";
-    case json::kind::array:
-      return "a list";
-    case json::kind::object:
-      return "an object";
-  }
-  return "something else";
-}
-
-// Reads the members of one object; the first error stays.
-class Fields {
- public:
-  Fields(const json::object& object, std::string where)
-      : object_(object), where_(std::move(where)) {}
-
-  void text(std::string_view key, std::string& out) {
-    if (const auto* value = member(key)) {
-      if (!value->is_string()) return wrong(key, "a text", *value);
-      out = std::string(value->get_string());
-    }
-  }
-  void boolean(std::string_view key, bool& out) {
-    if (const auto* value = member(key)) {
-      if (!value->is_bool()) return wrong(key, "true or false", *value);
-      out = value->get_bool();
-    }
-  }
-  template <class T>
-  void integer(std::string_view key, T& out, std::int64_t min = 0) {
-    const auto* value = member(key);
-    if (value == nullptr) return;
-    // 128 may arrive as 128.0 from clients whose numbers are all floating.
-    std::int64_t number = 0;
-    if (value->is_int64()) {
-      number = value->get_int64();
-    } else if (value->is_double() && value->get_double() >= -9e15 && value->get_double() <= 9e15 &&
-               value->get_double() ==
-                   static_cast<double>(static_cast<std::int64_t>(value->get_double()))) {
-      number = static_cast<std::int64_t>(value->get_double());
-    } else {
-      return wrong(key, "a whole number", *value);
-    }
-    constexpr std::uint64_t kTypeMax = std::numeric_limits<T>::max();
-    if (number < min || (number > 0 && static_cast<std::uint64_t>(number) > kTypeMax))
-      return fail(
-          fmt::format("{}{} is {}; it must be {} to {}.", where_, key, number, min, kTypeMax));
-    out = static_cast<T>(number);
-  }
-  void texts(std::string_view key, std::vector<std::string>& out) {
-    const auto* value = member(key);
-    if (value == nullptr) return;
-    if (!value->is_array()) return wrong(key, "a list of texts", *value);
-    for (const auto& item : value->get_array()) {
-      if (!item.is_string()) return wrong(key, "a list of texts", item);
-      out.emplace_back(item.get_string());
-    }
-  }
-  const json::object* object(std::string_view key) {
-    const auto* value = member(key);
-    if (value == nullptr) return nullptr;
-    if (!value->is_object()) {
-      wrong(key, "an object", *value);
-      return nullptr;
-    }
-    return &value->get_object();
-  }
-  const json::array* array(std::string_view key) {
-    const auto* value = member(key);
-    if (value == nullptr) return nullptr;
-    if (!value->is_array()) {
-      wrong(key, "a list", *value);
-      return nullptr;
-    }
-    return &value->get_array();
-  }
-  void fail(std::string message) {
-    if (!error_) error_ = invalid(std::move(message));
-  }
-  // Complains about keys that nobody asked for.
-  Status finish() {
-    if (error_) return *error_;
-    for (const auto& entry : object_) {
-      const std::string_view key = entry.key();
-      if (std::find(known_.begin(), known_.end(), key) == known_.end())
-        return invalid(fmt::format("{}'{}' is not a known key.{}", where_, key.substr(0, 100),
-                                   did_you_mean(key, known_)));
-    }
-    return ok();
-  }
-
- private:
-  const json::value* member(std::string_view key) {
-    known_.push_back(key);
-    if (error_) return nullptr;
-    const auto* value = object_.if_contains(key);
-    return value == nullptr || value->is_null() ? nullptr : value;
-  }
-  void wrong(std::string_view key, std::string_view wanted, const json::value& value) {
-    fail(fmt::format("{}{} must be {}, not {}.", where_, key, wanted, kind_name(value)));
-  }
-
-  const json::object& object_;
-  const std::string where_;
-  std::vector<std::string_view> known_;
-  std::optional<Error> error_;
-};
 
 json::object async_object(const AsyncSettings& s) {
   return {{"retries", s.retries},
@@ -245,12 +129,14 @@ Result<Route> route_from(const json::object& object, std::size_t index) {
   fields.text("static_package", route.static_package);
   fields.text("static_index", route.static_index);
   fields.text("static_fallback", route.static_fallback);
+  const auto* rules = fields.object("rules");
   MAYFLY_TRY(fields.finish());
+  if (rules != nullptr) {
+    auto read = rules_from(*rules, fmt::format("routes[{}].rules.", index));
+    if (read.has_error()) return std::move(read).error();
+    route.rules = std::move(*read);
+  }
   return route;
-}
-
-json::array to_array(const std::vector<std::string>& texts) {
-  return json::array(texts.begin(), texts.end());
 }
 
 }  // namespace
@@ -298,19 +184,21 @@ std::string app_to_json(const App& app) {
       item["static_index"] = route.static_index;
       item["static_fallback"] = route.static_fallback;
     }
+    if (!(route.rules == RouteRules{})) item["rules"] = rules_object(route.rules);
     routes.push_back(std::move(item));
   }
   const auto& cors = app.cors;
   json::object object{{"name", app.name},
                       {"routes", std::move(routes)},
                       {"cors",
-                       {{"allow_origins", to_array(cors.allow_origins)},
-                        {"allow_methods", to_array(cors.allow_methods)},
-                        {"allow_headers", to_array(cors.allow_headers)},
-                        {"expose_headers", to_array(cors.expose_headers)},
+                       {{"allow_origins", json_array_of(cors.allow_origins)},
+                        {"allow_methods", json_array_of(cors.allow_methods)},
+                        {"allow_headers", json_array_of(cors.allow_headers)},
+                        {"expose_headers", json_array_of(cors.expose_headers)},
                         {"allow_credentials", cors.allow_credentials},
                         {"max_age_s", cors.max_age_s}}}};
-  if (!app.resources.empty()) object["resources"] = to_array(app.resources);
+  if (!(app.api == Api{})) object["api"] = api_object(app.api);
+  if (!app.resources.empty()) object["resources"] = json_array_of(app.resources);
   return json::serialize(object);
 }
 
@@ -322,12 +210,18 @@ Result<App> app_from_json(std::string_view text) {
   fields.text("name", app.name);
   const auto* routes = fields.array("routes");
   const auto* cors = fields.object("cors");
+  const auto* api = fields.object("api");
   fields.texts("resources", app.resources);
   MAYFLY_TRY(fields.finish());
   if (cors != nullptr) {
     auto read = cors_from(*cors);
     if (read.has_error()) return std::move(read).error();
     app.cors = std::move(*read);
+  }
+  if (api != nullptr) {
+    auto read = api_from(*api);
+    if (read.has_error()) return std::move(read).error();
+    app.api = std::move(*read);
   }
   if (routes != nullptr) {
     for (std::size_t i = 0; i < routes->size(); ++i) {
@@ -353,7 +247,7 @@ std::string version_to_json(const Version& v) {
       {"concurrency", v.concurrency},
       {"created_us", v.created_us},
       {"settings", settings_object(v.settings)},
-      {"notes", to_array(v.notes)}};
+      {"notes", json_array_of(v.notes)}};
   return json::serialize(object);
 }
 
@@ -370,7 +264,7 @@ std::string encode_version(const Version& v) {
                       {"concurrency", v.concurrency},
                       {"uncloneable", v.uncloneable},
                       {"created_us", v.created_us},
-                      {"notes", to_array(v.notes)}};
+                      {"notes", json_array_of(v.notes)}};
   return kStoredVersion + json::serialize(object);
 }
 

@@ -9,6 +9,7 @@
 #include "functions/app.h"
 #include "functions/catalogue.h"
 #include "functions/checks.h"
+#include "functions/manifest_api.h"
 #include "functions/manifest_events.h"
 #include "functions/yaml_reader.h"
 
@@ -90,7 +91,9 @@ Manifest::Function read_function(const std::string& name, const YAML::Node& node
 Route read_route(const YAML::Node& node) {
   Route route;
   route.method = "ANY";
-  const Keys keys(node, "a route", {"method", "path", "function"});
+  const Keys keys(
+      node, "a route",
+      {"method", "path", "function", "event", "authorizer", "scopes", "api_key", "throttle"});
   keys.require("path");
   keys.require("function");
   keys.with("method", [&](auto& v) {
@@ -105,6 +108,7 @@ Route read_route(const YAML::Node& node) {
     route.function = filled_text_of(v, "function");
     unwrap(v, check_name("function", route.function.substr(0, route.function.find(':'))));
   });
+  route.rules = read_rules(node);
   return route;
 }
 
@@ -151,7 +155,7 @@ Manifest read_manifest(const YAML::Node& root, std::string_view folder_name) {
   Manifest manifest;
   const Keys keys(
       root, "the manifest",
-      {"name", "functions", "routes", "static", "cors", "queues", "topics", "schedules"});
+      {"name", "functions", "routes", "static", "cors", "api", "queues", "topics", "schedules"});
   manifest.name = std::string(folder_name);
   keys.with("name", [&](auto& v) {
     manifest.name = text_of(v, "name");
@@ -192,6 +196,8 @@ Manifest read_manifest(const YAML::Node& root, std::string_view folder_name) {
     }
   });
   keys.with("cors", [&](auto& v) { manifest.cors = read_cors(v); });
+  keys.with("api", [&](auto& v) { manifest.api = read_api(v); });
+  check_manifest_api(root, manifest);
   keys.with("queues", [&](auto& v) { read_queues(v, manifest); });
   keys.with("topics", [&](auto& v) { read_topics(v, manifest); });
   keys.with("schedules", [&](auto& v) { read_schedules(v, manifest); });

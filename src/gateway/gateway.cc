@@ -5,8 +5,7 @@
 #include "base/ids.h"
 #include "gateway/cors.h"
 #include "gateway/errors.h"
-#include "gateway/http_metrics.h"
-#include "gateway/router.h"
+#include "gateway/gateway_state.h"
 #include "gateway/static_files.h"
 
 namespace mayfly::gateway {
@@ -58,37 +57,7 @@ std::vector<std::string> methods_of(const functions::Route& route) {
   return {route.method};
 }
 
-// Who is to blame for an error of HttpDialect::to_invocation: the client, unless the code says not.
-Party blame(Code code) {
-  const bool ours = code == Code::internal || code == Code::io_error || code == Code::unavailable;
-  return ours ? Party::platform : Party::client;
-}
-
 }  // namespace
-
-struct Gateway::State {
-  explicit State(GatewaySeams s) : seams(std::move(s)), metrics(seams.metrics) {}
-
-  std::shared_ptr<const Router> router();
-  io::BlockingPool& files();
-
-  io::Task<io::HttpResponse> route(io::HttpRequest request, const std::string& id);
-  io::Task<io::HttpResponse> call_path(io::HttpRequest request, RouteMatch match,
-                                       std::string function, const std::string& id);
-  io::Task<io::HttpResponse> call_route(io::HttpRequest request, Router::Found found,
-                                        const std::string& id);
-  io::Task<io::HttpResponse> call(io::HttpRequest request, RouteMatch match, const std::string& id);
-  io::Task<io::HttpResponse> serve(io::HttpRequest request, Router::Found found, PathSegments path,
-                                   const std::string& id);
-  io::HttpResponse unrouted(const io::HttpRequest& request, const Router::Found& found,
-                            const std::string& id);
-
-  GatewaySeams seams;
-  HttpMetrics metrics;
-  std::shared_ptr<const Router> current;
-  std::uint64_t generation = 0;
-  std::unique_ptr<io::BlockingPool> pool;  // made by the first static file
-};
 
 std::shared_ptr<const Router> Gateway::State::router() {
   const auto now = seams.generation();
@@ -106,6 +75,10 @@ io::BlockingPool& Gateway::State::files() {
 
 Gateway::Gateway(GatewaySeams seams) : state_(std::make_shared<State>(std::move(seams))) {}
 Gateway::~Gateway() = default;
+
+WebSockets& Gateway::sockets() {
+  return state_->sockets;
+}
 
 namespace {
 
@@ -144,6 +117,13 @@ io::Task<io::HttpResponse> Gateway::handle(io::HttpRequest request) {
 }
 
 io::Task<io::HttpResponse> Gateway::State::route(io::HttpRequest request, const std::string& id) {
+  if (seams.doors.find_url) {
+    if (auto address = url_address(request.head)) {
+      io::Task<io::HttpResponse> task = call_url(std::move(request), std::move(*address), id);
+      io::HttpResponse response = co_await std::move(task);
+      co_return response;
+    }
+  }
   FunctionPath parts;
   if (split_function_path(request.head.path(), parts)) {
     // Copies: the views in parts end when the request moves.
@@ -159,6 +139,12 @@ io::Task<io::HttpResponse> Gateway::State::route(io::HttpRequest request, const 
     co_return response;
   }
   const auto routes = router();  // kept while pointers into it are in use
+  if (const functions::App* app = routes->socket_app(request.head.path());
+      app != nullptr && seams.doors.sockets != nullptr) {
+    io::Task<io::HttpResponse> task = call_socket(std::move(request), *app, routes, id);
+    io::HttpResponse response = co_await std::move(task);
+    co_return response;
+  }
   Result<PathSegments> path = split_path(request.head.path());
   if (!path) co_return error_response(path.error(), Party::client, Phase::route, id);
 
@@ -184,7 +170,7 @@ io::Task<io::HttpResponse> Gateway::State::route(io::HttpRequest request, const 
   const std::string origin(request.head.headers.find("Origin").value_or(""));
   io::Task<io::HttpResponse> task =
       is_static(*found.route) ? serve(std::move(request), std::move(found), std::move(*path), id)
-                              : call_route(std::move(request), std::move(found), id);
+                              : call_route(std::move(request), std::move(found), routes, id);
   io::HttpResponse response = co_await std::move(task);
   add_cors(app->cors, origin, response.head);
   co_return response;
@@ -234,10 +220,55 @@ io::Task<io::HttpResponse> Gateway::State::call_path(io::HttpRequest request, Ro
   co_return response;
 }
 
+io::Task<std::optional<io::HttpResponse>> Gateway::State::admit(io::HttpRequest& request,
+                                                                RouteMatch& match,
+                                                                const functions::RouteRules& rules,
+                                                                const std::string& id) {
+  if (rules.authorizer == functions::kIamAuthorizer) {
+    io::HttpResponse why;
+    io::Task<Result<Identity>> checking = signer_of(request, "execute-api", why);
+    Result<Identity> signer = co_await std::move(checking);
+    if (signer.has_error())
+      co_return error_response(signer.error(), blame(signer.error().code), Phase::accept, id);
+    if (signer->kind == Identity::Kind::none) co_return std::move(why);
+    match.identity = std::move(*signer);
+  }
+  io::Task<std::optional<io::HttpResponse>> asking = gate.admit(request.head, match, rules, id);
+  std::optional<io::HttpResponse> kept = co_await std::move(asking);
+  co_return kept;
+}
+
+namespace {
+
+// "hello:${stageVariables.alias}" with the variable's value; one that is not there is empty.
+std::string with_variables(const std::string& text, const functions::Stage* stage) {
+  constexpr std::string_view kOpen = "${stageVariables.";
+  const auto at = text.find(kOpen);
+  if (at == std::string::npos) return text;
+  const auto end = text.find('}', at);
+  if (end == std::string::npos) return text;
+  std::string value;
+  const std::string name = text.substr(at + kOpen.size(), end - at - kOpen.size());
+  if (stage != nullptr)
+    if (const auto found = stage->variables.find(name); found != stage->variables.end())
+      value = found->second;
+  return text.substr(0, at) + value + text.substr(end + 1);
+}
+
+bool has_rules(const functions::App& app, const functions::Stage* stage,
+               const functions::RouteRules& rules) {
+  return !rules.authorizer.empty() || rules.api_key || rules.throttle.rate > 0 ||
+         app.api.throttle.rate > 0 || (stage != nullptr && stage->throttle.rate > 0);
+}
+
+}  // namespace
+
 io::Task<io::HttpResponse> Gateway::State::call_route(io::HttpRequest request, Router::Found found,
+                                                      std::shared_ptr<const Router> routes,
                                                       const std::string& id) {
   RouteMatch match;
-  match.version = seams.find_version(found.route->function);
+  const functions::Route& route = *found.route;
+  match.version = seams.find_version(with_variables(route.function, found.stage));
   if (!match.version) {
     Error error{Code::not_found,
                 "The route " + found.route->method + " " + found.route->path + " of the app '" +
@@ -246,11 +277,51 @@ io::Task<io::HttpResponse> Gateway::State::call_route(io::HttpRequest request, R
                 "find function"};
     co_return error_response(error, Party::gateway, Phase::route, id);
   }
-  match.route_key = found.route->method + " " + found.route->path;
+  match.route_key = route.method + " " + route.path;
   match.path.assign(request.head.path());
   match.parameters = std::move(found.parameters);
+  match.resource = route.path;
+  match.event = route.rules.event.value_or(found.app->api.event);
+  match.app = std::shared_ptr<const functions::App>(std::move(routes), found.app);
+  match.api_id = match.app->name;
+  match.stage_settings = found.stage;
+  if (found.stage != nullptr && found.stage->name != "$default") {
+    match.stage = found.stage->name;
+    match.base = "/" + match.stage;
+    match.path.erase(0, std::min(match.path.size(), match.path.find('/', 1)));
+    if (match.path.empty()) match.path = "/";
+  }
+  if (has_rules(*match.app, found.stage, route.rules)) {
+    io::Task<std::optional<io::HttpResponse>> asking = admit(request, match, route.rules, id);
+    std::optional<io::HttpResponse> kept = co_await std::move(asking);
+    if (kept) co_return std::move(*kept);
+  }
   io::Task<io::HttpResponse> task = call(std::move(request), std::move(match), id);
   io::HttpResponse response = co_await std::move(task);
+  co_return response;
+}
+
+io::Task<io::HttpResponse> Gateway::State::call_socket(io::HttpRequest request,
+                                                       const functions::App& app,
+                                                       std::shared_ptr<const Router> routes,
+                                                       const std::string& id) {
+  const functions::WebSocketApi& api = app.api.websocket;
+  RouteMatch match;
+  match.route_key = "$connect";
+  match.event = functions::EventForm::v1;
+  match.stage = api.stage;
+  match.api_id = app.name;
+  match.path = request.head.path();
+  match.socket_id = "-";  // policies name the route, not a method
+  match.app = std::shared_ptr<const functions::App>(std::move(routes), &app);
+  functions::RouteRules rules;
+  rules.authorizer = api.authorizer;
+  rules.api_key = api.api_key;
+  io::Task<std::optional<io::HttpResponse>> asking = admit(request, match, rules, id);
+  std::optional<io::HttpResponse> kept = co_await std::move(asking);
+  if (kept) co_return std::move(*kept);
+  io::Task<io::HttpResponse> connecting = sockets.connect(std::move(request), std::move(match), id);
+  io::HttpResponse response = co_await std::move(connecting);
   co_return response;
 }
 
@@ -266,6 +337,7 @@ io::Task<io::HttpResponse> Gateway::State::call(io::HttpRequest request, RouteMa
   const HttpDialect& dialect =
       functions::takes_http(model) ? seams.http_dialect : seams.event_dialect;
   AsyncWish wish = async_wish(request.head, match.async);
+  match.accept = request.head.headers.find("Accept").value_or("");
   io::Task<Result<engine::Invocation>> conversion =
       dialect.to_invocation(std::move(request), match, id);
   Result<engine::Invocation> invocation = co_await std::move(conversion);
@@ -291,7 +363,7 @@ io::Task<io::HttpResponse> Gateway::State::call(io::HttpRequest request, RouteMa
   const std::string timing = server_timing(answer);
   io::HttpResponse response = answer.failure
                                   ? failure_response(*answer.failure, answer.function, id)
-                                  : dialect.to_response(answer);
+                                  : dialect.to_response(answer, match);
   answer.receipt.answered(response.head.status);
   response.head.headers.add("Server-Timing", timing);
   co_return response;

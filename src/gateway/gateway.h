@@ -9,9 +9,25 @@
 #include "engine/dispatcher.h"
 #include "functions/catalogue.h"
 #include "gateway/async_door.h"
+#include "gateway/authorizer.h"
+#include "gateway/identity.h"
+#include "gateway/key_sets.h"
 #include "io/http.h"
 
 namespace mayfly::gateway {
+
+class Quotas;
+class SocketDialect;
+class WebSockets;
+
+// Of WebSocket connections; API Gateway's own limits.
+struct SocketSettings {
+  std::uint32_t idle_s = 600;                 // setting websockets.idle_s: then it is closed
+  std::uint32_t lifetime_s = 7200;            // setting websockets.lifetime_s
+  std::size_t message_bytes_max = 128 << 10;  // setting websockets.message_bytes_max
+  std::size_t frame_bytes_max = 32 << 10;     // setting websockets.frame_bytes_max
+  std::size_t connections_max = 10'000;       // setting websockets.connections_max
+};
 
 // What the route says about a request; given to the dialect.
 struct RouteMatch {
@@ -21,6 +37,17 @@ struct RouteMatch {
   std::string path;       // what the function sees, percent-encoded
   std::vector<std::pair<std::string, std::string>> parameters;  // decoded path parameters
   bool async = false;  // the path asks for a call that nobody waits for
+
+  functions::EventForm event = functions::EventForm::v2;
+  std::string resource;  // path of the route: "/pets/{id}"; empty without one
+  std::string stage = "$default";
+  std::string api_id = {};     // empty: the dialect's own
+  bool url = false;            // at the address of one function
+  std::string socket_id = {};  // of a WebSocket connection; empty for requests
+  std::string accept = {};     // field Accept of the request
+  std::shared_ptr<const functions::App> app = nullptr;  // whose route it is; may be null
+  const functions::Stage* stage_settings = nullptr;     // lives as long as app; may be null
+  Identity identity;
 };
 
 // Turns an HTTP request into an invocation of a model, and the answer back into HTTP. Implemented
@@ -34,17 +61,31 @@ class HttpDialect {
                                                              std::string request_id) const = 0;
   // Never fails: a reply that breaks its contract becomes a 502 naming the function, and the
   // answer's receipt is told. Takes the reply out of the answer.
-  virtual io::HttpResponse to_response(engine::Answer& answer) const = 0;
+  virtual io::HttpResponse to_response(engine::Answer& answer, const RouteMatch& match) const = 0;
+};
+
+// What other rooms bring to the gateway; each may be absent.
+struct DoorParts {
+  FindUrl find_url = nullptr;                      // addresses of functions
+  std::size_t url_reply_bytes_max = 6u << 20;      // of one whose answers are not streamed
+  CheckSignature check_signature = nullptr;        // null: whoever must sign is refused
+  const Clock* clock = nullptr;                    // null: the system's
+  const AuthorizerDialect* authorizers = nullptr;  // null: they let nobody in
+  Quotas* quotas = nullptr;                        // null: plans have none
+  FetchText fetch = nullptr;                       // of key sets; null: only given ones
+  const SocketDialect* sockets = nullptr;          // null: no WebSockets
+  SocketSettings socket_settings = {};
 };
 
 struct GatewayParts {
   functions::Catalogue& catalogue;
   engine::Dispatcher& dispatcher;
   telemetry::Metrics& metrics;
-  const HttpDialect& event_dialect;           // API Gateway v2 events
+  const HttpDialect& event_dialect;           // API Gateway events
   const HttpDialect& http_dialect;            // http, http_port, stdio models
   AcceptCall accept_call = nullptr;           // null: async calls are answered 501
   std::size_t payload_bytes_max = 64u << 20;  // of those
+  DoorParts doors = {};
 };
 
 // The same, as calls: what the gateway needs of catalogue and dispatcher. Built from GatewayParts,
@@ -60,6 +101,7 @@ struct GatewaySeams {
   const HttpDialect& http_dialect;
   AcceptCall accept_call = nullptr;
   std::size_t payload_bytes_max = 64u << 20;
+  DoorParts doors = {};
 };
 GatewaySeams seams_of(GatewayParts parts);
 
@@ -75,6 +117,8 @@ class Gateway {
   ~Gateway();
   // Cancelling it (terminal; the HTTP server does when the client goes) cancels the invocation.
   io::Task<io::HttpResponse> handle(io::HttpRequest request);
+  // Connections that are open; as long as the gateway.
+  WebSockets& sockets();
 
  private:
   struct State;

@@ -20,6 +20,7 @@ GatewaySeams seams_of(GatewayParts parts) {
       parts.http_dialect,
       std::move(parts.accept_call),
       parts.payload_bytes_max,
+      std::move(parts.doors),
   };
 }
 

@@ -51,14 +51,25 @@ Router::Router(std::vector<functions::App> apps) : apps_(std::move(apps)) {
   // The order of apps decides when two have the same method and path.
   std::sort(apps_.begin(), apps_.end(),
             [](const auto& a, const auto& b) { return a.name < b.name; });
-  for (const auto& app : apps_)
-    for (const auto& route : app.routes) add(app, route);
+  for (const auto& app : apps_) {
+    if (const auto& path = app.api.websocket.path; !path.empty()) sockets_.emplace(path, &app);
+    for (const auto& route : app.routes) {
+      if (app.api.stages.empty()) add(app, route, nullptr);
+      for (const auto& stage : app.api.stages) add(app, route, &stage);
+    }
+  }
 }
 
-void Router::add(const functions::App& app, const functions::Route& route) {
+void Router::add(const functions::App& app, const functions::Route& route,
+                 const functions::Stage* stage) {
   bool ignored = false;
   Node* node = &root_;
-  Entry entry{&app, &route, {}};
+  Entry entry{&app, &route, {}, stage};
+  if (stage != nullptr && stage->name != "$default") {
+    auto& next = node->literals[stage->name];
+    if (!next) next = std::make_unique<Node>();
+    node = next.get();
+  }
   for (const auto piece : cut(route.path, ignored)) {
     if (is_proxy(piece)) {
       entry.names.emplace_back(piece.substr(1, piece.size() - 1 - kProxySuffix.size()));
@@ -112,6 +123,7 @@ bool Router::choose(const std::vector<Entry>& entries, std::size_t depth, bool p
   if (best == nullptr) return false;
   walk.found.app = best->app;
   walk.found.route = best->route;
+  walk.found.stage = best->stage;
   for (std::size_t i = 0; i < walk.taken.size(); ++i)
     walk.found.parameters.emplace_back(best->names[i], walk.path.segments[walk.taken[i]]);
   if (!proxy) return true;
@@ -140,6 +152,12 @@ bool Router::descend(const Node& node, std::size_t depth, Walk& walk) {
     }
   }
   return choose(node.proxy, depth, true, walk);
+}
+
+const functions::App* Router::socket_app(std::string_view path) const {
+  if (sockets_.empty()) return nullptr;
+  const auto found = sockets_.find(path);
+  return found == sockets_.end() ? nullptr : found->second;
 }
 
 Router::Found Router::find(std::string_view method, const PathSegments& path) const {

@@ -34,12 +34,16 @@ class Router {
   struct Found {
     const functions::App* app = nullptr;      // null: no route has this path
     const functions::Route* route = nullptr;  // null: none of them has this method
+    const functions::Stage* stage = nullptr;  // null: the application has none of its own
     PathParameters parameters;                // decoded
     std::vector<std::string> rest;            // segments that {proxy+} took, decoded
     std::vector<std::string> allowed;         // methods of the path, when route is null
   };
   // HEAD finds the routes of GET too. The pointers live as long as the router.
   Found find(std::string_view method, const PathSegments& path) const;
+
+  // The application whose WebSocket connections begin at this path; null when there is none.
+  const functions::App* socket_app(std::string_view path) const;
 
   bool empty() const { return apps_.empty(); }
 
@@ -48,6 +52,7 @@ class Router {
     const functions::App* app;
     const functions::Route* route;
     std::vector<std::string> names;  // of the parameters, in order
+    const functions::Stage* stage;   // null: the one at the root
   };
   struct Node {
     std::map<std::string, std::unique_ptr<Node>, std::less<>> literals;
@@ -57,11 +62,12 @@ class Router {
   };
   struct Walk;
 
-  void add(const functions::App& app, const functions::Route& route);
+  void add(const functions::App& app, const functions::Route& route, const functions::Stage* stage);
   static bool descend(const Node& node, std::size_t depth, Walk& walk);
   static bool choose(const std::vector<Entry>& entries, std::size_t depth, bool proxy, Walk& walk);
 
   std::vector<functions::App> apps_;
+  std::map<std::string, const functions::App*, std::less<>> sockets_;  // by path
   Node root_;
 };
 

@@ -141,7 +141,7 @@ io::Task<Status> Engine::create(QueueInfo info) {
   co_return co_await run_change(std::move(change));
 }
 
-io::Task<Status> Engine::update(QueueInfo info) {
+io::Task<Status> Engine::update(QueueInfo info, QueuePtr basis) {
   MAYFLY_CO_TRY(check_queue(info));
   MAYFLY_CO_TRY(co_await lock_name(info.name));
   auto found = queue_of(info.name);
@@ -149,6 +149,8 @@ io::Task<Status> Engine::update(QueueInfo info) {
   const QueueRef queue = *found;
   if (info.settings.fifo != queue->info->settings.fifo)
     co_return Error{Code::invalid_argument, "A queue cannot become fifo, nor stop being it."};
+  if (basis && basis != queue->info)
+    co_return Error{Code::conflict, "Queue " + info.name + " was changed meanwhile."};
   NameGuard guard(*this, info.name);
   info.created = queue->info->created;
   info.modified = parts_.clock.wall_now();

@@ -87,7 +87,7 @@ class Engine final : public EmbeddedEngine {
   Status load();
 
   io::Task<Status> create(QueueInfo info) override;
-  io::Task<Status> update(QueueInfo info) override;
+  io::Task<Status> update(QueueInfo info, QueuePtr basis) override;
   io::Task<Status> remove(std::string name) override;
   QueuePtr find(const std::string& name) const override;
   std::vector<QueuePtr> list() const override;

@@ -110,8 +110,9 @@ class QueueEngine {
 
   // already_exists when there is one of this name with other settings; the same settings are ok.
   virtual io::Task<Status> create(QueueInfo info) = 0;
-  // Settings and tags; fifo cannot change. not_found.
-  virtual io::Task<Status> update(QueueInfo info) = 0;
+  // Settings and tags; fifo cannot change. not_found; conflict when the queue is not as it was in
+  // basis any more (null: whatever it is).
+  virtual io::Task<Status> update(QueueInfo info, QueuePtr basis = nullptr) = 0;
   // With all of its messages. not_found.
   virtual io::Task<Status> remove(std::string name) = 0;
   virtual QueuePtr find(const std::string& name) const = 0;

@@ -2,6 +2,8 @@
 
 #include <boost/json.hpp>
 
+#include "queues/move_tasks.h"
+
 namespace mayfly::queues {
 namespace {
 
@@ -310,6 +312,38 @@ Result<StoredWatermark> decode_watermark(std::string_view record) {
   watermark.first = in.number();
   if (!in.complete()) return corrupt("queue's numbers");
   return watermark;
+}
+
+std::string encode(const MoveTask& task) {
+  return Writer(160)
+      .text(task.id)
+      .text(task.source)
+      .text(task.destination)
+      .number(task.per_second)
+      .number(static_cast<std::uint64_t>(task.state))
+      .text(task.failure)
+      .number(task.moved)
+      .number(task.to_move)
+      .time(task.started_ms)
+      .take();
+}
+
+Result<MoveTask> decode_move(std::string_view record) {
+  Reader in(record);
+  MoveTask task;
+  task.id = in.text();
+  task.source = in.text();
+  task.destination = in.text();
+  task.per_second = static_cast<std::uint32_t>(in.number());
+  const auto state = in.number();
+  task.state = static_cast<MoveTask::State>(state);
+  task.failure = in.text();
+  task.moved = in.number();
+  task.to_move = in.number();
+  task.started_ms = in.time();
+  if (!in.complete() || state > static_cast<std::uint64_t>(MoveTask::State::failed))
+    return corrupt("move of messages");
+  return task;
 }
 
 }  // namespace mayfly::queues

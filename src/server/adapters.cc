@@ -4,9 +4,11 @@
 #include "dialects/adapters/http_port_protocol.h"
 #include "dialects/adapters/probe_protocol.h"
 #include "dialects/adapters/stdio_protocol.h"
+#include "dialects/lambda/authorizer.h"
 #include "dialects/lambda/extended_protocol.h"
 #include "dialects/lambda/http_event.h"
 #include "dialects/lambda/runtime_api_protocol.h"
+#include "dialects/lambda/socket_event.h"
 #include "engine/frame_protocol.h"
 
 namespace mayfly::server {
@@ -37,7 +39,10 @@ class BuiltAdapters final : public Adapters {
 
     dialects::lambda::EventSettings events;
     events.account = engine.account;
+    events.region = engine.region;
     events.body_bytes_max = body_bytes_max;
+    authorizers_ = dialects::lambda::make_authorizer_dialect(events);
+    sockets_ = dialects::lambda::make_socket_dialect(events);
     event_ = dialects::lambda::make_event_dialect(std::move(events));
     http_ = dialects::adapters::make_http_dialect();
   }
@@ -50,12 +55,16 @@ class BuiltAdapters final : public Adapters {
   }
   const gateway::HttpDialect& event_dialect() const override { return *event_; }
   const gateway::HttpDialect& http_dialect() const override { return *http_; }
+  const gateway::AuthorizerDialect& authorizers() const override { return *authorizers_; }
+  const gateway::SocketDialect& sockets() const override { return *sockets_; }
 
  private:
   std::unique_ptr<engine::ProtocolFactory> frames_;  // behind that for extensions, which needs it
   std::vector<std::unique_ptr<engine::ProtocolFactory>> protocols_;
   std::unique_ptr<gateway::HttpDialect> event_;
   std::unique_ptr<gateway::HttpDialect> http_;
+  std::unique_ptr<gateway::AuthorizerDialect> authorizers_;
+  std::unique_ptr<gateway::SocketDialect> sockets_;
 };
 
 }  // namespace

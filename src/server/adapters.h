@@ -17,6 +17,8 @@ class Adapters {
   virtual std::vector<const engine::ProtocolFactory*> protocols() const = 0;
   virtual const gateway::HttpDialect& event_dialect() const = 0;
   virtual const gateway::HttpDialect& http_dialect() const = 0;
+  virtual const gateway::AuthorizerDialect& authorizers() const = 0;
+  virtual const gateway::SocketDialect& sockets() const = 0;
 };
 
 // body_bytes_max: setting http.body_bytes_max; events are held in memory whole.

@@ -2,13 +2,13 @@
 // The part of the server that speaks as AWS does: access keys, the endpoint beside the native API,
 // and the services behind it.
 
-#include <boost/asio/io_context.hpp>
 #include <memory>
 #include <string>
 
 #include "aws/endpoint.h"
 #include "dialects/sqs/sqs.h"
 #include "dialects/sts/sts.h"
+#include "gateway/identity.h"
 #include "identity/access_keys.h"
 #include "io/blocking.h"
 #include "queues/engine.h"
@@ -24,8 +24,8 @@ struct AwsSettings {
 class Aws {
  public:
   struct Parts {
-    boost::asio::io_context& loop;
     queues::QueueEngine& queues;
+    queues::MoveTasks& moves;
     store::Store& store;
     io::BlockingPool& pool;
     const Clock& clock;
@@ -35,15 +35,18 @@ class Aws {
   explicit Aws(Parts parts);
 
   Status open();  // reads the store; blocks
-  void stop() { sqs_.stop(); }
 
   identity::AccessKeys& keys() { return keys_; }
   // Further services are added to it before the port opens.
   aws::Endpoint& endpoint() { return endpoint_; }
+  // For requests to the gateway that must be signed.
+  gateway::SignatureVerdict check_signature(const wire::RequestHead& head, std::string_view body,
+                                            std::string_view service);
 
  private:
   identity::AccessKeys keys_;
   aws::Endpoint endpoint_;
+  aws::Verifier verifier_;
   dialects::sqs::Sqs sqs_;
   dialects::sts::Sts sts_;
 };

@@ -44,6 +44,7 @@ class Calls {
 
   triggers::AsyncCalls& calls() { return calls_; }
   triggers::Schedules& schedules() { return schedules_; }
+  triggers::Webhooks& webhooks() { return webhooks_; }
 
  private:
   triggers::Webhooks webhooks_;

@@ -46,6 +46,8 @@ Result<std::unique_ptr<Events>> Events::make(Parts parts) {
       {executor, p.store, *events->committer_, p.pool, p.clock, p.queues});
   if (engine.has_error()) return engine.error();
   events->queues_ = std::move(*engine);
+  events->moves_ = std::make_unique<queues::MoveTasks>(
+      queues::MoveTasks::Parts{executor, *events->queues_, p.store, *events->committer_, p.clock});
   events->state_ = std::make_unique<tables::State>(p.store, *events->committer_, p.pool);
   events->services_ = std::make_unique<triggers::Services>(*events->queues_, *events->state_);
   events->targets_ = std::make_unique<triggers::Targets>(*events->queues_);
@@ -65,6 +67,7 @@ Status Events::attach(engine::Dispatcher& dispatcher, const engine::Reserved& re
                    *targets_, parts_.catalogue, dispatcher, parts_.calls, parts_.engine.region,
                    parts_.engine.account, parts_.data_folder});
   MAYFLY_TRY(calls_->open());
+  MAYFLY_TRY(moves_->load());
   return triggers_->load();
 }
 
@@ -79,6 +82,7 @@ void Events::review() {
 
 void Events::quiesce() {
   triggers_->quiesce();
+  moves_->stop();
 }
 
 io::Task<void> Events::stop() {

@@ -11,6 +11,7 @@
 #include "functions/catalogue.h"
 #include "io/blocking.h"
 #include "queues/embedded.h"
+#include "queues/move_tasks.h"
 #include "server/calls.h"
 #include "store/committer.h"
 #include "tables/state.h"
@@ -43,6 +44,7 @@ class Events {
   Status attach(engine::Dispatcher& dispatcher, const engine::Reserved& reserved);
 
   queues::QueueEngine& queues() { return *queues_; }
+  queues::MoveTasks& moves() { return *moves_; }
   tables::State& state() { return *state_; }
   triggers::Targets& targets() { return *targets_; }
   Calls& calls() { return *calls_; }
@@ -64,6 +66,7 @@ class Events {
   Parts parts_;
   std::unique_ptr<store::Committer> committer_;
   std::unique_ptr<queues::EmbeddedEngine> queues_;
+  std::unique_ptr<queues::MoveTasks> moves_;
   std::unique_ptr<tables::State> state_;
   std::unique_ptr<triggers::Services> services_;
   std::unique_ptr<triggers::Targets> targets_;

@@ -15,12 +15,16 @@
 #include <memory>
 
 #include "base/log.h"
+#include "dialects/connections/connections.h"
 #include "dialects/lambda_api/lambda_api.h"
+#include "dialects/lambda_api/urls.h"
 #include "dialects/logs/logs.h"
 #include "dialects/native/api.h"
 #include "engine/deployer.h"
 #include "engine/reserved.h"
 #include "gateway/gateway.h"
+#include "gateway/quotas.h"
+#include "gateway/websockets.h"
 #include "io/http_server.h"
 #include "os/capabilities.h"
 #include "os/time_slice.h"
@@ -89,6 +93,7 @@ class Server {
   Status start_state();
   Status start_engine();
   Status start_ports();
+  gateway::DoorParts doors();
   Status announce(const std::string& gateway, const std::string& api);
   void watch_signals();
   void on_signal();
@@ -118,10 +123,13 @@ class Server {
   std::unique_ptr<Publishing> publishing_;
   std::unique_ptr<engine::Dispatcher> dispatcher_;
   std::unique_ptr<engine::Deployer> deployer_;
+  std::unique_ptr<dialects::lambda_api::UrlBook> urls_;
+  std::unique_ptr<gateway::Quotas> quotas_;
   std::unique_ptr<gateway::Gateway> gateway_;
   std::unique_ptr<dialects::native::Api> api_;
   std::unique_ptr<dialects::lambda_api::LambdaApi> lambda_;
   std::unique_ptr<dialects::logs::Logs> logs_;
+  std::unique_ptr<dialects::connections::Connections> connections_;
   std::unique_ptr<io::HttpServer> gateway_port_;
   std::unique_ptr<io::HttpServer> api_port_;
 };
@@ -197,8 +205,8 @@ Status Server::start_engine() {
       engine::Deployer::Parts{loop_, *catalogue_, *dispatcher_, *telemetry_, *pool_,
                               [events = events_.get()] { events->review(); }});
   MAYFLY_TRY(events_->attach(*dispatcher_, *reserved_));
-  aws_ = std::make_unique<Aws>(Aws::Parts{loop_, events_->queues(), *store_, *pool_, clock_,
-                                          settings_.aws, engine.region, engine.account});
+  aws_ = std::make_unique<Aws>(Aws::Parts{events_->queues(), events_->moves(), *store_, *pool_,
+                                          clock_, settings_.aws, engine.region, engine.account});
   MAYFLY_TRY(aws_->open());
   publishing_ = std::make_unique<Publishing>(
       Publishing::Parts{*store_, events_->queues(), clock_, *catalogue_, events_->calls(),
@@ -208,13 +216,34 @@ Status Server::start_engine() {
   return ok();
 }
 
+gateway::DoorParts Server::doors() {
+  gateway::DoorParts doors;
+  urls_ = std::make_unique<dialects::lambda_api::UrlBook>(*catalogue_);
+  doors.find_url = [urls = urls_.get()](std::string_view id) { return urls->find(id); };
+  doors.url_reply_bytes_max = settings_.lambda.payload_bytes_max;
+  doors.check_signature = [aws = aws_.get()](const wire::RequestHead& head, std::string_view body,
+                                             std::string_view service) {
+    return aws->check_signature(head, body, service);
+  };
+  doors.clock = &clock_;
+  doors.authorizers = &adapters_->authorizers();
+  quotas_ = std::make_unique<gateway::Quotas>(gateway::Quotas::Parts{*store_, *pool_, clock_});
+  doors.quotas = quotas_.get();
+  doors.sockets = &adapters_->sockets();
+  doors.socket_settings = settings_.websockets;
+  doors.fetch = [webhooks = &events_->calls().webhooks()](std::string url) {
+    return webhooks->get(std::move(url), identity::kKeySetBytesMax);
+  };
+  return doors;
+}
+
 Status Server::start_ports() {
   gateway_ = std::make_unique<gateway::Gateway>(gateway::GatewayParts{
       *catalogue_, *dispatcher_, *metrics_, adapters_->event_dialect(), adapters_->http_dialect(),
       [calls = &events_->calls().calls()](triggers::NewCall call) {
         return calls->accept(std::move(call));
       },
-      settings_.calls.calls.payload_bytes_max});
+      settings_.calls.calls.payload_bytes_max, doors()});
   auto key = data_->api_key();
   if (key.has_error()) return key.error();
   api_ = std::make_unique<dialects::native::Api>(dialects::native::ApiParts{
@@ -232,6 +261,8 @@ Status Server::start_ports() {
   logs_ = std::make_unique<dialects::logs::Logs>(dialects::logs::Logs::Parts{
       *catalogue_, *telemetry_, *pool_, settings_.engine.region, settings_.engine.account});
   aws_->endpoint().add(*logs_);
+  connections_ = std::make_unique<dialects::connections::Connections>(gateway_->sockets());
+  aws_->endpoint().add(*connections_);
 
   io::HttpServerOptions options = settings_.http;
   options.name = "gateway";
@@ -265,6 +296,8 @@ Status Server::announce(const std::string& gateway, const std::string& api) {
   facts.gateway_url = gateway;
   facts.data_dir = data_->path();
   facts.pid = ::getpid();
+  facts.region = settings_.engine.region;
+  facts.account = settings_.engine.account;
   facts.started = started_;
   facts.memory_bytes_max = memory_for_instances(settings_.engine.memory_bytes_max);
   facts.instances_max = settings_.engine.instances_max;
@@ -272,6 +305,8 @@ Status Server::announce(const std::string& gateway, const std::string& api) {
   api_->set_facts(std::move(facts));
   aws_->endpoint().set_default_url(api);
   publishing_->set_api_url(api);
+  const std::string& base = settings_.lambda.url_base;
+  lambda_->set_gateway_url(base.empty() ? gateway : base);
 
   MAYFLY_TRY(data_->publish({api, gateway, ::getpid(), data_->path(), version_}));
   if (auto pointer = write_pointer(default_data_dir(), data_->path()); pointer.has_error())
@@ -310,7 +345,7 @@ void Server::on_signal() {
 io::Task<void> Server::stop() {
   const SteadyTime deadline = clock_.steady_now() + milliseconds(settings_.drain_timeout_ms);
   api_->close_streams();
-  aws_->stop();
+  gateway_->sockets().stop();
   co_await gateway_port_->stop(milliseconds(settings_.drain_timeout_ms));
   milliseconds left = std::max(
       milliseconds(0), std::chrono::duration_cast<milliseconds>(deadline - clock_.steady_now()));

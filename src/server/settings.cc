@@ -165,10 +165,29 @@ void add_aws(std::vector<SettingSpec>& table) {
                          "Payload of an Invoke of the type Event."));
   table.push_back(number("lambda.env_bytes_max", "bytes", FIELD(lambda.env_bytes_max), 0, 1 << 20,
                          "Environment of a function that Lambda's API makes or changes."));
+  table.push_back(text("lambda.url_base", "URL", FIELD(lambda.url_base),
+                       "What function URLs begin with, in front of /url/ID. Empty: the gateway's "
+                       "address on this machine."));
   table.push_back(number("lambda.concurrency_max", "calls", FIELD(lambda.concurrency_max), 1,
                          1'000'000,
                          "The account's limit as GetAccountSettings says it, and the most that a "
                          "function can reserve."));
+}
+
+void add_websockets(std::vector<SettingSpec>& table) {
+  table.push_back(number("websockets.idle_s", "s", FIELD(websockets.idle_s), 1, 86'400,
+                         "A WebSocket connection on which nothing travels is closed after this."));
+  table.push_back(number("websockets.lifetime_s", "s", FIELD(websockets.lifetime_s), 1, 604'800,
+                         "A WebSocket connection is closed after this, whatever travels."));
+  table.push_back(number("websockets.message_bytes_max", "bytes",
+                         FIELD(websockets.message_bytes_max), 1024, 64 << 20,
+                         "A message in either direction; more closes the connection with 1009, and "
+                         "is answered 413 by the management API."));
+  table.push_back(number("websockets.frame_bytes_max", "bytes", FIELD(websockets.frame_bytes_max),
+                         125, 64 << 20, "A frame from a client; more closes it with 1009."));
+  table.push_back(number("websockets.connections_max", "connections",
+                         FIELD(websockets.connections_max), 1, 1'000'000,
+                         "WebSocket connections that are open; more are answered 429."));
 }
 
 void add_http(std::vector<SettingSpec>& table) {
@@ -442,6 +461,7 @@ const std::vector<SettingSpec>& setting_table() {
     std::vector<SettingSpec> made;
     add_server(made);
     add_http(made);
+    add_websockets(made);
     add_aws(made);
     add_publishing(made);
     add_functions(made);

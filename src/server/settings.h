@@ -16,6 +16,7 @@
 #include "functions/catalogue.h"
 #include "functions/packages.h"
 #include "functions/runtimes.h"
+#include "gateway/gateway.h"
 #include "io/http_server.h"
 #include "queues/embedded.h"
 #include "server/aws.h"
@@ -45,6 +46,7 @@ struct Settings {
   CallsSettings calls;
   AwsSettings aws;
   dialects::lambda_api::LambdaSettings lambda;
+  gateway::SocketSettings websockets;
   PublishingSettings publishing;
   std::vector<functions::RuntimeSetting> runtimes;
 };

@@ -28,6 +28,12 @@ namespace {
 constexpr std::size_t kStripes = 256;
 constexpr std::size_t kBlockCacheBytes = 8u << 20;
 constexpr std::size_t kWriteBufferBytes = 4u << 20;
+constexpr int kWriteBuffersMax = 8;  // writers hang when all of them wait for a flush
+// As much as is flushed before it is merged, in small tables: with RocksDB's 256 and 64 MB each
+// merge of new messages wrote all the older ones again, which took more of a core than sending
+// them.
+constexpr std::uint64_t kFirstLevelBytes = 16u << 20;
+constexpr std::uint64_t kTableBytes = 4u << 20;
 constexpr std::uint64_t kWalBytesMax = 32u << 20;
 constexpr int kOpenFilesMax = 128;
 // Commits are refused while less than this is free, so that RocksDB itself, which must flush and
@@ -43,6 +49,7 @@ constexpr std::uint64_t kFreeBytesRemoving = 6u << 20;
 constexpr std::uint64_t kCopies = 2;
 constexpr auto kResumePause = std::chrono::seconds(3);
 // Rather many small tables than writers that hang because there is no room to merge them.
+constexpr int kTablesToSlowDown = 100;
 constexpr int kTablesToStop = 1000;
 
 rocksdb::Slice slice(std::string_view bytes) {
@@ -58,7 +65,9 @@ rocksdb::Options make_options() {
   options.is_fd_close_on_exec = true;
   options.max_open_files = kOpenFilesMax;
   options.write_buffer_size = kWriteBufferBytes;
-  options.max_write_buffer_number = 3;
+  options.max_write_buffer_number = kWriteBuffersMax;
+  options.max_bytes_for_level_base = kFirstLevelBytes;
+  options.target_file_size_base = kTableBytes;
   options.max_total_wal_size = kWalBytesMax;
   options.max_background_jobs = 2;
   options.level_compaction_dynamic_level_bytes = true;
@@ -68,13 +77,15 @@ rocksdb::Options make_options() {
   options.stats_persist_period_sec = 0;
   options.info_log = std::make_shared<RocksdbLog>();
   options.info_log_level = rocksdb::ERROR_LEVEL;
+  options.level0_slowdown_writes_trigger = kTablesToSlowDown;
   options.level0_stop_writes_trigger = kTablesToStop;
   const auto supported = rocksdb::GetSupportedCompressions();
   const bool lz4 =
       std::find(supported.begin(), supported.end(), rocksdb::kLZ4Compression) != supported.end();
   options.compression = lz4 ? rocksdb::kLZ4Compression : rocksdb::kNoCompression;
-  // What is flushed first is mostly gone soon: messages, records of calls.
-  options.compression_per_level = {rocksdb::kNoCompression, options.compression};
+  // What is young is mostly gone soon: messages, records of calls.
+  options.compression_per_level = {rocksdb::kNoCompression, rocksdb::kNoCompression,
+                                   options.compression};
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = rocksdb::NewLRUCache(kBlockCacheBytes);
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));

@@ -4,6 +4,7 @@
 #include <boost/asio/co_spawn.hpp>
 
 #include "triggers/call_state.h"
+#include "triggers/services.h"
 #include "wire/http_message.h"
 
 namespace mayfly::triggers {
@@ -130,6 +131,24 @@ void judge_http(const std::string& head, Attempt& attempt) {
   attempt.error = "The function answered with HTTP status " + std::to_string(attempt.status) + ".";
 }
 
+// What an attempt that was cut off after its effects were committed has come to.
+io::Task<std::optional<Attempt>> find_marked(std::shared_ptr<AsyncCalls::State> state,
+                                             std::string key) {
+  auto reading = state->parts.pool.run(
+      [store = &state->parts.store, key = std::move(key)] { return store->get(key); });
+  const Result<std::string> bytes = co_await std::move(reading);
+  if (bytes.has_error()) co_return std::nullopt;
+  auto mark = decode_mark(*bytes);
+  if (mark.has_error()) co_return std::nullopt;
+  Attempt attempt;
+  attempt.end = Attempt::End::succeeded;
+  attempt.type = "application/json";
+  attempt.status = 200;
+  attempt.body = std::move(mark->result);
+  attempt.cut = mark->cut;
+  co_return attempt;
+}
+
 io::Task<Attempt> call_function(std::shared_ptr<AsyncCalls::State> state, RunningPtr call,
                                 std::string body) {
   const CallMessage& message = call->message;
@@ -140,11 +159,26 @@ io::Task<Attempt> call_function(std::shared_ptr<AsyncCalls::State> state, Runnin
     none.status = 404;
     co_return none;
   }
-  io::Task<engine::Answer> invoking =
-      state->parts.invoke(invocation_of(*call, version, std::move(body)));
+  engine::Invocation invocation = invocation_of(*call, version, std::move(body));
+  const auto settlement = std::make_shared<CallSettlement>();
+  settlement->mark_key = std::string(kMarkPrefix) + call->id;
+  settlement->now_us = state->now_us();
+  settlement->result_bytes_max = state->parts.settings.result_bytes_max;
+  // Whether an answer in HTTP is a success is not known when effects are committed.
+  if (invocation.kind == engine::PayloadKind::event) invocation.settlement = settlement;
+  io::Task<engine::Answer> invoking = state->parts.invoke(std::move(invocation));
   engine::Answer answer = co_await std::move(invoking);
+  call->marked = settlement->marked;
   Attempt attempt;
-  if (answer.failure) {
+  std::optional<Attempt> marked;
+  if (answer.failure && answer.failure->code == Code::conflict) {
+    io::Task<std::optional<Attempt>> finding = find_marked(state, settlement->mark_key);
+    marked = co_await std::move(finding);
+  }
+  if (marked) {
+    attempt = std::move(*marked);
+    call->marked = true;
+  } else if (answer.failure) {
     attempt = from_failure(*answer.failure);
   } else {
     const std::size_t limit =

@@ -226,6 +226,7 @@ io::Task<void> AsyncCalls::State::end(RunningPtr call) {
     const bool bare = batch.sends.empty();
     batch.done.push_back({call->queue, call->receipt});
     batch.also.put(call_key(call->id), encode(record));
+    if (call->marked) batch.also.remove(std::string(kMarkPrefix) + call->id);
     auto committing = parts.queues.commit(std::move(batch));
     const auto committed = co_await std::move(committing);
     if (committed.has_value()) break;

@@ -246,7 +246,9 @@ Status AsyncCalls::open() {
 
 namespace {
 
-// Aliases and idempotency keys hold the time of their call in front.
+constexpr std::int64_t kQueueKeepsUs = 14ll * 24 * 3600 * 1'000'000;
+
+// Aliases, marks and idempotency keys hold the time of their call in front.
 void sweep_pointers(store::Store& store, std::string_view prefix, std::int64_t before_us) {
   std::vector<std::string> expired;
   const auto scanned = store.scan({std::string(prefix), store::prefix_end(prefix)},
@@ -297,6 +299,8 @@ std::uint64_t sweep_once(store::Store& store, Spill& spill, const CallSettings& 
     for (const auto& id : files) spill.remove(id);
   }
   sweep_pointers(store, kAliasPrefix, kept_from);
+  // Of calls whose queue went before they ended: none of them comes again after that.
+  sweep_pointers(store, kMarkPrefix, std::min(kept_from, now_us - kQueueKeepsUs));
   sweep_pointers(store, kIdempotencyPrefix, now_us - settings.idempotency_s * 1'000'000);
   return removed;
 }

@@ -24,6 +24,8 @@ inline constexpr std::string_view kCancelPrefix = "calls/x/";       // id: still
 inline constexpr std::string_view kLanePrefix = ".calls-";        // + function
 inline constexpr std::string_view kDeliveryPrefix = ".deliver-";  // + kind
 
+inline constexpr std::string_view kMarkPrefix = "calls/e/";  // id -> CallMark
+
 inline std::string call_key(std::string_view id) {
   return std::string(kCallPrefix).append(id);
 }
@@ -60,6 +62,7 @@ struct Running {
   bool cancelled = false;   // by a person
   bool given_back = false;  // by stop()
   bool ending = false;      // its end is being written
+  bool marked = false;      // its effects are done: a mark in the store
   Attempt result;
   engine::Park over;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "telemetry/bytes.h"
 #include "triggers/effects.h"
 #include "wire/http_message.h"
 #include "wire/json_slices.h"
@@ -60,6 +61,26 @@ Result<std::vector<std::size_t>> failures_of(std::string_view result,
   return failed;
 }
 
+std::string encode(const CallMark& mark) {
+  std::string bytes;
+  telemetry::ByteWriter out(bytes);
+  out.signed_number(mark.at_us);
+  out.byte(mark.cut ? 1 : 0);
+  out.text(mark.result);
+  return bytes;
+}
+
+Result<CallMark> decode_mark(std::string_view bytes) {
+  telemetry::ByteReader in(bytes);
+  CallMark mark;
+  mark.at_us = in.signed_number();
+  mark.cut = in.byte() != 0;
+  mark.result = in.text();
+  if (!in.good() || !in.at_end())
+    return Error{Code::corrupt, "The mark of an async call on the store is damaged."};
+  return mark;
+}
+
 io::Task<Result<std::string>> Services::ask(functions::VersionPtr, std::string question) {
   auto parsed = parse_question(question);
   if (parsed.has_error()) co_return parsed.error();
@@ -111,11 +132,20 @@ io::Task<Status> Services::commit(functions::VersionPtr, std::string effects,
     if (transaction.has_error()) co_return transaction.error();
     batch.also = std::move(*transaction);
   }
+  auto* const call = dynamic_cast<CallSettlement*>(settlement.get());
+  const bool marks = call != nullptr && (!batch.sends.empty() || !batch.also.empty());
+  if (marks) {
+    const std::size_t kept = std::min(result.size(), call->result_bytes_max);
+    batch.also.require(call->mark_key, std::nullopt);
+    batch.also.put(call->mark_key,
+                   encode(CallMark{call->now_us, result.substr(0, kept), kept < result.size()}));
+  }
   if (!batch.sends.empty() || !batch.done.empty() || !batch.also.empty()) {
     auto committing = queues_.commit(std::move(batch));
     auto committed = co_await std::move(committing);
     if (committed.has_error()) co_return committed.error();
   }
+  if (marks) call->marked = true;
   if (held != nullptr) {
     held->committed = true;
     held->failed = std::move(failed);

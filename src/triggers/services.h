@@ -28,6 +28,25 @@ class QueueSettlement final : public engine::Settlement {
   std::vector<std::size_t> failed;  // indices into messages, in order: those that are not done
 };
 
+// An async call: what its function stages happens once, however often the call comes again after a
+// kill. The mark of it is written with the effects, and goes with the call's end.
+class CallSettlement final : public engine::Settlement {
+ public:
+  std::string mark_key;  // in the store; conflict when it is there already
+  std::int64_t now_us = 0;
+  std::size_t result_bytes_max = 0;  // so much of the result is kept in the mark
+
+  bool marked = false;  // out: effects were committed
+};
+
+struct CallMark {
+  std::int64_t at_us = 0;  // in front, as in the other rows that a sweep removes by their age
+  std::string result;
+  bool cut = false;  // result is not whole
+};
+std::string encode(const CallMark& mark);
+Result<CallMark> decode_mark(std::string_view bytes);
+
 // The indices of the messages that a result says have failed. Nothing, null, an object without
 // batchItemFailures, or with null or an empty list in it: none has. invalid_argument for what makes
 // the whole batch one that has failed: a broken list, an id that is not one of the messages. Pure.

@@ -120,6 +120,8 @@ struct Webhooks::Exchange {
   WebAddress address;
   bool allow_loopback = false;
   io::HttpRequest request;
+  std::size_t body_bytes_max = 0;  // of the answer; 0: it is not read
+  std::string body;
   Status result = Error{Code::deadline_exceeded, "The address did not answer in time."};
   asio::cancellation_signal cancel;
   engine::Park over;
@@ -167,6 +169,15 @@ io::Task<void> Webhooks::perform(std::shared_ptr<Exchange> exchange) {
   const int status = response->head.status;
   if (status >= 200 && status < 300) {
     exchange->result = ok();
+    if (exchange->body_bytes_max == 0) co_return;
+    io::Task<Result<std::string>> reading =
+        io::read_all(std::move(response->body), std::move(response->more), exchange->body_bytes_max,
+                     "limit of such answers");
+    Result<std::string> body = co_await std::move(reading);
+    if (body.has_error())
+      exchange->result = body.error();
+    else
+      exchange->body = std::move(*body);
     co_return;
   }
   const bool again = status >= 500 || status == 429 || status == 408;
@@ -192,7 +203,31 @@ io::Task<Status> Webhooks::deliver(Target target, Delivery delivery) {
   for (const auto& [name, value] : delivery.headers)
     if (wire::is_token(name) && wire::is_field_value(value)) head.headers.set(name, value);
   exchange->request.body = std::move(delivery.body);
+  io::Task<Status> running = run(exchange);
+  Status status = co_await std::move(running);
+  co_return status;
+}
 
+io::Task<Result<std::string>> Webhooks::get(std::string url, std::size_t body_bytes_max) {
+  auto address = parse_web_address(url);
+  if (address.has_error()) co_return address.error();
+  auto exchange = std::make_shared<Exchange>(loop_, pool_);
+  exchange->address = std::move(*address);
+  exchange->allow_loopback = settings_.allow_loopback;
+  exchange->body_bytes_max = body_bytes_max;
+  auto& head = exchange->request.head;
+  head.method = "GET";
+  head.target = exchange->address.target;
+  head.headers.add("Host", exchange->address.authority);
+  head.headers.add("User-Agent", "mayfly");
+  head.headers.add("Accept", "application/json");
+  io::Task<Status> running = run(exchange);
+  const Status status = co_await std::move(running);
+  if (status.has_error()) co_return status.error();
+  co_return std::move(exchange->body);
+}
+
+io::Task<Status> Webhooks::run(std::shared_ptr<Exchange> exchange) {
   asio::steady_timer timer(loop_);
   timer.expires_after(milliseconds(settings_.timeout_ms));
   timer.async_wait([exchange](const boost::system::error_code& failed) {

@@ -40,9 +40,12 @@ class Webhooks {
   // unavailable: no answer, or one of 408, 429 and 5xx; deadline_exceeded; permission_denied: an
   // address that is not allowed; function_error: any other answer but 2xx.
   io::Task<Status> deliver(Target target, Delivery delivery);
+  // The body of a 2xx answer to GET; too_large over body_bytes_max, else errors as above.
+  io::Task<Result<std::string>> get(std::string url, std::size_t body_bytes_max);
 
  private:
   struct Exchange;
+  io::Task<Status> run(std::shared_ptr<Exchange> exchange);
   static io::Task<void> perform(std::shared_ptr<Exchange> exchange);
   static io::Task<Result<io::StreamSocket>> connect(std::shared_ptr<Exchange> exchange);
 

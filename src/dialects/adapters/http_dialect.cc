@@ -23,7 +23,7 @@ class HttpModels final : public gateway::HttpDialect {
     co_return invocation;
   }
 
-  io::HttpResponse to_response(engine::Answer& answer) const override {
+  io::HttpResponse to_response(engine::Answer& answer, const gateway::RouteMatch&) const override {
     if (answer.failure)
       return gateway::failure_response(*answer.failure, answer.function, answer.request_id);
     return http_answer(answer);

@@ -1,5 +1,7 @@
 #include "dialects/eventbridge/contract.h"
 
+#include "aws/tables.h"
+
 namespace mayfly::dialects::eventbridge {
 namespace {
 
@@ -9,123 +11,107 @@ using aws::Kind;
 using aws::kInteger;
 using aws::kString;
 using aws::kTimestamp;
-using aws::Member;
-using aws::Place;
+using aws::operation;
+using aws::required;
 using aws::Shape;
 
-constexpr Member wanted(std::string_view name, const Shape& shape) {
-  return {name, &shape, {}, Place::body, true};
-}
-
-#define SHAPE(name, ...)                             \
-  constexpr Member k##name##Members[] = __VA_ARGS__; \
-  constexpr Shape k##name {                          \
-    Kind::structure, k##name##Members                \
-  }
-
-SHAPE(Tag, {{"Key", &kString}, {"Value", &kString}});
+AWS_SHAPE(Tag, {{"Key", &kString}, {"Value", &kString}});
 constexpr Shape kTags{Kind::list, {}, &kTag};
-SHAPE(Failure, {{"TargetId", &kString}, {"ErrorCode", &kString}, {"ErrorMessage", &kString}});
+AWS_SHAPE(Failure, {{"TargetId", &kString}, {"ErrorCode", &kString}, {"ErrorMessage", &kString}});
 constexpr Shape kFailures{Kind::list, {}, &kFailure};
-SHAPE(FailedOut, {{"FailedEntryCount", &kInteger}, {"FailedEntries", &kFailures}});
+AWS_SHAPE(FailedOut, {{"FailedEntryCount", &kInteger}, {"FailedEntries", &kFailures}});
 
-SHAPE(CreateBus, {wanted("Name", kString),
-                  {"EventSourceName", &kString},
-                  {"Description", &kString},
-                  {"KmsKeyIdentifier", &kString},
-                  {"DeadLetterConfig", &kDocument},
-                  {"LogConfig", &kDocument},
-                  {"Tags", &kTags}});
-SHAPE(CreateBusOut, {{"EventBusArn", &kString}, {"Description", &kString}});
-SHAPE(UpdateBus, {{"Name", &kString},
-                  {"Description", &kString},
-                  {"KmsKeyIdentifier", &kString},
-                  {"DeadLetterConfig", &kDocument},
-                  {"LogConfig", &kDocument}});
-SHAPE(UpdateBusOut, {{"Arn", &kString}, {"Name", &kString}, {"Description", &kString}});
-SHAPE(DeleteBus, {wanted("Name", kString)});
-SHAPE(DescribeBus, {{"Name", &kString}});
-SHAPE(BusInfo, {{"Name", &kString},
-                {"Arn", &kString},
-                {"Description", &kString},
-                {"Policy", &kString},
-                {"CreationTime", &kTimestamp},
-                {"LastModifiedTime", &kTimestamp}});
+AWS_SHAPE(CreateBus, {required("Name", kString),
+                      {"EventSourceName", &kString},
+                      {"Description", &kString},
+                      {"KmsKeyIdentifier", &kString},
+                      {"DeadLetterConfig", &kDocument},
+                      {"LogConfig", &kDocument},
+                      {"Tags", &kTags}});
+AWS_SHAPE(CreateBusOut, {{"EventBusArn", &kString}, {"Description", &kString}});
+AWS_SHAPE(UpdateBus, {{"Name", &kString},
+                      {"Description", &kString},
+                      {"KmsKeyIdentifier", &kString},
+                      {"DeadLetterConfig", &kDocument},
+                      {"LogConfig", &kDocument}});
+AWS_SHAPE(UpdateBusOut, {{"Arn", &kString}, {"Name", &kString}, {"Description", &kString}});
+AWS_SHAPE(DeleteBus, {required("Name", kString)});
+AWS_SHAPE(DescribeBus, {{"Name", &kString}});
+AWS_SHAPE(BusInfo, {{"Name", &kString},
+                    {"Arn", &kString},
+                    {"Description", &kString},
+                    {"Policy", &kString},
+                    {"CreationTime", &kTimestamp},
+                    {"LastModifiedTime", &kTimestamp}});
 constexpr Shape kBuses{Kind::list, {}, &kBusInfo};
-SHAPE(ListBuses, {{"NamePrefix", &kString}, {"NextToken", &kString}, {"Limit", &kInteger}});
-SHAPE(ListBusesOut, {{"EventBuses", &kBuses}, {"NextToken", &kString}});
+AWS_SHAPE(ListBuses, {{"NamePrefix", &kString}, {"NextToken", &kString}, {"Limit", &kInteger}});
+AWS_SHAPE(ListBusesOut, {{"EventBuses", &kBuses}, {"NextToken", &kString}});
 
-SHAPE(RuleName, {wanted("Name", kString), {"EventBusName", &kString}, {"Force", &kBoolean}});
-SHAPE(RuleInfo, {{"Name", &kString},
-                 {"Arn", &kString},
-                 {"EventPattern", &kString},
-                 {"ScheduleExpression", &kString},
-                 {"State", &kString},
-                 {"Description", &kString},
-                 {"RoleArn", &kString},
-                 {"ManagedBy", &kString},
-                 {"EventBusName", &kString},
-                 {"CreatedBy", &kString}});
+AWS_SHAPE(RuleName, {required("Name", kString), {"EventBusName", &kString}, {"Force", &kBoolean}});
+AWS_SHAPE(RuleInfo, {{"Name", &kString},
+                     {"Arn", &kString},
+                     {"EventPattern", &kString},
+                     {"ScheduleExpression", &kString},
+                     {"State", &kString},
+                     {"Description", &kString},
+                     {"RoleArn", &kString},
+                     {"ManagedBy", &kString},
+                     {"EventBusName", &kString},
+                     {"CreatedBy", &kString}});
 constexpr Shape kRules{Kind::list, {}, &kRuleInfo};
-SHAPE(ListRules, {{"NamePrefix", &kString},
-                  {"EventBusName", &kString},
-                  {"NextToken", &kString},
-                  {"Limit", &kInteger}});
-SHAPE(ListRulesOut, {{"Rules", &kRules}, {"NextToken", &kString}});
-SHAPE(PutRule, {wanted("Name", kString),
-                {"ScheduleExpression", &kString},
-                {"EventPattern", &kString},
-                {"State", &kString},
-                {"Description", &kString},
-                {"RoleArn", &kString},
-                {"Tags", &kTags},
-                {"EventBusName", &kString}});
-SHAPE(PutRuleOut, {{"RuleArn", &kString}});
-SHAPE(RuleNamesByTarget, {wanted("TargetArn", kString),
-                          {"EventBusName", &kString},
-                          {"NextToken", &kString},
-                          {"Limit", &kInteger}});
-SHAPE(RuleNamesOut, {{"RuleNames", &aws::kStrings}, {"NextToken", &kString}});
+AWS_SHAPE(ListRules, {{"NamePrefix", &kString},
+                      {"EventBusName", &kString},
+                      {"NextToken", &kString},
+                      {"Limit", &kInteger}});
+AWS_SHAPE(ListRulesOut, {{"Rules", &kRules}, {"NextToken", &kString}});
+AWS_SHAPE(PutRule, {required("Name", kString),
+                    {"ScheduleExpression", &kString},
+                    {"EventPattern", &kString},
+                    {"State", &kString},
+                    {"Description", &kString},
+                    {"RoleArn", &kString},
+                    {"Tags", &kTags},
+                    {"EventBusName", &kString}});
+AWS_SHAPE(PutRuleOut, {{"RuleArn", &kString}});
+AWS_SHAPE(RuleNamesByTarget, {required("TargetArn", kString),
+                              {"EventBusName", &kString},
+                              {"NextToken", &kString},
+                              {"Limit", &kInteger}});
+AWS_SHAPE(RuleNamesOut, {{"RuleNames", &aws::kStrings}, {"NextToken", &kString}});
 
 // Targets travel as they are: what this server does not use is kept for the client.
 constexpr Shape kTargets{Kind::list, {}, &kDocument};
-SHAPE(PutTargets,
-      {wanted("Rule", kString), {"EventBusName", &kString}, wanted("Targets", kTargets)});
-SHAPE(RemoveTargets, {wanted("Rule", kString),
-                      {"EventBusName", &kString},
-                      wanted("Ids", aws::kStrings),
-                      {"Force", &kBoolean}});
-SHAPE(ListTargets, {wanted("Rule", kString),
-                    {"EventBusName", &kString},
-                    {"NextToken", &kString},
-                    {"Limit", &kInteger}});
-SHAPE(ListTargetsOut, {{"Targets", &kTargets}, {"NextToken", &kString}});
+AWS_SHAPE(PutTargets,
+          {required("Rule", kString), {"EventBusName", &kString}, required("Targets", kTargets)});
+AWS_SHAPE(RemoveTargets, {required("Rule", kString),
+                          {"EventBusName", &kString},
+                          required("Ids", aws::kStrings),
+                          {"Force", &kBoolean}});
+AWS_SHAPE(ListTargets, {required("Rule", kString),
+                        {"EventBusName", &kString},
+                        {"NextToken", &kString},
+                        {"Limit", &kInteger}});
+AWS_SHAPE(ListTargetsOut, {{"Targets", &kTargets}, {"NextToken", &kString}});
 
-SHAPE(EventEntry, {{"Time", &kTimestamp},
-                   {"Source", &kString},
-                   {"Resources", &aws::kStrings},
-                   {"DetailType", &kString},
-                   {"Detail", &kString},
-                   {"EventBusName", &kString},
-                   {"TraceHeader", &kString}});
+AWS_SHAPE(EventEntry, {{"Time", &kTimestamp},
+                       {"Source", &kString},
+                       {"Resources", &aws::kStrings},
+                       {"DetailType", &kString},
+                       {"Detail", &kString},
+                       {"EventBusName", &kString},
+                       {"TraceHeader", &kString}});
 constexpr Shape kEntries{Kind::list, {}, &kEventEntry};
-SHAPE(PutEvents, {wanted("Entries", kEntries), {"EndpointId", &kString}});
-SHAPE(PutResult, {{"EventId", &kString}, {"ErrorCode", &kString}, {"ErrorMessage", &kString}});
+AWS_SHAPE(PutEvents, {required("Entries", kEntries), {"EndpointId", &kString}});
+AWS_SHAPE(PutResult, {{"EventId", &kString}, {"ErrorCode", &kString}, {"ErrorMessage", &kString}});
 constexpr Shape kResults{Kind::list, {}, &kPutResult};
-SHAPE(PutEventsOut, {{"FailedEntryCount", &kInteger}, {"Entries", &kResults}});
-SHAPE(TestPattern, {wanted("EventPattern", kString), wanted("Event", kString)});
-SHAPE(TestPatternOut, {{"Result", &kBoolean}});
+AWS_SHAPE(PutEventsOut, {{"FailedEntryCount", &kInteger}, {"Entries", &kResults}});
+AWS_SHAPE(TestPattern, {required("EventPattern", kString), required("Event", kString)});
+AWS_SHAPE(TestPatternOut, {{"Result", &kBoolean}});
 
-SHAPE(OnlyResource, {wanted("ResourceARN", kString)});
-SHAPE(TagResource, {wanted("ResourceARN", kString), wanted("Tags", kTags)});
-SHAPE(UntagResource, {wanted("ResourceARN", kString), wanted("TagKeys", aws::kStrings)});
-SHAPE(TagsOut, {{"Tags", &kTags}});
-#undef SHAPE
-
-constexpr aws::Operation operation(std::string_view name, Op op, const Shape& input,
-                                   const Shape& output = aws::kEmpty) {
-  return {name, &input, &output, static_cast<int>(op)};
-}
+AWS_SHAPE(OnlyResource, {required("ResourceARN", kString)});
+AWS_SHAPE(TagResource, {required("ResourceARN", kString), required("Tags", kTags)});
+AWS_SHAPE(UntagResource, {required("ResourceARN", kString), required("TagKeys", aws::kStrings)});
+AWS_SHAPE(TagsOut, {{"Tags", &kTags}});
 
 constexpr aws::Operation kOperations[] = {
     operation("CreateEventBus", Op::create_bus, kCreateBus, kCreateBusOut),

@@ -26,17 +26,21 @@ class EventDialect final : public gateway::HttpDialect {
     invocation.version = route.version;
     invocation.kind = engine::PayloadKind::event;
     invocation.trace_id = trace_of(request.head.headers);
-    invocation.body = write_v2_event(request.head, request.body, route, request_id,
-                                     std::chrono::system_clock::now(), settings_);
+    const auto write = route.event == functions::EventForm::v1 ? write_v1_event : write_v2_event;
+    invocation.body = write(request.head, request.body, route, request_id,
+                            std::chrono::system_clock::now(), settings_);
     invocation.request_id = std::move(request_id);
     co_return invocation;
   }
 
-  io::HttpResponse to_response(engine::Answer& answer) const override {
+  io::HttpResponse to_response(engine::Answer& answer,
+                               const gateway::RouteMatch& match) const override {
     if (answer.failure)
       return gateway::failure_response(*answer.failure, answer.function, answer.request_id);
     if (answer.reply.kind == engine::PayloadKind::http) return http_answer(answer);
-    auto response = read_v2_reply(answer.reply.body);
+    auto response = match.event == functions::EventForm::v1
+                        ? read_v1_reply(answer.reply.body, match)
+                        : read_v2_reply(answer.reply.body);
     if (response.has_error()) return bad_answer(answer, response.error());
     return std::move(*response);
   }

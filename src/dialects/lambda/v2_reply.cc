@@ -8,7 +8,7 @@
 #include <cmath>
 
 #include "base/base64.h"
-#include "dialects/lambda/http_event.h"
+#include "dialects/lambda/event_parts.h"
 
 namespace mayfly::dialects::lambda {
 namespace {
@@ -88,7 +88,7 @@ Status add_headers(wire::Headers& headers, const json::object& reply) {
   return ok();
 }
 
-Result<io::HttpResponse> from_object(const json::object& reply) {
+Result<io::HttpResponse> from_object(const json::object& reply, bool decode = true) {
   io::HttpResponse response;
   const auto status = status_of(reply.at("statusCode"));
   if (!status) return wrong("has a statusCode that is no number from 200 to 599");
@@ -101,7 +101,7 @@ Result<io::HttpResponse> from_object(const json::object& reply) {
     if (!body->is_string())
       return wrong("has a body that is no text (use a JSON encoder for values)");
     const std::string_view text(body->get_string().data(), body->get_string().size());
-    if (encoded != nullptr && encoded->is_bool() && encoded->get_bool()) {
+    if (encoded != nullptr && encoded->is_bool() && encoded->get_bool() && decode) {
       auto bytes = decode_base64(text);
       if (!bytes) return wrong("has a body that is no base64 although isBase64Encoded is true");
       response.body = std::move(*bytes);
@@ -112,6 +112,15 @@ Result<io::HttpResponse> from_object(const json::object& reply) {
   if (!response.body.empty() && !response.head.headers.contains("content-type"))
     response.head.headers.add("Content-Type", "text/plain; charset=utf-8");
   return response;
+}
+
+bool names_content_type(const json::object& reply) {
+  for (const std::string_view group : {"headers", "multiValueHeaders"})
+    if (const auto* fields = reply.if_contains(group); fields != nullptr && fields->is_object())
+      for (const auto& field : fields->get_object())
+        if (wire::equal_ignoring_case({field.key().data(), field.key().size()}, "content-type"))
+          return true;
+  return false;
 }
 
 }  // namespace
@@ -133,6 +142,28 @@ Result<io::HttpResponse> read_v2_reply(std::string_view text) {
     response.body.assign(value.get_string().data(), value.get_string().size());
   else
     response.body.assign(text);
+  return response;
+}
+
+Result<io::HttpResponse> read_v1_reply(std::string_view text, const gateway::RouteMatch& match) {
+  boost::system::error_code ec;
+  json::parse_options options;
+  options.max_depth = 256;
+  const auto value = json::parse({text.data(), text.size()}, ec, {}, options);
+  if (ec) return wrong("is no JSON (" + ec.message() + ")");
+  if (!value.is_object() || !value.get_object().contains("statusCode"))
+    return wrong("is no object with a statusCode, which an event of the format v1 wants");
+  bool decode = true;
+  if (match.app && !match.app->api.binary.empty()) {
+    const std::string_view accept = match.accept;
+    decode = is_binary_type(match.app->api.binary, accept.substr(0, accept.find(',')));
+  }
+  auto response = from_object(value.get_object(), decode);
+  if (response.has_value() &&
+      response->head.headers.find("content-type") ==
+          std::string_view("text/plain; charset=utf-8") &&
+      !names_content_type(value.get_object()))
+    response->head.headers.set("Content-Type", "application/json");
   return response;
 }
 

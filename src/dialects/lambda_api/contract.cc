@@ -197,6 +197,17 @@ LAMBDA_SHAPE(AddLayerPermission, {path_member("LayerName"),
                                   query_member("RevisionId")});
 LAMBDA_SHAPE(RemoveLayerPermission, {path_member("LayerName"), path_member("VersionNumber"),
                                      path_member("StatementId"), query_member("RevisionId")});
+
+LAMBDA_SHAPE(UrlCors, {{"AllowCredentials", &kBoolean},
+                       {"AllowHeaders", &kStrings},
+                       {"AllowMethods", &kStrings},
+                       {"AllowOrigins", &kStrings},
+                       {"ExposeHeaders", &kStrings},
+                       {"MaxAge", &kInteger}});
+LAMBDA_SHAPE(CreateUrl,
+             {FUNCTION, wants("AuthType"), {"Cors", &kUrlCors}, {"InvokeMode", &kString}});
+LAMBDA_SHAPE(UpdateUrl,
+             {FUNCTION, {"AuthType", &kString}, {"Cors", &kUrlCors}, {"InvokeMode", &kString}});
 #undef MAPPING
 #undef CONFIGURATION
 #undef PAGE
@@ -237,7 +248,8 @@ constexpr aws::Operation kOperations[] = {
            "/2015-03-31/event-source-mappings", kCreateMapping, 202),
     served("CreateFunction", Op::create_function, "POST", "/2015-03-31/functions", kCreateFunction,
            201),
-    refused("CreateFunctionUrlConfig", "POST", "/2021-10-31/functions/{FunctionName}/url", 201),
+    served("CreateFunctionUrlConfig", Op::create_url, "POST",
+           "/2021-10-31/functions/{FunctionName}/url", kCreateUrl, 201),
     served("DeleteAlias", Op::delete_alias, "DELETE",
            "/2015-03-31/functions/{FunctionName}/aliases/{Name}", kNamedAlias, 204),
     refused("DeleteCapacityProvider", "DELETE",
@@ -254,7 +266,8 @@ constexpr aws::Operation kOperations[] = {
            "/2017-10-31/functions/{FunctionName}/concurrency", kNamed, 204),
     served("DeleteFunctionEventInvokeConfig", Op::delete_event_invoke, "DELETE",
            "/2019-09-25/functions/{FunctionName}/event-invoke-config", kNamed, 204),
-    refused("DeleteFunctionUrlConfig", "DELETE", "/2021-10-31/functions/{FunctionName}/url", 204),
+    served("DeleteFunctionUrlConfig", Op::delete_url, "DELETE",
+           "/2021-10-31/functions/{FunctionName}/url", kNamed, 204),
     served("DeleteLayerVersion", Op::delete_layer, "DELETE",
            "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}", kOneLayer, 204),
     refused("DeleteProvisionedConcurrencyConfig", "DELETE",
@@ -289,7 +302,8 @@ constexpr aws::Operation kOperations[] = {
            "/2024-08-31/functions/{FunctionName}/recursion-config", kNamed, 200),
     refused("GetFunctionScalingConfig", "GET",
             "/2025-11-30/functions/{FunctionName}/function-scaling-config", 200),
-    refused("GetFunctionUrlConfig", "GET", "/2021-10-31/functions/{FunctionName}/url", 200),
+    served("GetFunctionUrlConfig", Op::get_url, "GET", "/2021-10-31/functions/{FunctionName}/url",
+           kNamed, 200),
     served("GetLayerVersion", Op::get_layer, "GET",
            "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}", kOneLayer, 200),
     served("GetLayerVersionByArn", Op::get_layer_by_arn, "GET",
@@ -316,7 +330,8 @@ constexpr aws::Operation kOperations[] = {
            kListMappings, 200),
     served("ListFunctionEventInvokeConfigs", Op::list_event_invokes, "GET",
            "/2019-09-25/functions/{FunctionName}/event-invoke-config/list", kNamedPage, 200),
-    refused("ListFunctionUrlConfigs", "GET", "/2021-10-31/functions/{FunctionName}/urls", 200),
+    served("ListFunctionUrlConfigs", Op::list_urls, "GET",
+           "/2021-10-31/functions/{FunctionName}/urls", kNamedPage, 200),
     refused("ListFunctionVersionsByCapacityProvider", "GET",
             "/2025-11-30/capacity-providers/{CapacityProviderName}/function-versions", 200),
     served("ListFunctions", Op::list_functions, "GET", "/2015-03-31/functions", kListFunctions,
@@ -380,7 +395,8 @@ constexpr aws::Operation kOperations[] = {
            "/2015-03-31/functions/{FunctionName}/configuration", kUpdateFunctionConfiguration, 200),
     served("UpdateFunctionEventInvokeConfig", Op::update_event_invoke, "POST",
            "/2019-09-25/functions/{FunctionName}/event-invoke-config", kEventInvoke, 200),
-    refused("UpdateFunctionUrlConfig", "PUT", "/2021-10-31/functions/{FunctionName}/url", 200),
+    served("UpdateFunctionUrlConfig", Op::update_url, "PUT",
+           "/2021-10-31/functions/{FunctionName}/url", kUpdateUrl, 200),
     served_raw("MayflyGetPackage", Op::get_package, "GET", "/2015-03-31/mayfly-packages/{Sha256}",
                kPackage, 200),
 };

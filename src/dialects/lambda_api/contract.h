@@ -59,6 +59,11 @@ enum class Op : int {
   add_layer_permission,
   get_layer_policy,
   remove_layer_permission,
+  create_url,
+  get_url,
+  update_url,
+  delete_url,
+  list_urls,
 };
 
 const aws::Contract& lambda_contract();

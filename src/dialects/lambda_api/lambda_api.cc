@@ -87,6 +87,14 @@ io::Task<Outcome<boost::json::object>> LambdaApi::call_more(Call call) {
       return list_event_invokes(std::move(call));
     case Op::delete_event_invoke:
       return delete_event_invoke(std::move(call));
+    case Op::create_url:
+    case Op::update_url:
+      return put_url(std::move(call));
+    case Op::get_url:
+    case Op::delete_url:
+      return get_url(std::move(call));
+    case Op::list_urls:
+      return list_urls(std::move(call));
     case Op::get_code_signing:
     case Op::get_runtime_management:
     case Op::put_runtime_management:

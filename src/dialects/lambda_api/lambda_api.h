@@ -52,6 +52,9 @@ class LambdaApi : public aws::Service {
   io::Task<aws::Outcome<boost::json::object>> call(aws::Call call) override;
   io::Task<aws::Outcome<io::HttpResponse>> answer(aws::Call call, std::string body) override;
 
+  // Where the gateway is; before the first call. In front of /url/ID.
+  void set_gateway_url(std::string url) { gateway_url_ = std::move(url); }
+
  private:
   using Object = boost::json::object;
   using Answer = io::Task<aws::Outcome<Object>>;
@@ -133,6 +136,13 @@ class LambdaApi : public aws::Service {
   // Layers of input, when it names any, into settings.
   aws::Outcome<void> take_layers(const Object& input, functions::Settings& settings) const;
 
+  // urls.cc
+  Answer put_url(aws::Call call);
+  Answer get_url(aws::Call call);  // and delete
+  Answer list_urls(aws::Call call);
+  Object url_info(const std::string& function, const std::string& alias,
+                  const std::string& text) const;
+
   // event_invoke.cc
   Answer put_event_invoke(aws::Call call);
   Answer get_event_invoke(aws::Call call);
@@ -142,6 +152,7 @@ class LambdaApi : public aws::Service {
 
   Parts parts_;
   Home home_;
+  std::string gateway_url_;
   std::set<std::string> creating_;  // names that a CreateFunction is at work on
   std::map<std::string, std::uint64_t> archive_sizes_;
 };

@@ -1,21 +1,17 @@
 #include "dialects/logs/contract.h"
 
+#include "aws/tables.h"
+
 namespace mayfly::dialects::logs {
 namespace {
 
 using aws::kBoolean;
-using aws::Kind;
 using aws::kInteger;
 using aws::kString;
 using aws::kStrings;
-using aws::Member;
+using aws::operation;
 using aws::Shape;
 
-#define LOGS_SHAPE(name, ...)                        \
-  constexpr Member k##name##Members[] = __VA_ARGS__; \
-  constexpr Shape k##name {                          \
-    Kind::structure, k##name##Members                \
-  }
 #define GROUP                      \
   {"logGroupName", &kString}, {    \
     "logGroupIdentifier", &kString \
@@ -25,39 +21,34 @@ using aws::Shape;
     "limit", &kInteger       \
   }
 
-LOGS_SHAPE(Groups, {{"logGroupNamePrefix", &kString}, {"logGroupNamePattern", &kString}, PAGE});
-LOGS_SHAPE(Streams, {GROUP,
-                     {"logStreamNamePrefix", &kString},
-                     {"orderBy", &kString},
-                     {"descending", &kBoolean},
-                     PAGE});
-LOGS_SHAPE(Events, {GROUP,
-                    {"logStreamName", &kString},
-                    {"startTime", &kInteger},
-                    {"endTime", &kInteger},
-                    {"startFromHead", &kBoolean},
-                    PAGE});
-LOGS_SHAPE(Filter, {GROUP,
-                    {"logStreamNames", &kStrings},
+AWS_SHAPE(Groups, {{"logGroupNamePrefix", &kString}, {"logGroupNamePattern", &kString}, PAGE});
+AWS_SHAPE(Streams, {GROUP,
                     {"logStreamNamePrefix", &kString},
-                    {"startTime", &kInteger},
-                    {"endTime", &kInteger},
-                    {"filterPattern", &kString},
-                    {"interleaved", &kBoolean},
+                    {"orderBy", &kString},
+                    {"descending", &kBoolean},
                     PAGE});
+AWS_SHAPE(Events, {GROUP,
+                   {"logStreamName", &kString},
+                   {"startTime", &kInteger},
+                   {"endTime", &kInteger},
+                   {"startFromHead", &kBoolean},
+                   PAGE});
+AWS_SHAPE(Filter, {GROUP,
+                   {"logStreamNames", &kStrings},
+                   {"logStreamNamePrefix", &kString},
+                   {"startTime", &kInteger},
+                   {"endTime", &kInteger},
+                   {"filterPattern", &kString},
+                   {"interleaved", &kBoolean},
+                   PAGE});
 #undef PAGE
 #undef GROUP
-#undef LOGS_SHAPE
-
-constexpr aws::Operation operation(std::string_view name, Op op, const Shape& input) {
-  return {name, &input, &aws::kDocument, static_cast<int>(op)};
-}
 
 constexpr aws::Operation kOperations[] = {
-    operation("DescribeLogGroups", Op::describe_groups, kGroups),
-    operation("DescribeLogStreams", Op::describe_streams, kStreams),
-    operation("GetLogEvents", Op::get_events, kEvents),
-    operation("FilterLogEvents", Op::filter_events, kFilter),
+    operation("DescribeLogGroups", Op::describe_groups, kGroups, aws::kDocument),
+    operation("DescribeLogStreams", Op::describe_streams, kStreams, aws::kDocument),
+    operation("GetLogEvents", Op::get_events, kEvents, aws::kDocument),
+    operation("FilterLogEvents", Op::filter_events, kFilter, aws::kDocument),
 };
 
 constexpr aws::Contract make_contract() {

@@ -133,6 +133,8 @@ Reply Api::State::dispatch(Endpoint endpoint, Call call) {
       return delete_function(std::move(call));
     case Endpoint::publish_version:
       return publish_version(std::move(call));
+    case Endpoint::put_belongings:
+      return put_belongings(std::move(call));
     case Endpoint::list_versions:
       return list_versions(std::move(call));
     case Endpoint::invoke:

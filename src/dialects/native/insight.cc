@@ -68,6 +68,8 @@ Reply Api::State::info(Call) {
   object["version"] = facts.version;
   object["api"] = facts.api_url;
   object["gateway"] = facts.gateway_url;
+  object["region"] = facts.region;
+  object["account"] = facts.account;
   object["data"] = facts.data_dir;
   object["pid"] = facts.pid;
   object["uptime_s"] = to_us(clock.steady_now() - facts.started) / 1'000'000;

@@ -33,6 +33,7 @@ constexpr Route kRoutes[] = {
     {"DELETE", "/v1/functions/{}", Endpoint::delete_function},
     {"POST", "/v1/functions/{}/versions", Endpoint::publish_version},
     {"GET", "/v1/functions/{}/versions", Endpoint::list_versions},
+    {"PUT", "/v1/functions/{}/belongings", Endpoint::put_belongings},
     {"POST", "/v1/functions/{}/invoke", Endpoint::invoke},
     {"GET", "/v1/functions/{}/logs", Endpoint::logs},
     {"GET", "/v1/invocations", Endpoint::invocations},

@@ -29,6 +29,7 @@ enum class Endpoint {
   delete_function,
   publish_version,
   list_versions,
+  put_belongings,
   invoke,
   logs,
   invocations,

@@ -51,6 +51,7 @@ struct Api::State : std::enable_shared_from_this<Api::State> {
   Reply delete_function(Call call);
   Reply publish_version(Call call);
   Reply list_versions(Call call);
+  Reply put_belongings(Call call);
   Reply list_apps(Call call);
   Reply put_app(Call call);
   Reply delete_app(Call call);

@@ -1,124 +1,106 @@
 #include "dialects/scheduler/contract.h"
 
+#include "aws/tables.h"
+
 namespace mayfly::dialects::scheduler {
 namespace {
 
+using aws::in_path;
+using aws::in_query;
 using aws::kDocument;
 using aws::Kind;
 using aws::kInteger;
 using aws::kString;
 using aws::kTimestamp;
-using aws::Member;
-using aws::Place;
+using aws::required;
 using aws::Shape;
 
-constexpr Member wanted(std::string_view name, const Shape& shape) {
-  return {name, &shape, {}, Place::body, true};
-}
-constexpr Member in_path(std::string_view name) {
-  return {name, &kString, {}, Place::path, true};
-}
-constexpr Member in_query(std::string_view name, std::string_view wire,
-                          const Shape& shape = kString) {
-  return {name, &shape, wire, Place::query};
-}
-
-#define SHAPE(name, ...)                             \
-  constexpr Member k##name##Members[] = __VA_ARGS__; \
-  constexpr Shape k##name {                          \
-    Kind::structure, k##name##Members                \
-  }
-
-SHAPE(Tag, {{"Key", &kString}, {"Value", &kString}});
+AWS_SHAPE(Tag, {{"Key", &kString}, {"Value", &kString}});
 constexpr Shape kTags{Kind::list, {}, &kTag};
 
 // What Create and Update take beside the name; the same comes back from Get.
-#define SCHEDULE_MEMBERS                                                                         \
-  {"ActionAfterCompletion", &kString}, {"Description", &kString}, {"EndDate", &kTimestamp},      \
-      wanted("FlexibleTimeWindow", kDocument), {"GroupName", &kString}, {"KmsKeyArn", &kString}, \
-      wanted("ScheduleExpression", kString), {"ScheduleExpressionTimezone", &kString},           \
-      {"StartDate", &kTimestamp}, {"State", &kString}, wanted("Target", kDocument), {            \
-    "ClientToken", &kString                                                                      \
+#define SCHEDULE_MEMBERS                                                                           \
+  {"ActionAfterCompletion", &kString}, {"Description", &kString}, {"EndDate", &kTimestamp},        \
+      required("FlexibleTimeWindow", kDocument), {"GroupName", &kString}, {"KmsKeyArn", &kString}, \
+      required("ScheduleExpression", kString), {"ScheduleExpressionTimezone", &kString},           \
+      {"StartDate", &kTimestamp}, {"State", &kString}, required("Target", kDocument), {            \
+    "ClientToken", &kString                                                                        \
   }
-SHAPE(PutSchedule, {in_path("Name"), SCHEDULE_MEMBERS});
-SHAPE(ScheduleArn, {{"ScheduleArn", &kString}});
-SHAPE(OneSchedule, {in_path("Name"), in_query("GroupName", "groupName"),
-                    in_query("ClientToken", "clientToken")});
-SHAPE(ScheduleOut, {{"ActionAfterCompletion", &kString},
-                    {"Arn", &kString},
+AWS_SHAPE(PutSchedule, {in_path("Name"), SCHEDULE_MEMBERS});
+AWS_SHAPE(ScheduleArn, {{"ScheduleArn", &kString}});
+AWS_SHAPE(OneSchedule, {in_path("Name"), in_query("GroupName", kString, "groupName"),
+                        in_query("ClientToken", kString, "clientToken")});
+AWS_SHAPE(ScheduleOut, {{"ActionAfterCompletion", &kString},
+                        {"Arn", &kString},
+                        {"CreationDate", &kTimestamp},
+                        {"Description", &kString},
+                        {"EndDate", &kTimestamp},
+                        {"FlexibleTimeWindow", &kDocument},
+                        {"GroupName", &kString},
+                        {"KmsKeyArn", &kString},
+                        {"LastModificationDate", &kTimestamp},
+                        {"Name", &kString},
+                        {"ScheduleExpression", &kString},
+                        {"ScheduleExpressionTimezone", &kString},
+                        {"StartDate", &kTimestamp},
+                        {"State", &kString},
+                        {"Target", &kDocument}});
+AWS_SHAPE(ListSchedules,
+          {in_query("GroupName", kString, "ScheduleGroup"), in_query("NamePrefix"),
+           in_query("State"), in_query("NextToken"), in_query("MaxResults", kInteger)});
+AWS_SHAPE(Summary, {{"Arn", &kString},
                     {"CreationDate", &kTimestamp},
-                    {"Description", &kString},
-                    {"EndDate", &kTimestamp},
-                    {"FlexibleTimeWindow", &kDocument},
                     {"GroupName", &kString},
-                    {"KmsKeyArn", &kString},
                     {"LastModificationDate", &kTimestamp},
                     {"Name", &kString},
-                    {"ScheduleExpression", &kString},
-                    {"ScheduleExpressionTimezone", &kString},
-                    {"StartDate", &kTimestamp},
                     {"State", &kString},
                     {"Target", &kDocument}});
-SHAPE(ListSchedules, {in_query("GroupName", "ScheduleGroup"), in_query("NamePrefix", "NamePrefix"),
-                      in_query("State", "State"), in_query("NextToken", "NextToken"),
-                      in_query("MaxResults", "MaxResults", kInteger)});
-SHAPE(Summary, {{"Arn", &kString},
-                {"CreationDate", &kTimestamp},
-                {"GroupName", &kString},
-                {"LastModificationDate", &kTimestamp},
-                {"Name", &kString},
-                {"State", &kString},
-                {"Target", &kDocument}});
 constexpr Shape kSummaries{Kind::list, {}, &kSummary};
-SHAPE(ListSchedulesOut, {{"NextToken", &kString}, {"Schedules", &kSummaries}});
+AWS_SHAPE(ListSchedulesOut, {{"NextToken", &kString}, {"Schedules", &kSummaries}});
 
-SHAPE(CreateGroup, {in_path("Name"), {"ClientToken", &kString}, {"Tags", &kTags}});
-SHAPE(GroupArn, {{"ScheduleGroupArn", &kString}});
-SHAPE(OneGroup, {in_path("Name"), in_query("ClientToken", "clientToken")});
-SHAPE(GroupOut, {{"Arn", &kString},
-                 {"CreationDate", &kTimestamp},
-                 {"LastModificationDate", &kTimestamp},
-                 {"Name", &kString},
-                 {"State", &kString}});
+AWS_SHAPE(CreateGroup, {in_path("Name"), {"ClientToken", &kString}, {"Tags", &kTags}});
+AWS_SHAPE(GroupArn, {{"ScheduleGroupArn", &kString}});
+AWS_SHAPE(OneGroup, {in_path("Name"), in_query("ClientToken", kString, "clientToken")});
+AWS_SHAPE(GroupOut, {{"Arn", &kString},
+                     {"CreationDate", &kTimestamp},
+                     {"LastModificationDate", &kTimestamp},
+                     {"Name", &kString},
+                     {"State", &kString}});
 constexpr Shape kGroups{Kind::list, {}, &kGroupOut};
-SHAPE(ListGroups, {in_query("NamePrefix", "NamePrefix"), in_query("NextToken", "NextToken"),
-                   in_query("MaxResults", "MaxResults", kInteger)});
-SHAPE(ListGroupsOut, {{"NextToken", &kString}, {"ScheduleGroups", &kGroups}});
-SHAPE(OnlyResource, {in_path("ResourceArn")});
-SHAPE(TagResource, {in_path("ResourceArn"), wanted("Tags", kTags)});
-SHAPE(UntagResource, {in_path("ResourceArn"), in_query("TagKeys", "TagKeys", aws::kStrings)});
-SHAPE(TagsOut, {{"Tags", &kTags}});
+AWS_SHAPE(ListGroups,
+          {in_query("NamePrefix"), in_query("NextToken"), in_query("MaxResults", kInteger)});
+AWS_SHAPE(ListGroupsOut, {{"NextToken", &kString}, {"ScheduleGroups", &kGroups}});
+AWS_SHAPE(OnlyResource, {in_path("ResourceArn")});
+AWS_SHAPE(TagResource, {in_path("ResourceArn"), required("Tags", kTags)});
+AWS_SHAPE(UntagResource, {in_path("ResourceArn"), in_query("TagKeys", aws::kStrings)});
+AWS_SHAPE(TagsOut, {{"Tags", &kTags}});
 #undef SCHEDULE_MEMBERS
-#undef SHAPE
 
-constexpr aws::Operation operation(std::string_view name, Op op, std::string_view method,
-                                   std::string_view path, const Shape& input,
-                                   const Shape& output = aws::kEmpty) {
+constexpr aws::Operation rest(std::string_view name, Op op, std::string_view method,
+                              std::string_view path, const Shape& input,
+                              const Shape& output = aws::kEmpty) {
   return {name, &input, &output, static_cast<int>(op), method, path, 200};
 }
 
 constexpr aws::Operation kOperations[] = {
-    operation("CreateSchedule", Op::create_schedule, "POST", "/schedules/{Name}", kPutSchedule,
-              kScheduleArn),
-    operation("UpdateSchedule", Op::update_schedule, "PUT", "/schedules/{Name}", kPutSchedule,
-              kScheduleArn),
-    operation("GetSchedule", Op::get_schedule, "GET", "/schedules/{Name}", kOneSchedule,
-              kScheduleOut),
-    operation("DeleteSchedule", Op::delete_schedule, "DELETE", "/schedules/{Name}", kOneSchedule),
-    operation("ListSchedules", Op::list_schedules, "GET", "/schedules", kListSchedules,
-              kListSchedulesOut),
-    operation("CreateScheduleGroup", Op::create_group, "POST", "/schedule-groups/{Name}",
-              kCreateGroup, kGroupArn),
-    operation("GetScheduleGroup", Op::get_group, "GET", "/schedule-groups/{Name}", kOneGroup,
-              kGroupOut),
-    operation("DeleteScheduleGroup", Op::delete_group, "DELETE", "/schedule-groups/{Name}",
-              kOneGroup),
-    operation("ListScheduleGroups", Op::list_groups, "GET", "/schedule-groups", kListGroups,
-              kListGroupsOut),
-    operation("ListTagsForResource", Op::list_tags, "GET", "/tags/{ResourceArn}", kOnlyResource,
-              kTagsOut),
-    operation("TagResource", Op::tag, "POST", "/tags/{ResourceArn}", kTagResource),
-    operation("UntagResource", Op::untag, "DELETE", "/tags/{ResourceArn}", kUntagResource),
+    rest("CreateSchedule", Op::create_schedule, "POST", "/schedules/{Name}", kPutSchedule,
+         kScheduleArn),
+    rest("UpdateSchedule", Op::update_schedule, "PUT", "/schedules/{Name}", kPutSchedule,
+         kScheduleArn),
+    rest("GetSchedule", Op::get_schedule, "GET", "/schedules/{Name}", kOneSchedule, kScheduleOut),
+    rest("DeleteSchedule", Op::delete_schedule, "DELETE", "/schedules/{Name}", kOneSchedule),
+    rest("ListSchedules", Op::list_schedules, "GET", "/schedules", kListSchedules,
+         kListSchedulesOut),
+    rest("CreateScheduleGroup", Op::create_group, "POST", "/schedule-groups/{Name}", kCreateGroup,
+         kGroupArn),
+    rest("GetScheduleGroup", Op::get_group, "GET", "/schedule-groups/{Name}", kOneGroup, kGroupOut),
+    rest("DeleteScheduleGroup", Op::delete_group, "DELETE", "/schedule-groups/{Name}", kOneGroup),
+    rest("ListScheduleGroups", Op::list_groups, "GET", "/schedule-groups", kListGroups,
+         kListGroupsOut),
+    rest("ListTagsForResource", Op::list_tags, "GET", "/tags/{ResourceArn}", kOnlyResource,
+         kTagsOut),
+    rest("TagResource", Op::tag, "POST", "/tags/{ResourceArn}", kTagResource),
+    rest("UntagResource", Op::untag, "DELETE", "/tags/{ResourceArn}", kUntagResource),
 };
 
 constexpr aws::Contract contract() {

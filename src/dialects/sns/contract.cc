@@ -1,5 +1,7 @@
 #include "dialects/sns/contract.h"
 
+#include "aws/tables.h"
+
 namespace mayfly::dialects::sns {
 namespace {
 
@@ -7,96 +9,84 @@ using aws::kBoolean;
 using aws::Kind;
 using aws::kString;
 using aws::Member;
-using aws::Place;
+using aws::operation;
+using aws::required;
 using aws::Shape;
 
-constexpr Member wanted(std::string_view name, const Shape& shape) {
-  return {name, &shape, {}, Place::body, true};
-}
-
-#define SHAPE(name, ...)                             \
-  constexpr Member k##name##Members[] = __VA_ARGS__; \
-  constexpr Shape k##name {                          \
-    Kind::structure, k##name##Members                \
-  }
-
-SHAPE(AttributeValue,
-      {{"DataType", &kString}, {"StringValue", &kString}, {"BinaryValue", &aws::kBlob}});
+AWS_SHAPE(AttributeValue,
+          {{"DataType", &kString}, {"StringValue", &kString}, {"BinaryValue", &aws::kBlob}});
 constexpr Shape kMessageAttributes{Kind::map, {}, &kAttributeValue, "Value", "Name"};
-SHAPE(Tag, {{"Key", &kString}, {"Value", &kString}});
+AWS_SHAPE(Tag, {{"Key", &kString}, {"Value", &kString}});
 constexpr Shape kTags{Kind::list, {}, &kTag};
 
-constexpr Member kTopicArn = wanted("TopicArn", kString);
-constexpr Member kSubscriptionArn = wanted("SubscriptionArn", kString);
-SHAPE(OnlyTopic, {kTopicArn});
-SHAPE(OnlySubscription, {kSubscriptionArn});
-SHAPE(SubscriptionOut, {{"SubscriptionArn", &kString}});
-SHAPE(TopicOut, {{"TopicArn", &kString}});
-SHAPE(AttributesOut, {{"Attributes", &aws::kStringMap}});
+constexpr Member kTopicArn = required("TopicArn", kString);
+constexpr Member kSubscriptionArn = required("SubscriptionArn", kString);
+AWS_SHAPE(OnlyTopic, {kTopicArn});
+AWS_SHAPE(OnlySubscription, {kSubscriptionArn});
+AWS_SHAPE(SubscriptionOut, {{"SubscriptionArn", &kString}});
+AWS_SHAPE(TopicOut, {{"TopicArn", &kString}});
+AWS_SHAPE(AttributesOut, {{"Attributes", &aws::kStringMap}});
 
-SHAPE(Confirm, {kTopicArn, wanted("Token", kString), {"AuthenticateOnUnsubscribe", &kString}});
-SHAPE(CreateTopic, {wanted("Name", kString),
-                    {"Attributes", &aws::kStringMap},
-                    {"Tags", &kTags},
-                    {"DataProtectionPolicy", &kString}});
-SHAPE(Page, {{"NextToken", &kString}});
-SHAPE(PageByTopic, {kTopicArn, {"NextToken", &kString}});
-SHAPE(SubscriptionInfo, {{"SubscriptionArn", &kString},
-                         {"Owner", &kString},
-                         {"Protocol", &kString},
-                         {"Endpoint", &kString},
-                         {"TopicArn", &kString}});
+AWS_SHAPE(Confirm,
+          {kTopicArn, required("Token", kString), {"AuthenticateOnUnsubscribe", &kString}});
+AWS_SHAPE(CreateTopic, {required("Name", kString),
+                        {"Attributes", &aws::kStringMap},
+                        {"Tags", &kTags},
+                        {"DataProtectionPolicy", &kString}});
+AWS_SHAPE(Page, {{"NextToken", &kString}});
+AWS_SHAPE(PageByTopic, {kTopicArn, {"NextToken", &kString}});
+AWS_SHAPE(SubscriptionInfo, {{"SubscriptionArn", &kString},
+                             {"Owner", &kString},
+                             {"Protocol", &kString},
+                             {"Endpoint", &kString},
+                             {"TopicArn", &kString}});
 constexpr Shape kSubscriptions{Kind::list, {}, &kSubscriptionInfo};
-SHAPE(SubscriptionsOut, {{"Subscriptions", &kSubscriptions}, {"NextToken", &kString}});
+AWS_SHAPE(SubscriptionsOut, {{"Subscriptions", &kSubscriptions}, {"NextToken", &kString}});
 constexpr Shape kTopics{Kind::list, {}, &kTopicOut};
-SHAPE(TopicsOut, {{"Topics", &kTopics}, {"NextToken", &kString}});
+AWS_SHAPE(TopicsOut, {{"Topics", &kTopics}, {"NextToken", &kString}});
 
-SHAPE(Publish, {{"TopicArn", &kString},
-                {"TargetArn", &kString},
-                {"PhoneNumber", &kString},
-                wanted("Message", kString),
-                {"Subject", &kString},
-                {"MessageStructure", &kString},
-                {"MessageAttributes", &kMessageAttributes},
-                {"MessageDeduplicationId", &kString},
-                {"MessageGroupId", &kString}});
-SHAPE(PublishOut, {{"MessageId", &kString}, {"SequenceNumber", &kString}});
-SHAPE(Entry, {{"Id", &kString},
-              {"Message", &kString},
-              {"Subject", &kString},
-              {"MessageStructure", &kString},
-              {"MessageAttributes", &kMessageAttributes},
-              {"MessageDeduplicationId", &kString},
-              {"MessageGroupId", &kString}});
+AWS_SHAPE(Publish, {{"TopicArn", &kString},
+                    {"TargetArn", &kString},
+                    {"PhoneNumber", &kString},
+                    required("Message", kString),
+                    {"Subject", &kString},
+                    {"MessageStructure", &kString},
+                    {"MessageAttributes", &kMessageAttributes},
+                    {"MessageDeduplicationId", &kString},
+                    {"MessageGroupId", &kString}});
+AWS_SHAPE(PublishOut, {{"MessageId", &kString}, {"SequenceNumber", &kString}});
+AWS_SHAPE(Entry, {{"Id", &kString},
+                  {"Message", &kString},
+                  {"Subject", &kString},
+                  {"MessageStructure", &kString},
+                  {"MessageAttributes", &kMessageAttributes},
+                  {"MessageDeduplicationId", &kString},
+                  {"MessageGroupId", &kString}});
 constexpr Shape kEntries{Kind::list, {}, &kEntry};
-SHAPE(PublishBatch, {kTopicArn, {"PublishBatchRequestEntries", &kEntries}});
-SHAPE(Sent, {{"Id", &kString}, {"MessageId", &kString}, {"SequenceNumber", &kString}});
+AWS_SHAPE(PublishBatch, {kTopicArn, {"PublishBatchRequestEntries", &kEntries}});
+AWS_SHAPE(Sent, {{"Id", &kString}, {"MessageId", &kString}, {"SequenceNumber", &kString}});
 constexpr Shape kSuccessful{Kind::list, {}, &kSent};
-SHAPE(Failure,
-      {{"Id", &kString}, {"Code", &kString}, {"Message", &kString}, {"SenderFault", &kBoolean}});
+AWS_SHAPE(Failure, {{"Id", &kString},
+                    {"Code", &kString},
+                    {"Message", &kString},
+                    {"SenderFault", &kBoolean}});
 constexpr Shape kFailed{Kind::list, {}, &kFailure};
-SHAPE(PublishBatchOut, {{"Successful", &kSuccessful}, {"Failed", &kFailed}});
+AWS_SHAPE(PublishBatchOut, {{"Successful", &kSuccessful}, {"Failed", &kFailed}});
 
-SHAPE(SetSubscription,
-      {kSubscriptionArn, wanted("AttributeName", kString), {"AttributeValue", &kString}});
-SHAPE(SetTopic, {kTopicArn, wanted("AttributeName", kString), {"AttributeValue", &kString}});
-SHAPE(Subscribe, {kTopicArn,
-                  wanted("Protocol", kString),
-                  {"Endpoint", &kString},
-                  {"Attributes", &aws::kStringMap},
-                  {"ReturnSubscriptionArn", &kBoolean}});
-SHAPE(OnlyResource, {wanted("ResourceArn", kString)});
-SHAPE(TagResource, {wanted("ResourceArn", kString), wanted("Tags", kTags)});
-SHAPE(UntagResource, {wanted("ResourceArn", kString), wanted("TagKeys", aws::kStrings)});
-SHAPE(TagsOut, {{"Tags", &kTags}});
+AWS_SHAPE(SetSubscription,
+          {kSubscriptionArn, required("AttributeName", kString), {"AttributeValue", &kString}});
+AWS_SHAPE(SetTopic, {kTopicArn, required("AttributeName", kString), {"AttributeValue", &kString}});
+AWS_SHAPE(Subscribe, {kTopicArn,
+                      required("Protocol", kString),
+                      {"Endpoint", &kString},
+                      {"Attributes", &aws::kStringMap},
+                      {"ReturnSubscriptionArn", &kBoolean}});
+AWS_SHAPE(OnlyResource, {required("ResourceArn", kString)});
+AWS_SHAPE(TagResource, {required("ResourceArn", kString), required("Tags", kTags)});
+AWS_SHAPE(UntagResource, {required("ResourceArn", kString), required("TagKeys", aws::kStrings)});
+AWS_SHAPE(TagsOut, {{"Tags", &kTags}});
 // Nothing, in an element of its own: clients look for TagResourceResult.
-SHAPE(Nothing, {{"Nothing", &kString}});
-#undef SHAPE
-
-constexpr aws::Operation operation(std::string_view name, Op op, const Shape& input,
-                                   const Shape& output = aws::kEmpty) {
-  return {name, &input, &output, static_cast<int>(op)};
-}
+AWS_SHAPE(Nothing, {{"Nothing", &kString}});
 
 constexpr aws::Operation kOperations[] = {
     operation("ConfirmSubscription", Op::confirm_subscription, kConfirm, kSubscriptionOut),

@@ -1,5 +1,7 @@
 #include "dialects/sqs/contract.h"
 
+#include "aws/tables.h"
+
 namespace mayfly::dialects::sqs {
 namespace {
 
@@ -8,12 +10,10 @@ using aws::Kind;
 using aws::kInteger;
 using aws::kString;
 using aws::Member;
+using aws::operation;
 using aws::Place;
+using aws::required;
 using aws::Shape;
-
-constexpr Member wanted(std::string_view name, const Shape& shape) {
-  return {name, &shape, {}, Place::body, true};
-}
 
 // Another name in the query protocol.
 constexpr Member queried(std::string_view name, const Shape& shape, std::string_view query_name,
@@ -50,130 +50,123 @@ constexpr Shape kAttributeValue{Kind::structure, kAttributeValueMembers};
 constexpr Shape kMessageAttributes = flat_map(kAttributeValue, "Name", "Value");
 
 // Members that many inputs have.
-constexpr Member kQueueUrl = wanted("QueueUrl", kString);
-constexpr Member kReceiptHandle = wanted("ReceiptHandle", kString);
+constexpr Member kQueueUrl = required("QueueUrl", kString);
+constexpr Member kReceiptHandle = required("ReceiptHandle", kString);
 
-#define SHAPE(name, ...)                             \
-  constexpr Member k##name##Members[] = __VA_ARGS__; \
-  constexpr Shape k##name {                          \
-    Kind::structure, k##name##Members                \
-  }
+AWS_SHAPE(OnlyQueue, {kQueueUrl});
+AWS_SHAPE(QueueUrlOut, {{"QueueUrl", &kString}});
+AWS_SHAPE(AddPermission,
+          {kQueueUrl, required("Label", kString), required("AWSAccountIds", kAccountIds),
+           required("Actions", kActionNames)});
+AWS_SHAPE(RemovePermission, {kQueueUrl, required("Label", kString)});
 
-SHAPE(OnlyQueue, {kQueueUrl});
-SHAPE(QueueUrlOut, {{"QueueUrl", &kString}});
-SHAPE(AddPermission, {kQueueUrl, wanted("Label", kString), wanted("AWSAccountIds", kAccountIds),
-                      wanted("Actions", kActionNames)});
-SHAPE(RemovePermission, {kQueueUrl, wanted("Label", kString)});
-
-SHAPE(FailedEntry,
-      {{"Id", &kString}, {"SenderFault", &kBoolean}, {"Code", &kString}, {"Message", &kString}});
+AWS_SHAPE(FailedEntry, {{"Id", &kString},
+                        {"SenderFault", &kBoolean},
+                        {"Code", &kString},
+                        {"Message", &kString}});
 constexpr Shape kFailed = flat_list(kFailedEntry, "BatchResultErrorEntry");
-SHAPE(IdEntry, {{"Id", &kString}});
+AWS_SHAPE(IdEntry, {{"Id", &kString}});
 
-SHAPE(ChangeVisibility, {kQueueUrl, kReceiptHandle, wanted("VisibilityTimeout", kInteger)});
-SHAPE(ChangeVisibilityEntry,
-      {{"Id", &kString}, {"ReceiptHandle", &kString}, {"VisibilityTimeout", &kInteger}});
+AWS_SHAPE(ChangeVisibility, {kQueueUrl, kReceiptHandle, required("VisibilityTimeout", kInteger)});
+AWS_SHAPE(ChangeVisibilityEntry,
+          {{"Id", &kString}, {"ReceiptHandle", &kString}, {"VisibilityTimeout", &kInteger}});
 constexpr Shape kChangeVisibilityEntries =
     flat_list(kChangeVisibilityEntry, "ChangeMessageVisibilityBatchRequestEntry");
-SHAPE(ChangeVisibilityBatch, {kQueueUrl, {"Entries", &kChangeVisibilityEntries}});
+AWS_SHAPE(ChangeVisibilityBatch, {kQueueUrl, {"Entries", &kChangeVisibilityEntries}});
 constexpr Shape kVisibilityChanged = flat_list(kIdEntry, "ChangeMessageVisibilityBatchResultEntry");
-SHAPE(ChangeVisibilityBatchOut, {{"Successful", &kVisibilityChanged}, {"Failed", &kFailed}});
+AWS_SHAPE(ChangeVisibilityBatchOut, {{"Successful", &kVisibilityChanged}, {"Failed", &kFailed}});
 
-SHAPE(CreateQueue, {wanted("QueueName", kString), queried("Attributes", kAttributes, "Attribute"),
-                    queried("tags", kTags, "Tag")});
+AWS_SHAPE(CreateQueue,
+          {required("QueueName", kString), queried("Attributes", kAttributes, "Attribute"),
+           queried("tags", kTags, "Tag")});
 
-SHAPE(DeleteMessage, {kQueueUrl, kReceiptHandle});
-SHAPE(DeleteEntry, {{"Id", &kString}, {"ReceiptHandle", &kString}});
+AWS_SHAPE(DeleteMessage, {kQueueUrl, kReceiptHandle});
+AWS_SHAPE(DeleteEntry, {{"Id", &kString}, {"ReceiptHandle", &kString}});
 constexpr Shape kDeleteEntries = flat_list(kDeleteEntry, "DeleteMessageBatchRequestEntry");
-SHAPE(DeleteBatch, {kQueueUrl, {"Entries", &kDeleteEntries}});
+AWS_SHAPE(DeleteBatch, {kQueueUrl, {"Entries", &kDeleteEntries}});
 constexpr Shape kDeleted = flat_list(kIdEntry, "DeleteMessageBatchResultEntry");
-SHAPE(DeleteBatchOut, {{"Successful", &kDeleted}, {"Failed", &kFailed}});
+AWS_SHAPE(DeleteBatchOut, {{"Successful", &kDeleted}, {"Failed", &kFailed}});
 
-SHAPE(GetAttributes, {kQueueUrl, {"AttributeNames", &kAttributeNames}});
-SHAPE(GetAttributesOut, {queried("Attributes", kAttributes, "Attribute")});
-SHAPE(SetAttributes, {kQueueUrl, queried("Attributes", kAttributes, "Attribute", true)});
-SHAPE(GetUrl, {wanted("QueueName", kString), {"QueueOwnerAWSAccountId", &kString}});
-SHAPE(ListQueues,
-      {{"QueueNamePrefix", &kString}, {"NextToken", &kString}, {"MaxResults", &kInteger}});
-SHAPE(ListQueuesOut, {{"QueueUrls", &kQueueUrls}, {"NextToken", &kString}});
-SHAPE(ListSources, {kQueueUrl, {"NextToken", &kString}, {"MaxResults", &kInteger}});
-SHAPE(ListSourcesOut, {{"queueUrls", &kQueueUrls}, {"NextToken", &kString}});
-SHAPE(TagsOut, {queried("Tags", kTags, "Tag")});
-SHAPE(TagQueue, {kQueueUrl, queried("Tags", kTags, "Tag", true)});
-SHAPE(UntagQueue, {kQueueUrl, wanted("TagKeys", kTagKeys)});
+AWS_SHAPE(GetAttributes, {kQueueUrl, {"AttributeNames", &kAttributeNames}});
+AWS_SHAPE(GetAttributesOut, {queried("Attributes", kAttributes, "Attribute")});
+AWS_SHAPE(SetAttributes, {kQueueUrl, queried("Attributes", kAttributes, "Attribute", true)});
+AWS_SHAPE(GetUrl, {required("QueueName", kString), {"QueueOwnerAWSAccountId", &kString}});
+AWS_SHAPE(ListQueues,
+          {{"QueueNamePrefix", &kString}, {"NextToken", &kString}, {"MaxResults", &kInteger}});
+AWS_SHAPE(ListQueuesOut, {{"QueueUrls", &kQueueUrls}, {"NextToken", &kString}});
+AWS_SHAPE(ListSources, {kQueueUrl, {"NextToken", &kString}, {"MaxResults", &kInteger}});
+AWS_SHAPE(ListSourcesOut, {{"queueUrls", &kQueueUrls}, {"NextToken", &kString}});
+AWS_SHAPE(TagsOut, {queried("Tags", kTags, "Tag")});
+AWS_SHAPE(TagQueue, {kQueueUrl, queried("Tags", kTags, "Tag", true)});
+AWS_SHAPE(UntagQueue, {kQueueUrl, required("TagKeys", kTagKeys)});
 
-SHAPE(CancelMove, {wanted("TaskHandle", kString)});
-SHAPE(CancelMoveOut, {{"ApproximateNumberOfMessagesMoved", &kInteger}});
-SHAPE(ListMoves, {wanted("SourceArn", kString), {"MaxResults", &kInteger}});
-SHAPE(Move, {{"TaskHandle", &kString},
-             {"Status", &kString},
-             {"SourceArn", &kString},
-             {"DestinationArn", &kString},
-             {"MaxNumberOfMessagesPerSecond", &kInteger},
-             {"ApproximateNumberOfMessagesMoved", &kInteger},
-             {"ApproximateNumberOfMessagesToMove", &kInteger},
-             {"FailureReason", &kString},
-             {"StartedTimestamp", &kInteger}});
+AWS_SHAPE(CancelMove, {required("TaskHandle", kString)});
+AWS_SHAPE(CancelMoveOut, {{"ApproximateNumberOfMessagesMoved", &kInteger}});
+AWS_SHAPE(ListMoves, {required("SourceArn", kString), {"MaxResults", &kInteger}});
+AWS_SHAPE(Move, {{"TaskHandle", &kString},
+                 {"Status", &kString},
+                 {"SourceArn", &kString},
+                 {"DestinationArn", &kString},
+                 {"MaxNumberOfMessagesPerSecond", &kInteger},
+                 {"ApproximateNumberOfMessagesMoved", &kInteger},
+                 {"ApproximateNumberOfMessagesToMove", &kInteger},
+                 {"FailureReason", &kString},
+                 {"StartedTimestamp", &kInteger}});
 constexpr Shape kMoves = flat_list(kMove, "ListMessageMoveTasksResultEntry");
-SHAPE(ListMovesOut, {{"Results", &kMoves}});
-SHAPE(StartMove, {wanted("SourceArn", kString),
-                  {"DestinationArn", &kString},
-                  {"MaxNumberOfMessagesPerSecond", &kInteger}});
-SHAPE(StartMoveOut, {{"TaskHandle", &kString}});
+AWS_SHAPE(ListMovesOut, {{"Results", &kMoves}});
+AWS_SHAPE(StartMove, {required("SourceArn", kString),
+                      {"DestinationArn", &kString},
+                      {"MaxNumberOfMessagesPerSecond", &kInteger}});
+AWS_SHAPE(StartMoveOut, {{"TaskHandle", &kString}});
 
-SHAPE(Receive, {kQueueUrl,
-                {"AttributeNames", &kAttributeNames},
-                {"MessageSystemAttributeNames", &kSystemAttributeNames},
-                {"MessageAttributeNames", &kMessageAttributeNames},
-                {"MaxNumberOfMessages", &kInteger},
-                {"VisibilityTimeout", &kInteger},
-                {"WaitTimeSeconds", &kInteger},
-                {"ReceiveRequestAttemptId", &kString}});
-SHAPE(Message, {{"MessageId", &kString},
-                {"ReceiptHandle", &kString},
-                {"MD5OfBody", &kString},
-                {"Body", &kString},
-                queried("Attributes", kAttributes, "Attribute"),
-                {"MD5OfMessageAttributes", &kString},
-                queried("MessageAttributes", kMessageAttributes, "MessageAttribute")});
+AWS_SHAPE(Receive, {kQueueUrl,
+                    {"AttributeNames", &kAttributeNames},
+                    {"MessageSystemAttributeNames", &kSystemAttributeNames},
+                    {"MessageAttributeNames", &kMessageAttributeNames},
+                    {"MaxNumberOfMessages", &kInteger},
+                    {"VisibilityTimeout", &kInteger},
+                    {"WaitTimeSeconds", &kInteger},
+                    {"ReceiveRequestAttemptId", &kString}});
+AWS_SHAPE(Message, {{"MessageId", &kString},
+                    {"ReceiptHandle", &kString},
+                    {"MD5OfBody", &kString},
+                    {"Body", &kString},
+                    queried("Attributes", kAttributes, "Attribute"),
+                    {"MD5OfMessageAttributes", &kString},
+                    queried("MessageAttributes", kMessageAttributes, "MessageAttribute")});
 constexpr Shape kMessages = flat_list(kMessage, "Message");
-SHAPE(ReceiveOut, {{"Messages", &kMessages}});
+AWS_SHAPE(ReceiveOut, {{"Messages", &kMessages}});
 
-SHAPE(Send, {kQueueUrl,
-             wanted("MessageBody", kString),
-             {"DelaySeconds", &kInteger},
-             queried("MessageAttributes", kMessageAttributes, "MessageAttribute"),
-             queried("MessageSystemAttributes", kMessageAttributes, "MessageSystemAttribute"),
-             {"MessageDeduplicationId", &kString},
-             {"MessageGroupId", &kString}});
-SHAPE(SendOut, {{"MD5OfMessageBody", &kString},
-                {"MD5OfMessageAttributes", &kString},
-                {"MD5OfMessageSystemAttributes", &kString},
-                {"MessageId", &kString},
-                {"SequenceNumber", &kString}});
-SHAPE(SendEntry, {{"Id", &kString},
-                  {"MessageBody", &kString},
-                  {"DelaySeconds", &kInteger},
-                  queried("MessageAttributes", kMessageAttributes, "MessageAttribute"),
-                  queried("MessageSystemAttributes", kMessageAttributes, "MessageSystemAttribute"),
-                  {"MessageDeduplicationId", &kString},
-                  {"MessageGroupId", &kString}});
+AWS_SHAPE(Send, {kQueueUrl,
+                 required("MessageBody", kString),
+                 {"DelaySeconds", &kInteger},
+                 queried("MessageAttributes", kMessageAttributes, "MessageAttribute"),
+                 queried("MessageSystemAttributes", kMessageAttributes, "MessageSystemAttribute"),
+                 {"MessageDeduplicationId", &kString},
+                 {"MessageGroupId", &kString}});
+AWS_SHAPE(SendOut, {{"MD5OfMessageBody", &kString},
+                    {"MD5OfMessageAttributes", &kString},
+                    {"MD5OfMessageSystemAttributes", &kString},
+                    {"MessageId", &kString},
+                    {"SequenceNumber", &kString}});
+AWS_SHAPE(SendEntry,
+          {{"Id", &kString},
+           {"MessageBody", &kString},
+           {"DelaySeconds", &kInteger},
+           queried("MessageAttributes", kMessageAttributes, "MessageAttribute"),
+           queried("MessageSystemAttributes", kMessageAttributes, "MessageSystemAttribute"),
+           {"MessageDeduplicationId", &kString},
+           {"MessageGroupId", &kString}});
 constexpr Shape kSendEntries = flat_list(kSendEntry, "SendMessageBatchRequestEntry");
-SHAPE(SendBatch, {kQueueUrl, {"Entries", &kSendEntries}});
-SHAPE(SentEntry, {{"Id", &kString},
-                  {"MessageId", &kString},
-                  {"MD5OfMessageBody", &kString},
-                  {"MD5OfMessageAttributes", &kString},
-                  {"MD5OfMessageSystemAttributes", &kString},
-                  {"SequenceNumber", &kString}});
+AWS_SHAPE(SendBatch, {kQueueUrl, {"Entries", &kSendEntries}});
+AWS_SHAPE(SentEntry, {{"Id", &kString},
+                      {"MessageId", &kString},
+                      {"MD5OfMessageBody", &kString},
+                      {"MD5OfMessageAttributes", &kString},
+                      {"MD5OfMessageSystemAttributes", &kString},
+                      {"SequenceNumber", &kString}});
 constexpr Shape kSent = flat_list(kSentEntry, "SendMessageBatchResultEntry");
-SHAPE(SendBatchOut, {{"Successful", &kSent}, {"Failed", &kFailed}});
-#undef SHAPE
-
-constexpr aws::Operation operation(std::string_view name, Op op, const Shape& input,
-                                   const Shape& output = aws::kEmpty) {
-  return {name, &input, &output, static_cast<int>(op)};
-}
+AWS_SHAPE(SendBatchOut, {{"Successful", &kSent}, {"Failed", &kFailed}});
 
 constexpr aws::Operation kOperations[] = {
     operation("AddPermission", Op::add_permission, kAddPermission),

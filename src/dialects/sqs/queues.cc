@@ -229,23 +229,25 @@ Outcome<json::object> Sqs::get_attributes(const Call& call) const {
   return answer;
 }
 
-io::Task<Outcome<json::object>> Sqs::set_attributes(Call call) {
-  auto queue = queue_of(call);
-  if (queue.has_error()) co_return std::move(queue).error();
-  QueueInfo info = **queue;
-  AWS_CO_TRY(apply_attributes(object_in(call.input, "Attributes"), false, info));
-  if (info.settings.dead_letter_queue != (*queue)->settings.dead_letter_queue)
-    AWS_CO_TRY(check_dead_letters(info));
-  info.modified = parts_.clock.wall_now();
-  auto updating = update(std::move(info));
-  co_return co_await std::move(updating);
+Outcome<void> Sqs::edit_attributes(const Call& call, QueueInfo& info) const {
+  const std::string dead_letters = info.settings.dead_letter_queue;
+  AWS_TRY(apply_attributes(object_in(call.input, "Attributes"), false, info));
+  if (info.settings.dead_letter_queue != dead_letters) AWS_TRY(check_dead_letters(info));
+  return {};
 }
 
-io::Task<Outcome<json::object>> Sqs::update(QueueInfo info) {
-  auto updating = parts_.engine.update(std::move(info));
-  const Status updated = co_await std::move(updating);
-  if (updated.has_error()) co_return engine_fault(updated.error());
-  co_return json::object();
+io::Task<Outcome<json::object>> Sqs::update(Call call, Edit edit) {
+  for (;;) {
+    auto queue = queue_of(call);
+    if (queue.has_error()) co_return std::move(queue).error();
+    QueueInfo info = **queue;
+    AWS_CO_TRY((this->*edit)(call, info));
+    info.modified = parts_.clock.wall_now();
+    auto updating = parts_.engine.update(std::move(info), *queue);
+    const Status updated = co_await std::move(updating);
+    if (updated.has_value()) co_return json::object();
+    if (updated.error().code != Code::conflict) co_return engine_fault(updated.error());
+  }
 }
 
 }  // namespace mayfly::dialects::sqs

@@ -45,21 +45,21 @@ io::Task<Outcome<boost::json::object>> Sqs::call(Call call) {
     case Op::get_queue_attributes:
       return ready(get_attributes(call));
     case Op::set_queue_attributes:
-      return set_attributes(std::move(call));
+      return update(std::move(call), &Sqs::edit_attributes);
     case Op::list_queue_tags:
       return ready(list_tags(call));
     case Op::tag_queue:
     case Op::untag_queue:
-      return change_tags(std::move(call));
+      return update(std::move(call), &Sqs::edit_tags);
     case Op::add_permission:
     case Op::remove_permission:
-      return change_permissions(std::move(call));
+      return update(std::move(call), &Sqs::edit_permissions);
     case Op::start_message_move_task:
       return start_move(std::move(call));
     case Op::list_message_move_tasks:
       return ready(list_moves(call));
     case Op::cancel_message_move_task:
-      return ready(cancel_move(call));
+      return cancel_move(std::move(call));
   }
   return ready(aws::Fault{"InvalidAction", "There is no such action.", 400});
 }

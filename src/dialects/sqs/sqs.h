@@ -2,25 +2,22 @@
 // Amazon SQS (API version 2012-11-05) over a queue engine: what `aws sqs`, boto3 and the SDKs
 // speak. docs/reference/sqs.md says what differs.
 
-#include <boost/asio/any_io_executor.hpp>
-#include <deque>
-#include <map>
-#include <memory>
 #include <set>
 #include <string>
 
 #include "aws/service.h"
 #include "base/clock.h"
 #include "queues/engine.h"
+#include "queues/move_tasks.h"
 
 namespace mayfly::dialects::sqs {
 
-// Belongs to the engine's loop; outlives the calls and the move tasks that it runs.
+// Belongs to the engine's loop; outlives the calls.
 class Sqs : public aws::Service {
  public:
   struct Parts {
-    boost::asio::any_io_executor loop;
     queues::QueueEngine& engine;
+    queues::MoveTasks& moves;
     const Clock& clock;
     std::string account = "000000000000";
     std::string region = "us-east-1";
@@ -31,14 +28,10 @@ class Sqs : public aws::Service {
   const aws::Contract& contract() const override;
   io::Task<aws::Outcome<boost::json::object>> call(aws::Call call) override;
 
-  // Ends the move tasks; they leave what they have not moved. Before the engine stops.
-  void stop();
-
  private:
   using Object = boost::json::object;
   using Answer = io::Task<aws::Outcome<Object>>;
-  struct MoveTask;
-  using MoveTaskPtr = std::shared_ptr<MoveTask>;
+  using Edit = aws::Outcome<void> (Sqs::*)(const aws::Call&, queues::QueueInfo&) const;
 
   aws::Outcome<queues::QueuePtr> queue_of(const aws::Call& call) const;
   std::string url_of(const aws::Call& call, const std::string& name) const;
@@ -56,12 +49,13 @@ class Sqs : public aws::Service {
   aws::Outcome<Object> list_queues(const aws::Call& call) const;
   aws::Outcome<Object> list_sources(const aws::Call& call) const;
   aws::Outcome<Object> get_attributes(const aws::Call& call) const;
-  Answer set_attributes(aws::Call call);
+  aws::Outcome<void> edit_attributes(const aws::Call& call, queues::QueueInfo& info) const;
+  // Changes the call's queue by edit, which is asked again when another change came between.
+  Answer update(aws::Call call, Edit edit);
   // tags.cc: tags and permissions
   aws::Outcome<Object> list_tags(const aws::Call& call) const;
-  Answer change_tags(aws::Call call);
-  Answer change_permissions(aws::Call call);
-  Answer update(queues::QueueInfo info);
+  aws::Outcome<void> edit_tags(const aws::Call& call, queues::QueueInfo& info) const;
+  aws::Outcome<void> edit_permissions(const aws::Call& call, queues::QueueInfo& info) const;
   // messages.cc
   Answer send(aws::Call call);
   Answer send_batch(aws::Call call);
@@ -74,13 +68,10 @@ class Sqs : public aws::Service {
   // move_tasks.cc
   Answer start_move(aws::Call call);
   aws::Outcome<Object> list_moves(const aws::Call& call) const;
-  aws::Outcome<Object> cancel_move(const aws::Call& call);
-  io::Task<void> run_move(MoveTaskPtr task);
+  Answer cancel_move(aws::Call call);
 
   Parts parts_;
   std::set<std::string> purging_;  // names
-  std::deque<MoveTaskPtr> moves_;  // newest first
-  bool stopping_ = false;
 };
 
 }  // namespace mayfly::dialects::sqs

@@ -78,34 +78,27 @@ Outcome<json::object> Sqs::list_tags(const Call& call) const {
   return answer;
 }
 
-io::Task<Outcome<json::object>> Sqs::change_tags(Call call) {
-  auto queue = queue_of(call);
-  if (queue.has_error()) co_return std::move(queue).error();
-  QueueInfo info = **queue;
+Outcome<void> Sqs::edit_tags(const Call& call, QueueInfo& info) const {
   if (static_cast<Op>(call.operation->tag) == Op::untag_queue) {
     for (const auto key : texts_of(call.input, "TagKeys")) info.tags.erase(std::string(key));
   } else {
     for (const auto& tag : call.input.at("Tags").get_object()) {
       if (tag.key().empty() || tag.key().size() > kTagKeyMax || !tag.value().is_string() ||
           tag.value().get_string().size() > kTagValueMax)
-        co_return invalid_parameter(
+        return invalid_parameter(
             "A tag has a key of 1 to 128 and a value of up to 256 characters.");
       info.tags[std::string(tag.key())] = std::string(tag.value().get_string());
     }
     if (info.tags.size() > kTagsMax)
-      co_return invalid_parameter("Too many tags added for queue " + info.name + ".");
+      return invalid_parameter("Too many tags added for queue " + info.name + ".");
   }
-  auto updating = update(std::move(info));
-  co_return co_await std::move(updating);
+  return {};
 }
 
-io::Task<Outcome<json::object>> Sqs::change_permissions(Call call) {
-  auto queue = queue_of(call);
-  if (queue.has_error()) co_return std::move(queue).error();
-  QueueInfo info = **queue;
+Outcome<void> Sqs::edit_permissions(const Call& call, QueueInfo& info) const {
   const std::string arn = arn_of(info.name);
   const std::string_view label = text_of(call.input, "Label");
-  if (!is_label(label)) co_return bad_value("Label", label, "Must be 1 to 80 of A-Z a-z 0-9 - _.");
+  if (!is_label(label)) return bad_value("Label", label, "Must be 1 to 80 of A-Z a-z 0-9 - _.");
   json::object policy = policy_of(info, arn);
   json::array statements = statements_of(policy);
   const auto same = std::find_if(statements.begin(), statements.end(), [&](const auto& statement) {
@@ -113,22 +106,22 @@ io::Task<Outcome<json::object>> Sqs::change_permissions(Call call) {
   });
   if (static_cast<Op>(call.operation->tag) == Op::remove_permission) {
     if (same == statements.end())
-      co_return bad_value("Label", label, "can't find label on existing policy.");
+      return bad_value("Label", label, "can't find label on existing policy.");
     statements.erase(same);
   } else {
-    if (same != statements.end()) co_return bad_value("Label", label, "Already exists.");
+    if (same != statements.end()) return bad_value("Label", label, "Already exists.");
     json::array principals, actions;
     for (const auto account : texts_of(call.input, "AWSAccountIds"))
       principals.emplace_back("arn:aws:iam::" + std::string(account) + ":root");
     for (const auto action : texts_of(call.input, "Actions")) {
       if (std::find(std::begin(kActions), std::end(kActions), action) == std::end(kActions))
-        co_return bad_value("ActionName", action,
-                            "Please refer to the appropriate WSDL for a "
-                            "list of valid actions.");
+        return bad_value("ActionName", action,
+                         "Please refer to the appropriate WSDL for a "
+                         "list of valid actions.");
       actions.emplace_back("SQS:" + std::string(action));
     }
-    if (principals.empty()) co_return missing_parameter("AWSAccountIds");
-    if (actions.empty()) co_return missing_parameter("Actions");
+    if (principals.empty()) return missing_parameter("AWSAccountIds");
+    if (actions.empty()) return missing_parameter("Actions");
     statements.push_back(
         json::object{{"Sid", json::string_view(label)},
                      {"Effect", "Allow"},
@@ -142,9 +135,7 @@ io::Task<Outcome<json::object>> Sqs::change_permissions(Call call) {
     policy["Statement"] = std::move(statements);
     info.settings.other["Policy"] = json::serialize(policy);
   }
-  info.modified = parts_.clock.wall_now();
-  auto updating = update(std::move(info));
-  co_return co_await std::move(updating);
+  return {};
 }
 
 }  // namespace mayfly::dialects::sqs

@@ -299,7 +299,7 @@ TEST(EventDialect, MalformedReplyIsA502ThatNamesTheFunction) {
   answer.request_id = "id-7";
   answer.function = "hello";
   answer.reply.body = R"({"statusCode":"x"})";
-  const auto response = dialect->to_response(answer);
+  const auto response = dialect->to_response(answer, route("/"));
   EXPECT_EQ(response.head.status, 502);
   EXPECT_NE(response.body.find("function hello gave no valid answer"), std::string::npos);
   EXPECT_NE(response.body.find("id-7"), std::string::npos);
@@ -313,14 +313,14 @@ TEST(EventDialect, FailureAndStreamedHttpAnswer) {
   failed.failure = std::make_shared<engine::Failure>();
   failed.failure->outcome = telemetry::Outcome::timeout;
   failed.failure->code = Code::deadline_exceeded;
-  EXPECT_EQ(dialect->to_response(failed).head.status, 504);
+  EXPECT_EQ(dialect->to_response(failed, route("/")).head.status, 504);
 
   engine::Answer streamed;
   streamed.reply.kind = engine::PayloadKind::http;
   streamed.reply.head = R"({"status":202,"headers":[["x-a","1"]]})";
   streamed.reply.body = "first";
   streamed.reply.more = std::make_unique<OneBody>("rest");
-  const auto response = dialect->to_response(streamed);
+  const auto response = dialect->to_response(streamed, route("/"));
   EXPECT_EQ(response.head.status, 202);
   EXPECT_EQ(response.body, "first");
   EXPECT_NE(response.more, nullptr);
@@ -354,7 +354,7 @@ TEST(HttpDialect, HeadThatIsNoneIsA502) {
     answer.function = "web";
     answer.reply.kind = engine::PayloadKind::http;
     answer.reply.head = head;
-    const auto response = dialect->to_response(answer);
+    const auto response = dialect->to_response(answer, route("/"));
     EXPECT_EQ(response.head.status, 502) << head;
     EXPECT_NE(response.body.find("function web"), std::string::npos) << head;
   }

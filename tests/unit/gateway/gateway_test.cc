@@ -61,7 +61,7 @@ class FakeDialect final : public HttpDialect {
     for (const auto& [name, value] : match.parameters) invocation.body += "|" + name + "=" + value;
     co_return invocation;
   }
-  io::HttpResponse to_response(engine::Answer& answer) const override {
+  io::HttpResponse to_response(engine::Answer& answer, const RouteMatch&) const override {
     io::HttpResponse response = io::text_response(200, answer.reply.body);
     response.head.headers.add("Access-Control-Allow-Origin", "https://function.example");
     response.head.headers.add("X-Mayfly-Request-Id", "forged");

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "triggers/async_fixture.h"
+#include "triggers/call_state.h"
 #include "wire/http_message.h"
 
 namespace mayfly::triggers {
@@ -307,6 +308,49 @@ TEST_F(AsyncCallsTest, ACallThatRanWhenTheServerWasKilledRunsAgain) {
   world.pass(seconds(settings.hold_s + 1));
   ASSERT_TRUE(until_state(id, CallState::succeeded));
   EXPECT_EQ(slow.seen.size(), 2u);
+}
+
+TEST_F(AsyncCallsTest, WhatItStagedHappensOnceThoughTheCallComesAgain) {
+  auto& charge = function("charge");
+  charge.effects = R"({"add":[{"key":"spent","delta":5}]})";
+  charge.hangs = true;  // the effects are on the disk, the call's end is not
+  calls->start();
+  const auto id = accept(call("charge"));
+  const auto spent = [this] {
+    const auto value = memory->get("s/d/spent");
+    return value.has_value() ? *value : "nothing";
+  };
+  ASSERT_TRUE(world.run_until([&] { return spent() == "5"; }));
+  restart();
+  charge.hangs = false;
+  charge.answer = [](const engine::Invocation&) { return reply("\"another answer\""); };
+  calls->start();
+  world.pass(seconds(settings.hold_s + 1));
+  ASSERT_TRUE(until_state(id, CallState::succeeded));
+  EXPECT_EQ(charge.seen.size(), 2u);
+  EXPECT_EQ(spent(), "5");
+  EXPECT_EQ(record(id).result, "{\"n\":1}");
+  world.settle_down();
+  EXPECT_TRUE(memory->get(std::string(kMarkPrefix) + id).has_error());
+}
+
+TEST_F(AsyncCallsTest, AConflictOfTheFunctionsOwnIsARetry) {
+  auto& careful = function("careful");
+  careful.effects = R"({"require":[{"key":"k","etag":"0123456789abcdef0123456789abcdef"}],)"
+                    R"("put":[{"key":"k","value":1}]})";
+  calls->start();
+  const auto id = accept(call("careful"));
+  ASSERT_TRUE(world.run_until([&] { return record(id).attempts == 1; }));
+  EXPECT_EQ(record(id).state, CallState::waiting);
+  EXPECT_EQ(record(id).error_code, "conflict");
+}
+
+TEST(CallMark, DamagedOnesAreRefused) {
+  const std::string bytes = encode(CallMark{7, "result", true});
+  EXPECT_EQ(decode_mark(bytes)->result, "result");
+  EXPECT_TRUE(decode_mark(bytes)->cut);
+  EXPECT_TRUE(decode_mark(bytes.substr(0, bytes.size() - 1)).has_error());
+  EXPECT_TRUE(decode_mark(bytes + "x").has_error());
 }
 
 TEST_F(AsyncCallsTest, TheCallbackIsHandedOn) {

@@ -8,12 +8,14 @@
 #include "store/temp_dir.h"
 #include "triggers/async_calls.h"
 #include "triggers/schedules.h"
+#include "triggers/services.h"
 
 namespace mayfly::triggers::testing {
 
 struct Function {
   // What it answers to an invocation; default: its payload.
   std::function<engine::Answer(const engine::Invocation&)> answer;
+  std::string effects;  // what it stages; committed before it hangs
   bool hangs = false;
   std::vector<engine::Invocation> seen;
 };
@@ -55,6 +57,8 @@ class AsyncFixture : public ::testing::Test {
 
   void open() {
     targets = std::make_unique<Targets>(*world.engine);
+    state = std::make_unique<tables::State>(*memory, *world.committer, world.pool);
+    services = std::make_unique<Services>(*world.engine, *state);
     calls = std::make_unique<AsyncCalls>(AsyncCalls::Parts{
         world.loop, *world.engine, *memory, *world.committer, world.pool, world.clock, *targets,
         [this](const std::string& name, const std::string&) -> functions::VersionPtr {
@@ -71,6 +75,8 @@ class AsyncFixture : public ::testing::Test {
     world.settle_down();
     world.close();
     calls.reset();
+    services.reset();
+    state.reset();
     targets.reset();
   }
   void restart() {
@@ -129,7 +135,17 @@ class AsyncFixture : public ::testing::Test {
     Function& function = self->made[invocation.version->function];
     const std::string body = invocation.body;
     engine::Answer answer = function.answer ? function.answer(invocation) : reply(body);
+    const auto version = invocation.version;
+    const auto settlement = invocation.settlement;
     function.seen.push_back(std::move(invocation));
+    if (!function.effects.empty()) {
+      auto committing =
+          self->services->commit(version, function.effects, settlement, answer.reply.body);
+      const Status committed = co_await std::move(committing);
+      if (committed.has_error())
+        answer = failure(telemetry::Outcome::platform_error, committed.error().message,
+                         committed.error().code);
+    }
     if (function.hangs) {
       boost::asio::steady_timer never(self->world.loop, SteadyTime::max());
       co_await never.async_wait(boost::asio::use_awaitable);
@@ -144,6 +160,8 @@ class AsyncFixture : public ::testing::Test {
   std::map<std::string, functions::VersionPtr> versions;
   std::map<std::string, Function> made;
   std::unique_ptr<Targets> targets;
+  std::unique_ptr<tables::State> state;
+  std::unique_ptr<Services> services;
   std::unique_ptr<AsyncCalls> calls;
 };
 

@@ -59,7 +59,7 @@ class RecordingQueues final : public queues::QueueEngine {
     add(info.name);
     co_return ok();
   }
-  io::Task<Status> update(queues::QueueInfo) override { co_return ok(); }
+  io::Task<Status> update(queues::QueueInfo, queues::QueuePtr) override { co_return ok(); }
   io::Task<Status> remove(std::string name) override {
     drop(name);
     co_return ok();

@@ -21,8 +21,10 @@ struct Store {
 
 // The service on the embedded engine, spoken to in the form of the JSON protocol.
 struct SqsTest : ::testing::Test, Store, queues::testing::Embedded {
-  SqsTest() : Embedded(*made), sqs({loop.get_executor(), *engine, clock}) {}
-  ~SqsTest() override { sqs.stop(); }
+  SqsTest()
+      : Embedded(*made),
+        moves({loop.get_executor(), *engine, *made, *committer, clock}),
+        sqs({*engine, moves, clock}) {}
 
   const aws::Operation& operation(std::string_view name) const {
     for (const auto& one : sqs.contract().operations)
@@ -38,9 +40,16 @@ struct SqsTest : ::testing::Test, Store, queues::testing::Embedded {
     if (auto complete = aws::check_required(*op.input, *read, "MissingParameter");
         complete.has_error())
       return std::move(complete).error();
+    auto outcome = begin(op, std::move(*read));
+    EXPECT_TRUE(run_until([&] { return outcome->has_value(); }));
+    return std::move(**outcome);
+  }
+
+  using Pending = std::shared_ptr<std::optional<aws::Outcome<json::object>>>;
+  Pending begin(const aws::Operation& op, json::object input) {
     aws::Call call;
     call.operation = &op;
-    call.input = std::move(*read);
+    call.input = std::move(input);
     call.access_key_id = "AKIATEST";
     call.base_url = "http://here:1";
     auto outcome = std::make_shared<std::optional<aws::Outcome<json::object>>>();
@@ -49,8 +58,7 @@ struct SqsTest : ::testing::Test, Store, queues::testing::Embedded {
                             EXPECT_FALSE(failed);
                             outcome->emplace(std::move(value));
                           });
-    EXPECT_TRUE(run_until([&] { return outcome->has_value(); }));
-    return std::move(**outcome);
+    return outcome;
   }
 
   json::object ok(std::string_view name, const json::object& input) {
@@ -79,6 +87,7 @@ struct SqsTest : ::testing::Test, Store, queues::testing::Embedded {
     return answer.contains("Messages") ? answer.at("Messages").get_array() : json::array();
   }
 
+  queues::MoveTasks moves;
   Sqs sqs;
 };
 
@@ -349,6 +358,29 @@ TEST_F(SqsTest, VisibilityOfMessagesThatAreHeld) {
             "InvalidParameterValue");
 }
 
+TEST_F(SqsTest, ChangesOfAQueueAtTheSameTimeAllCount) {
+  const std::string url = make("busy");
+  std::vector<Pending> begun;
+  for (int n = 0; n < 8; ++n)
+    begun.push_back(begin(operation("TagQueue"),
+                          {{"QueueUrl", url}, {"Tags", {{"t" + std::to_string(n), "x"}}}}));
+  begun.push_back(begin(operation("SetQueueAttributes"),
+                        {{"QueueUrl", url}, {"Attributes", {{"DelaySeconds", "7"}}}}));
+  begun.push_back(begin(operation("SetQueueAttributes"),
+                        {{"QueueUrl", url}, {"Attributes", {{"VisibilityTimeout", "9"}}}}));
+  for (const auto& one : begun) {
+    ASSERT_TRUE(run_until([&] { return one->has_value(); }));
+    EXPECT_TRUE((*one)->has_value());
+  }
+  EXPECT_EQ(ok("ListQueueTags", {{"QueueUrl", url}}).at("Tags").get_object().size(), 8u);
+  const json::object attributes =
+      ok("GetQueueAttributes", {{"QueueUrl", url}, {"AttributeNames", {"All"}}})
+          .at("Attributes")
+          .get_object();
+  EXPECT_EQ(attributes.at("DelaySeconds"), "7");
+  EXPECT_EQ(attributes.at("VisibilityTimeout"), "9");
+}
+
 TEST_F(SqsTest, MovesDeadLettersBack) {
   const std::string dead = make("dead");
   const std::string arn = "arn:aws:sqs:us-east-1:000000000000:dead";
@@ -377,6 +409,8 @@ TEST_F(SqsTest, MovesDeadLettersBack) {
   EXPECT_EQ(task.at("Status"), "COMPLETED");
   EXPECT_EQ(task.at("ApproximateNumberOfMessagesMoved"), 1);
   EXPECT_EQ(receive(url).size(), 1u);
+  EXPECT_EQ(code("CancelMessageMoveTask", {{"TaskHandle", "bm9uZQ=="}}),
+            "ResourceNotFoundException");
 }
 
 TEST(SqsMessageAttributes, DigestAsClientsComputeIt) {

@@ -1,0 +1,259 @@
+#include "functions/projects/builder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/json/parse.hpp>
+
+#include "functions/catalogue.h"
+#include "functions/checks.h"
+
+namespace mayfly::functions::projects {
+namespace {
+
+constexpr std::size_t kThingsMax = 10'000;
+
+// A few letters that tell long names with the same beginning apart.
+std::string fingerprint(std::string_view text) {
+  std::uint64_t hash = 0xcbf29ce484222325u;  // FNV-1a
+  for (const unsigned char c : text) hash = (hash ^ c) * 0x100000001b3u;
+  return fmt::format("{:08x}", static_cast<std::uint32_t>(hash ^ (hash >> 32)));
+}
+
+void few(const Value& at, std::size_t count) {
+  if (count >= kThingsMax) wrong(at, "there are too many of these.");
+}
+
+}  // namespace
+
+void demand(const Value& at, const Status& status) {
+  if (status.has_error()) wrong(at, status.error().message);
+}
+
+Builder::Builder(Project& project, const Surroundings& around, std::string stack)
+    : project_(project), around_(around), stack_(std::move(stack)) {
+  region_ = around.region.empty() ? around.home_region : around.region;
+  project_.manifest.name = stack_;
+}
+
+std::string Builder::made_up_name(const Value& at, std::string_view logical,
+                                  std::size_t max) const {
+  std::string name = stack_ + "-" + std::string(logical);
+  if (name.size() > max) name = name.substr(0, max - 9) + "-" + fingerprint(name);
+  demand(at, check_name("resource", name.substr(0, 64)));
+  return name;
+}
+
+std::string Builder::arn(std::string_view service, std::string_view rest) const {
+  return fmt::format("arn:aws:{}:{}:{}:{}", service, region_, around_.account, rest);
+}
+
+std::string Builder::queue_url(std::string_view name) const {
+  return fmt::format("{}/{}/{}", around_.api, around_.account, name);
+}
+
+std::string Builder::name_in(const Value& value, std::string_view service) const {
+  const std::string text = filled_text_of(value);
+  if (text.starts_with("http://") || text.starts_with("https://"))
+    return text.substr(text.rfind('/') + 1);
+  if (!text.starts_with("arn:")) return text;
+  std::string_view rest = text;
+  std::string_view parts[5];
+  for (auto& part : parts) {
+    const auto colon = rest.find(':');
+    if (colon == std::string_view::npos) wrong(value, "'" + text.substr(0, 100) + "' is no ARN.");
+    part = rest.substr(0, colon);
+    rest.remove_prefix(colon + 1);
+  }
+  if (parts[2] != service)
+    wrong(value, fmt::format("'{}' is no ARN of the service {}.", text.substr(0, 100), service));
+  if (service == "lambda" && rest.starts_with("function:")) {
+    rest.remove_prefix(9);
+    rest = rest.substr(0, rest.find(':'));
+  }
+  if (service == "events" && rest.starts_with("event-bus/")) rest.remove_prefix(10);
+  return std::string(rest);
+}
+
+std::string Builder::at_gateway(std::string text) const {
+  for (const auto& api : apis_) {
+    const std::string host = api + ".execute-api." + region_ + ".amazonaws.com";
+    for (const auto& there : {"https://" + host, "http://" + host}) {
+      for (std::size_t at = text.find(there); at != std::string::npos; at = text.find(there, at)) {
+        std::size_t end = at + there.size();
+        for (const auto& stage : stages_) {
+          const std::size_t past = end + stage.size() + 1;
+          if (text.compare(end, stage.size() + 1, "/" + stage) != 0) continue;
+          if (past != text.size() && text[past] != '/') continue;
+          end = past;
+          break;
+        }
+        text.replace(at, end - at, around_.gateway);
+        at += around_.gateway.size();
+      }
+    }
+  }
+  return text;
+}
+
+Manifest::Function& Builder::add_function(const Value& at, const std::string& name) {
+  demand(at, check_name("function", name));
+  if (function(name) != nullptr)
+    wrong(at, fmt::format("there are two functions with the name '{}'.", name));
+  few(at, manifest().functions.size());
+  manifest().functions.emplace_back();
+  manifest().functions.back().name = name;
+  return manifest().functions.back();
+}
+
+Manifest::Function* Builder::function(std::string_view name) {
+  for (auto& one : manifest().functions)
+    if (one.name == name) return &one;
+  return nullptr;
+}
+
+void Builder::add_route(const Value& at, std::string method, std::string path,
+                        const std::string& function) {
+  std::transform(method.begin(), method.end(), method.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  if (method == "*") method = "ANY";
+  if (path.empty() || path[0] != '/') path = "/" + path;
+  demand(at, check_route_method(method));
+  demand(at, check_route_path(path));
+  const auto [there, fresh] = routes_.emplace(std::pair(method, route_shape(path)), at.line());
+  if (!fresh)
+    return report_.not_used(at, fmt::format("the route {} {} is that of line {}: all APIs of a "
+                                            "project share the gateway's paths.",
+                                            method, path, there->second));
+  few(at, manifest().routes.size());
+  Route route;
+  route.method = method;
+  route.path = path;
+  route.function = function;
+  manifest().routes.push_back(std::move(route));
+  report_.made(at, fmt::format("route {} {} to {}", method, path, function));
+}
+
+void Builder::add_trigger(const Value& at, const std::string& name,
+                          Manifest::QueueTrigger trigger) {
+  Manifest::Function* to = function(name);
+  if (to == nullptr)
+    return report_.not_used(at, fmt::format("the function {} is not made here.", name));
+  for (const auto& other : to->queues)
+    if (other.queue == trigger.queue)
+      wrong(at, fmt::format("the queue '{}' calls {} already.", trigger.queue, name));
+  report_.made(at, fmt::format("messages of queue {} to {}", trigger.queue, name));
+  to->queues.push_back(std::move(trigger));
+}
+
+void Builder::add_subscription(const Value& at, Manifest::Subscription subscription) {
+  few(at, manifest().subscriptions.size());
+  if (!subscription.filter.empty()) check_json(at, subscription.filter, true);
+  report_.made(at, fmt::format("topic {} to {}", subscription.topic, subscription.target));
+  if (subscription.target.starts_with("function:")) {
+    const std::string name = subscription.target.substr(9);
+    if (Manifest::Function* to = function(name)) {
+      for (const auto& other : to->topics)
+        if (other.topic == subscription.topic)
+          wrong(at, fmt::format("the topic '{}' calls {} already.", subscription.topic, name));
+      subscription.target.clear();
+      to->topics.push_back(std::move(subscription));
+      return;
+    }
+  }
+  manifest().subscriptions.push_back(std::move(subscription));
+}
+
+std::string Builder::unique(std::set<std::string>& names, std::string wanted,
+                            std::size_t max) const {
+  std::string name = wanted.substr(0, max);
+  for (int i = 2; !names.insert(name).second; ++i) {
+    const std::string number = "-" + std::to_string(i);
+    name = wanted.substr(0, max - number.size()) + number;
+  }
+  return name;
+}
+
+void Builder::add_schedule(const Value& at, Manifest::Schedule schedule) {
+  few(at, manifest().schedules.size());
+  if (!schedule.input.empty()) check_json(at, schedule.input, false);
+  if (schedule.name.empty()) {
+    const auto colon = schedule.target.find(':');
+    schedule.name = unique(schedule_names_, schedule.target.substr(colon + 1), 64);
+  } else if (demand(at, check_name("schedule", schedule.name));
+             !schedule_names_.insert(schedule.name).second) {
+    wrong(at, fmt::format("the schedule '{}' is there twice.", schedule.name));
+  }
+  report_.made(at, fmt::format("schedule {}: {} calls {}", schedule.name, schedule.expression,
+                               schedule.target));
+  manifest().schedules.push_back(std::move(schedule));
+}
+
+void Builder::add_rule(const Value& at, Manifest::Rule rule) {
+  few(at, manifest().rules.size());
+  check_json(at, rule.pattern, true);
+  if (!rule.input.empty()) check_json(at, rule.input, false);
+  if (rule.name.empty()) {
+    const auto colon = rule.target.find(':');
+    rule.name = unique(rule_names_, rule.target.substr(colon + 1), 64);
+  } else if (!rule_names_.insert(rule.name).second) {
+    wrong(at, fmt::format("the rule '{}' is there twice.", rule.name));
+  }
+  demand(at, check_name("rule", rule.name));
+  report_.made(at, fmt::format("rule {}: matching events to {}", rule.name, rule.target));
+  manifest().rules.push_back(std::move(rule));
+}
+
+void Builder::set_cors(const Value& at, Cors cors, std::string_view what) {
+  App app;
+  app.name = "cors";
+  app.cors = cors;
+  demand(at, check_app(app));
+  if (cors_at_ && !(manifest().cors == cors))
+    return report_.not_used(at, fmt::format("the project has one CORS setting for all its routes; "
+                                            "that of line {} is used.",
+                                            cors_at_->line));
+  if (!cors_at_) report_.made(at, std::string(what));
+  cors_at_ = at.place;
+  manifest().cors = std::move(cors);
+}
+
+void Builder::read_environment(const Value& value, Settings& settings) {
+  Section section(value, report_);
+  for (const auto& member : value.members)
+    section.take(member.first, [&](const Value& one) {
+      if (!one.is_scalar())
+        wrong(one, "the value of an environment variable must be a text, a number or a boolean.");
+      settings.env[member.first] = at_gateway(one.text);
+      report_.used(one);
+    });
+  section.finish();
+}
+
+void Builder::check_json(const Value& at, const std::string& text, bool object) const {
+  boost::system::error_code failed;
+  const auto value = boost::json::parse(text, failed);
+  if (failed || (object && !value.is_object()))
+    wrong(at, fmt::format("'{}' is no {}.", text.substr(0, 60), object ? "JSON object" : "JSON"));
+}
+
+void Builder::check(const Value& at, const Settings& settings) const {
+  Defaults widest;  // the server has the last word; these hold for every server
+  widest.memory_mb_max = 1u << 20;
+  widest.timeout_ms_max = UINT32_MAX;
+  widest.concurrency_max = 100'000;
+  widest.env_bytes_max = kDocumentBytesMax;
+  demand(at, check_settings(settings, widest));
+}
+
+void Builder::finish() {
+  // Routes, and schedules of functions that are not made, would be refused.
+  auto& routes = manifest().routes;
+  routes.erase(
+      std::remove_if(routes.begin(), routes.end(),
+                     [this](const Route& route) { return function(route.function) == nullptr; }),
+      routes.end());
+  project_.findings = report_.take();
+}
+
+}  // namespace mayfly::functions::projects

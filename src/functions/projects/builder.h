@@ -1,0 +1,87 @@
+#pragma once
+// Internal: what the readers of SAM and Serverless share: names and addresses of what a project
+// makes, and the ways by which routes, triggers and settings enter its Manifest, each checked and
+// reported with the place in the file that asked for it.
+
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "functions/projects/document.h"
+#include "functions/projects/intrinsics.h"
+#include "functions/projects/project.h"
+#include "functions/projects/report.h"
+
+namespace mayfly::functions::projects {
+
+class Builder {
+ public:
+  Builder(Project& project, const Surroundings& around, std::string stack);
+
+  Manifest& manifest() { return project_.manifest; }
+  Report& report() { return report_; }
+  Budget& budget() { return budget_; }
+  Intrinsics& intrinsics() { return intrinsics_; }
+  const Surroundings& around() const { return around_; }
+  const std::string& stack() const { return stack_; }
+  const std::string& region() const { return region_; }
+  void set_region(std::string region) { region_ = std::move(region); }
+  // Stages of APIs: the first part of paths at AWS, and of none here.
+  void add_stage(std::string name) { stages_.insert(std::move(name)); }
+  // What references to APIs give; texts with it are turned into the gateway's address.
+  void add_api(std::string id) { apis_.insert(std::move(id)); }
+
+  // "STACK-LOGICAL", cut to what names may be.
+  std::string made_up_name(const Value& at, std::string_view logical, std::size_t max = 64) const;
+  std::string arn(std::string_view service, std::string_view rest) const;
+  std::string function_arn(std::string_view name) const {
+    return arn("lambda", "function:" + std::string(name));
+  }
+  std::string function_url(std::string_view name) const {
+    return around_.gateway + "/function/" + std::string(name);
+  }
+  std::string queue_url(std::string_view name) const;
+
+  // The name in an ARN of that service ("sqs"), in a URL of a queue, or the name itself.
+  std::string name_in(const Value& value, std::string_view service) const;
+  // Addresses of APIs at AWS become the gateway's.
+  std::string at_gateway(std::string text) const;
+
+  // A function with that name is made; throws when there are two.
+  Manifest::Function& add_function(const Value& at, const std::string& name);
+  Manifest::Function* function(std::string_view name);
+  void add_route(const Value& at, std::string method, std::string path,
+                 const std::string& function);
+  void add_trigger(const Value& at, const std::string& function, Manifest::QueueTrigger trigger);
+  void add_subscription(const Value& at, Manifest::Subscription subscription);
+  void add_schedule(const Value& at, Manifest::Schedule schedule);
+  void add_rule(const Value& at, Manifest::Rule rule);
+  void set_cors(const Value& at, Cors cors, std::string_view what);
+  void read_environment(const Value& value, Settings& settings);
+  // The JSON object (or value) of a text.
+  void check_json(const Value& at, const std::string& text, bool object) const;
+  // Checks settings as every server would.
+  void check(const Value& at, const Settings& settings) const;
+  // What sections say about one another, and the report.
+  void finish();
+
+ private:
+  std::string unique(std::set<std::string>& names, std::string wanted, std::size_t max) const;
+
+  Project& project_;
+  const Surroundings& around_;
+  std::string stack_, region_;
+  Report report_;
+  Budget budget_;
+  Intrinsics intrinsics_{budget_};
+  std::set<std::string> apis_, stages_, schedule_names_, rule_names_;
+  std::map<std::pair<std::string, std::string>, int> routes_;  // method and shape, to the line
+  PlacePtr cors_at_;
+};
+
+// Calls check and turns its error into one that names the place.
+void demand(const Value& at, const Status& status);
+
+}  // namespace mayfly::functions::projects

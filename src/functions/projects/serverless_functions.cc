@@ -1,0 +1,178 @@
+// Functions of a serverless.yml: their settings, packages and destinations.
+
+#include <fmt/format.h>
+
+#include "functions/checks.h"
+#include "functions/projects/cloud_resources.h"
+#include "functions/projects/sam_reader.h"
+#include "functions/projects/serverless_reader.h"
+
+namespace mayfly::functions::projects {
+namespace {
+
+const Reasons kServerlessFunctionReasons = {
+    {"role", "kept as a note: Mayfly has no IAM"},
+    {"iamRoleStatements", "kept as a note: Mayfly has no IAM"},
+    {"iamRoleStatementsName", "kept as a note: Mayfly has no IAM"},
+    {"iamRoleStatementsInherit", "kept as a note: Mayfly has no IAM"},
+    {"vpc", "Mayfly has no VPCs: functions reach the world by NAT"},
+    {"tracing", "Mayfly has no X-Ray; mayfly invocations has the phases of each call"},
+    {"kmsKeyArn", "Mayfly has no keys of KMS"},
+    {"awsKmsKeyArn", "Mayfly has no keys of KMS"},
+    {"architecture", "functions run on this machine's processor"},
+    {"ephemeralStorageSize", "/tmp has the size that the server gives it"},
+    {"fileSystemConfig", "Mayfly mounts no file systems"},
+    {"snapStart", "instances are cloned without being asked to"},
+    {"logs", "logs are kept as the server's settings say: mayfly logs"},
+    {"logRetentionInDays", "logs are kept as the server's settings say"},
+    {"disableLogs", "logs are kept as the server's settings say"},
+    {"dependsOn", "the order is Mayfly's own"},
+    {"condition", "a function is made whatever its condition"},
+    {"versionFunction", "versions are published by mayfly publish"},
+    {"runtimeManagement", "the runtimes are those of this machine"},
+    {"cloudFormationTemplate", "there is no stack"}};
+
+}  // namespace
+
+void ServerlessReader::read_function(const std::string& key, const Value& at) {
+  const std::string name = function_names_.at(key);
+  Section s(at, report_);
+  s.text("name");
+  if (s.has("image"))
+    return report_.not_used(at, "it is a container image, which Mayfly does not run");
+  Manifest::Function function;
+  read_settings(s, at, function);
+  read_function_package(s, function);
+  read_destinations(s, function);
+  builder_.check(at, function.settings);
+  auto& added = builder_.add_function(at, name);
+  function.name = name;
+  added = std::move(function);
+  report_.made(at, "function " + name);
+  s.take("url", [&](const Value& v) { read_url(v, name); });
+  s.take("events", [&](const Value& v) {
+    if (!v.is_list()) wrong(v, "must be a list of events.");
+    for (const auto& event : v.items) read_event(event, name);
+  });
+  s.finish(kServerlessFunctionReasons);
+}
+
+void ServerlessReader::read_settings(Section& s, const Value& at, Manifest::Function& function) {
+  auto& settings = function.settings;
+  settings.runtime = s.text("runtime", provider_.runtime);
+  settings.handler = s.text("handler");
+  if (settings.handler.empty()) wrong(at, "it has no handler, as in src/hello.handler.");
+  settings.memory_mb = provider_.memory_mb;
+  settings.timeout_ms = provider_.timeout_ms;
+  s.take("description", [&](const Value& v) {
+    settings.description = text_of(v);
+    report_.used(v);
+  });
+  s.take("memorySize", [&](const Value& v) {
+    settings.memory_mb = static_cast<std::uint32_t>(whole_of(v, 128, 10'240));
+    report_.used(v);
+  });
+  s.take("timeout", [&](const Value& v) {
+    settings.timeout_ms = static_cast<std::uint32_t>(whole_of(v, 1, 900) * 1000);
+    report_.used(v);
+  });
+  const Value* own = s.look("environment");
+  const Value environment = merged(provider_.environment, own == nullptr ? Value() : *own);
+  if (!environment.is_null()) builder_.read_environment(environment, settings);
+  s.take("reservedConcurrency", [&](const Value& v) {
+    function.reserved_concurrency = static_cast<std::uint32_t>(whole_of(v, 0, 100'000));
+    report_.used(v);
+  });
+  s.take("provisionedConcurrency", [&](const Value& v) {
+    const Value* number = v.is_map() ? v.find("executions") : &v;
+    if (number == nullptr) wrong(v, "must be a number.");
+    settings.instances_min = static_cast<std::uint32_t>(whole_of(*number, 0, 1'000));
+    report_.used(v, "so many instances are kept");
+  });
+  function.tags = provider_.tags;
+  s.take("tags", [&](const Value& v) {
+    for (auto& [name, text] : tags_of(v)) function.tags[name] = text;
+    report_.used(v);
+  });
+  s.take("layers", [&](const Value& v) { report_.not_used(v, "Mayfly has no layers"); });
+}
+
+void ServerlessReader::read_function_package(Section& s, Manifest::Function& function) {
+  function.path = ".";
+  std::string artifact = artifact_;
+  auto patterns = patterns_;
+  s.take("package", [&](const Value& v) {
+    Section package(v, report_);
+    const bool own = package.flag("individually", individually_);
+    const auto take = [&](const char* key, bool leave_out) {
+      package.take(key, [&](const Value& list) {
+        if (!own)
+          return report_.not_used(list, "patterns of a function count with 'individually: true'");
+        for (const auto& pattern : texts_of(list))
+          patterns.push_back((leave_out ? "!" : "") + pattern);
+        report_.used(list);
+      });
+    };
+    take("exclude", true);
+    take("include", false);
+    take("patterns", false);
+    artifact = package.text("artifact", artifact);
+    package.finish({{"disable", "the package is made for every deploy"}});
+  });
+  if (!artifact.empty())
+    function.path = artifact;
+  else
+    function.patterns = std::move(patterns);
+}
+
+// A function by its key or name, an ARN, or a mapping with one.
+std::string ServerlessReader::destination_of(const Value& value) {
+  const Value* target = value.is_map() ? value.find("arn") : &value;
+  if (target == nullptr) wrong(value, "must be the name of a function, an ARN, or {type, arn}.");
+  const std::string text = filled_text_of(*target);
+  if (text.starts_with("arn:")) return text;
+  const auto own = function_names_.find(text);
+  return "function:" + (own == function_names_.end() ? text : own->second);
+}
+
+void ServerlessReader::read_destinations(Section& s, Manifest::Function& function) {
+  auto& async = function.settings.async;
+  s.take("destinations", [&](const Value& v) {
+    Section both(v, report_);
+    for (const bool success : {true, false})
+      both.take(success ? "onSuccess" : "onFailure", [&](const Value& one) {
+        (success ? async.on_success : async.on_failure) = destination_of(one);
+        report_.used(one);
+      });
+    both.finish();
+  });
+  s.take("maximumRetryAttempts", [&](const Value& v) {
+    async.retries = static_cast<std::int32_t>(whole_of(v, 0, 2));
+    report_.used(v);
+  });
+  s.take("maximumEventAge", [&](const Value& v) {
+    async.max_age_s = whole_of(v, 60, 21'600);
+    report_.used(v);
+  });
+  async.dead_letter = s.text("onError");
+}
+
+void ServerlessReader::read_url(const Value& url, const std::string& function) {
+  std::string authorizer;
+  if (url.is_scalar()) {
+    if (!boolean_of(url)) return;
+  } else {
+    Section s(url, report_);
+    authorizer = s.text("authorizer");
+    s.finish({{"cors", "addresses of functions have no CORS settings of their own here"},
+              {"invokeMode", "answers are streamed as the function gives them"}});
+  }
+  if (!authorizer.empty() && authorizer != "none")
+    return report_.not_used(
+        url, fmt::format("{} asks for callers' signatures, which the gateway does not check: {} is "
+                         "open to all who reach the gateway",
+                         authorizer.substr(0, 40), builder_.function_url(function)));
+  report_.made(url, builder_.function_url(function));
+}
+
+}  // namespace mayfly::functions::projects

@@ -1,0 +1,44 @@
+#pragma once
+// How many requests each API key has had in its day, week or month. The counts last: they are taken
+// from the store in leases, so that not every request waits for the disk; a crash counts at most
+// the rest of one lease too much. Belongs to one loop.
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "functions/api.h"
+#include "io/blocking.h"
+#include "io/body.h"
+#include "store/store.h"
+
+namespace mayfly::gateway {
+
+// "2026-11-21", "2026-W47" or "2026-11", in UTC.
+std::string period_name(functions::QuotaPeriod period, WallTime now);
+
+class Quotas {
+ public:
+  struct Parts {
+    store::Store& store;
+    io::BlockingPool& pool;
+    const Clock& clock;
+  };
+  explicit Quotas(Parts parts) : parts_(parts) {}
+
+  // False when the key has had its share. key names plan and key of one application.
+  io::Task<Result<bool>> take(std::string key, functions::UsagePlan plan);
+
+ private:
+  struct Lease {
+    std::string period;
+    std::uint64_t left = 0;
+    bool over = false;  // the store has no more for this period
+    std::uint64_t quota = 0;
+  };
+  Parts parts_;
+  std::map<std::string, Lease> leases_;
+};
+
+}  // namespace mayfly::gateway
