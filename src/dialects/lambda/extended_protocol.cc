@@ -390,6 +390,19 @@ class ServedProtocol final : public InstanceProtocol {
   ApiServer server_;
 };
 
+// Lines that come in frames are of the function, too.
+engine::LogSink tapped(engine::LogSink log, std::shared_ptr<TelemetryHub> hub) {
+  return [log = std::move(log), hub = std::move(hub)](
+             const std::string& id, telemetry::LogLine::Stream stream, std::string_view text) {
+    if (log) log(id, stream, text);
+    while (hub->wanted() && !text.empty()) {
+      const auto line = text.substr(0, text.find('\n'));
+      if (!line.empty()) hub->line("function", line);
+      text.remove_prefix(std::min(text.size(), line.size() + 1));
+    }
+  };
+}
+
 class ExtensionsFactory final : public engine::ProtocolFactory {
  public:
   ExtensionsFactory(const engine::ProtocolFactory& inner, RuntimeApiSettings settings)
@@ -417,8 +430,9 @@ class ExtensionsFactory final : public engine::ProtocolFactory {
     auto apis = make_sandbox_apis(version, sandbox, executor, settings_);
     os::Fd listener;
     if (!sandbox.listeners.empty()) listener = std::move(sandbox.listeners.front());
-    auto served = std::make_unique<ServedProtocol>(inner_.attach(version, sandbox, executor, log),
-                                                   executor, apis.extensions, std::move(listener));
+    auto served = std::make_unique<ServedProtocol>(
+        inner_.attach(version, sandbox, executor, tapped(log, apis.telemetry)), executor,
+        apis.extensions, std::move(listener));
     return extend_protocol(std::move(served), std::move(apis), version, sandbox,
                            std::move(executor), std::move(log));
   }
