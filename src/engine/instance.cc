@@ -258,7 +258,9 @@ void Instance::pipe_line(LogLine::Stream stream, std::string_view line) {
       last_error_lines_.erase(0, last_error_lines_.size() - kLastLinesMax);
   }
   const Call* call = pool_->concurrency() == 1 ? only_call() : nullptr;
-  log(call != nullptr ? call->record.request_id : kNone, stream, line);
+  const std::string& id = call != nullptr ? call->record.request_id : kNone;
+  protocol_->wrote(id, stream, line);
+  log(id, stream, line);
 }
 
 void Instance::log(const std::string& request_id, LogLine::Stream stream, std::string_view line) {
@@ -320,7 +322,8 @@ void Instance::leave_service() {
 
 void Instance::on_closed(const std::string& why) {
   if (state_ == State::gone) return;
-  if (!why.empty()) return kill("broke the protocol: it " + why);
+  if (!why.empty())
+    return dismiss("broke the protocol: it " + why, InstanceProtocol::Ending::broken);
   if (state_ == State::standing) return kill("was ended because it hung up");
   // It hung up: most likely it is about to be gone, and its exit says more than we could.
   const bool idle_now = calls_.empty();
@@ -465,7 +468,7 @@ void Instance::overdue(const std::string& request_id) {
   const auto state = protocol_->abort(request_id);
   const bool alone = slots_used_ <= 1;
   if (pool_->concurrency() == 1 || (alone && state == InstanceProtocol::Abort::unknown))
-    return kill("was ended because a call took too long");
+    return dismiss("was ended because a call took too long", InstanceProtocol::Ending::overdue);
   if (state == InstanceProtocol::Abort::unknown) {
     start_draining();  // the others may end in peace
   } else if (state == InstanceProtocol::Abort::pending) {
@@ -531,9 +534,24 @@ void Instance::end_politely() {
   give_room_back();
   keep_alive_.disarm();
   leave_service();
-  protocol_->shutdown();
+  const auto wanted = protocol_->farewell(InstanceProtocol::Ending::idle);
   sandbox_->terminate();
-  core_->timers.arm(kill_timer_, kEndGrace);
+  core_->timers.arm(kill_timer_, std::max(kEndGrace, wanted));
+}
+
+void Instance::dismiss(std::string why, InstanceProtocol::Ending ending) {
+  const bool serves = state_ == State::ready && sandbox_ && protocol_ && !kill_timer_.armed();
+  const auto wanted = serves ? protocol_->farewell(ending) : milliseconds(0);
+  if (wanted <= milliseconds(0)) return kill(std::move(why));
+  const auto keep = shared_from_this();
+  asked_to_end_ = true;
+  if (kill_reason_.empty()) kill_reason_ = std::move(why);
+  state_ = State::ending;
+  give_room_back();
+  keep_alive_.disarm();
+  leave_service();
+  sandbox_->terminate();
+  core_->timers.arm(kill_timer_, wanted);
 }
 
 void Instance::kill(std::string why) {

@@ -76,6 +76,8 @@ class Instance : public std::enable_shared_from_this<Instance> {
   // Asks the program to end, then kills it.
   void end_politely();
   void kill(std::string why);
+  // The same for a program that may have something to do before it ends; the engine waits no more.
+  void dismiss(std::string why, InstanceProtocol::Ending ending);
 
   // Of a template.
   void keep_shells(unsigned count);

@@ -3,6 +3,7 @@
 // programs that cannot speak frames are met in their own protocol by adapters in dialects/
 // (Runtime API, HTTP on $PORT, stdin/stdout). One contract, one shared test file.
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -99,6 +100,16 @@ class InstanceProtocol {
 
   // The engine is about to end the sandbox: be polite. Must not block.
   virtual void shutdown() {}
+  // Instead of shutdown(), where the program has something to do before it ends. Returns how long
+  // it may take, from the SIGTERM that follows; 0: as the engine does it, at once but for idle.
+  enum class Ending { idle, overdue, broken };
+  virtual std::chrono::milliseconds farewell(Ending ending) {
+    if (ending == Ending::idle) shutdown();
+    return std::chrono::milliseconds(0);
+  }
+
+  // A line that the program wrote to its standard output or error, as it went to the log.
+  virtual void wrote(const std::string&, telemetry::LogLine::Stream, std::string_view) {}
 
  protected:
   InstanceEvents events_;

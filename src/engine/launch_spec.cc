@@ -76,6 +76,7 @@ sandbox::LaunchSpec base_launch_spec(const functions::Version& version,
   spec.network = version.settings.network == functions::NetworkMode::none ? sandbox::Network::none
                                                                           : sandbox::Network::nat;
   spec.mounts.push_back({version.code_dir, "/var/task", false});
+  if (!version.layers_dir.empty()) spec.mounts.push_back({version.layers_dir, "/opt", false});
   const std::uint32_t memory_mb =
       version.settings.memory_mb != 0 ? version.settings.memory_mb : 128;
   spec.limits.memory_bytes = std::uint64_t{memory_mb} << 20;
@@ -84,6 +85,10 @@ sandbox::LaunchSpec base_launch_spec(const functions::Version& version,
   const std::string number = version_text(version);
   auto& env = spec.env;
   set_env(env, "PATH", path_with(runtime));
+  // Of programs with a runtime of their own, and of layers; others are spared the search.
+  if (!version.layers_dir.empty() || version.settings.runtime.starts_with("provided"))
+    set_env(env, "LD_LIBRARY_PATH",
+            "/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib");
   set_env(env, "HOME", "/tmp");
   set_env(env, "LANG", "C.UTF-8");
   set_env(env, "TZ", ":UTC");

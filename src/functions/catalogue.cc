@@ -4,6 +4,8 @@
 //   f/v/FUNCTION\0<number>   a published version, big-endian number
 //   f/x/FUNCTION             what belongs to it: aliases, tags (belongings.h)
 //   f/a/APPLICATION          an application
+//   f/y/LAYER\0<number>      a version of a layer (layers.h)
+//   f/yn/LAYER               the last number given to a version of it
 
 #include "functions/catalogue.h"
 
@@ -13,9 +15,11 @@
 #include <charconv>
 
 #include "base/ids.h"
+#include "base/log.h"
 #include "functions/catalogue_state.h"
 #include "functions/checks.h"
 #include "functions/install.h"
+#include "functions/tree.h"
 
 namespace mayfly::functions {
 Status Catalogue::State::load_versions(std::string_view prefix) {
@@ -36,6 +40,13 @@ Status Catalogue::State::load_versions(std::string_view prefix) {
         auto& place = places[version->package];
         if (place.empty()) place = code_dir(version->package);
         version->code_dir = place;
+        if (!version->settings.layers.empty()) {
+          const auto merged = parts.packages.overlay(version->settings.layers);
+          if (merged.has_error())
+            log::error("the layers of function {} cannot be laid out: {}",
+                       version->qualified_name(), merged.error().describe());
+          version->layers_dir = layers_dir(version->settings.layers);
+        }
         auto& into = functions[version->function];
         if (version->number == 0)
           into.latest = std::move(version);
@@ -96,7 +107,23 @@ Result<Detection> Catalogue::State::check_and_detect(const std::string& function
   if (!parts.packages.contains(package))
     return Error{Code::not_found,
                  "There is no package " + package + ": upload it first (PUT /v1/packages)."};
-  return detect(parts.packages.tree(package), settings, parts.runtimes);
+  MAYFLY_TRY(settle_layers(settings, 0));
+  auto detected =
+      detect(parts.packages.tree(package), settings, parts.runtimes, layers_dir(settings.layers));
+  if (detected.has_value()) MAYFLY_TRY(settle_layers(settings, detected->code_bytes));
+  return detected;
+}
+
+Status Catalogue::State::settle_layers(const Settings& settings, std::uint64_t code_bytes) const {
+  if (settings.layers.empty()) return ok();
+  const auto merged = parts.packages.overlay(settings.layers);
+  if (merged.has_error()) return merged.error();
+  const std::uint64_t bytes = measure_tree(parts.packages.tree(*merged)).bytes + code_bytes;
+  if (bytes <= parts.defaults.layers_bytes_max) return ok();
+  return Error{Code::too_large,
+               fmt::format("Package and layers have {} bytes unpacked; the setting "
+                           "functions.layers_bytes_max allows {}.",
+                           bytes, parts.defaults.layers_bytes_max)};
 }
 
 Version Catalogue::State::make_version(const std::string& function, const Settings& asked,
@@ -167,6 +194,7 @@ Status Catalogue::load() {
   MAYFLY_TRY(s.load_counters());
   MAYFLY_TRY(s.load_belongings());
   MAYFLY_TRY(s.load_apps());
+  MAYFLY_TRY(s.layers.load());
   std::erase_if(s.functions, [](const auto& item) { return item.second.latest == nullptr; });
   ++s.generation;
   return ok();
@@ -218,6 +246,9 @@ const RuntimeTable& Catalogue::runtimes() const {
 const Defaults& Catalogue::defaults() const {
   return state_->parts.defaults;
 }
+Layers& Catalogue::layers() {
+  return state_->layers;
+}
 std::uint64_t Catalogue::generation() const {
   return state_->generation;
 }
@@ -258,6 +289,7 @@ io::Task<Result<Catalogue::Candidate>> Catalogue::prepare(std::string function, 
     version.notes.insert(version.notes.end(), installed->notes.begin(), installed->notes.end());
   }
   version.code_dir = s.code_dir(package);
+  version.layers_dir = s.layers_dir(settings.layers);
   candidate.version = std::make_shared<const Version>(std::move(version));
   co_return candidate;
 }
@@ -276,12 +308,15 @@ io::Task<Result<VersionPtr>> Catalogue::commit(Version version) {
     version.concurrency = version.settings.concurrency != 0 ? version.settings.concurrency
                                                             : default_concurrency(version.model);
   version.code_dir = s.code_dir(version.package);
+  version.layers_dir = s.layers_dir(version.settings.layers);
   const auto* present = s.entry(version.function);
   auto write = [&parts = s.parts, version,
                 before = present != nullptr ? present->latest->revision : ""]() -> Status {
     if (!parts.packages.contains(version.package))
       return Error{Code::not_found,
                    "The package " + version.package + " is gone: upload it again and deploy anew."};
+    const auto merged = parts.packages.overlay(version.settings.layers);
+    if (merged.has_error()) return merged.error();
     const std::string key = latest_key(version.function);
     auto stored = parts.store.get(key);
     if (stored.has_error() && stored.error().code != Code::not_found) return stored.error();
@@ -417,10 +452,16 @@ io::Task<Status> Catalogue::remove_app(std::string name) {
 }
 
 std::set<std::string> Catalogue::packages_in_use() const {
-  std::set<std::string> used;
+  std::set<std::string> used = state_->layers.packages_in_use();
+  const auto add = [&used](const Version& version) {
+    used.insert(version.package);
+    const auto& layers = version.settings.layers;
+    used.insert(layers.begin(), layers.end());
+    if (layers.size() > 1) used.insert(Packages::overlay_id(layers));
+  };
   for (const auto& [name, entry] : state_->functions) {
-    used.insert(entry.latest->package);
-    for (const auto& version : entry.published) used.insert(version->package);
+    add(*entry.latest);
+    for (const auto& version : entry.published) add(*version);
   }
   for (const auto& [name, app] : state_->apps)
     for (const auto& route : app.routes)

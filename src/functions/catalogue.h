@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "functions/app.h"
 #include "functions/belongings.h"
+#include "functions/layers.h"
 #include "functions/packages.h"
 #include "functions/runtimes.h"
 #include "functions/types.h"
@@ -30,6 +31,8 @@ struct Defaults {
   std::uint32_t concurrency_max = 1'000;
   std::size_t functions_max = 20'000;
   std::size_t env_bytes_max = 32 * 1024;
+  // Setting functions.layers_bytes_max: package and layers of a function that has some, unpacked.
+  std::uint64_t layers_bytes_max = 1u << 30;
   // Setting functions.install_outside: when the sandbox cannot reach the package index, npm and pip
   // run outside of it, without running any code of the packages.
   bool install_outside = true;
@@ -93,6 +96,9 @@ class Catalogue {
   io::Task<Status> change_belongings(std::string function,
                                      std::function<Status(Belongings&)> change);
   io::Task<Status> remove(std::string function);  // and its versions; routes to it answer 404
+
+  // Named layers and their versions; loaded with the rest, and their packages are in use.
+  Layers& layers();
 
   std::vector<App> apps() const;
   io::Task<Status> put_app(App app);  // checks that functions and packages exist

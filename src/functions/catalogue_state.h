@@ -73,13 +73,14 @@ struct TextHash {
 };
 
 struct Catalogue::State {
-  explicit State(Parts p) : parts(std::move(p)) {}
+  explicit State(Parts p) : parts(std::move(p)), layers({parts.store, parts.pool}) {}
 
   Parts parts;
   std::unordered_map<std::string, Entry, TextHash, std::equal_to<>> functions;
   std::map<std::string, App> apps;
   std::uint64_t generation = 1;
   KeyedLock locks;
+  Layers layers;
 
   const Entry* entry(std::string_view function) const {
     const auto found = functions.find(function);
@@ -90,6 +91,12 @@ struct Catalogue::State {
     std::string built = parts.packages.built(package);
     return built.empty() ? parts.packages.tree(package) : built;
   }
+
+  std::string layers_dir(const std::vector<std::string>& layers) const {
+    return layers.empty() ? "" : parts.packages.tree(Packages::overlay_id(layers));
+  }
+  // Merges them unless that is done, and holds them against the limit. Blocks.
+  Status settle_layers(const Settings& settings, std::uint64_t code_bytes) const;
 
   void place_sites(App& app) const {
     for (auto& route : app.routes)

@@ -57,6 +57,17 @@ Status check_env(const Settings& settings, const Defaults& defaults) {
   return ok();
 }
 
+Status check_layers(const Settings& settings) {
+  if (settings.layers.size() > kLayersMax)
+    return invalid(fmt::format("A function has at most {} layers, not {}.", kLayersMax,
+                               settings.layers.size()));
+  for (const auto& layer : settings.layers)
+    if (!is_sha256(layer))
+      return invalid("A layer is named by the SHA-256 of its package in hex, not '" +
+                     layer.substr(0, 100) + "'.");
+  return ok();
+}
+
 // Whether the targets can be delivered to is for the room triggers to say, at the deploy's way in.
 Status check_async(const AsyncSettings& s) {
   if (s.retries < -1 || s.retries > 100)
@@ -110,6 +121,7 @@ Status check_settings(const Settings& s, const Defaults& defaults) {
   for (const auto* text : {&s.runtime, &s.handler, &s.description})
     if (text->find('\0') != std::string::npos) return invalid("A setting holds a NUL byte.");
   MAYFLY_TRY(check_async(s.async));
+  MAYFLY_TRY(check_layers(s));
   return check_env(s, defaults);
 }
 

@@ -14,6 +14,8 @@ namespace mayfly::functions {
 
 struct Defaults;
 
+inline constexpr std::size_t kLayersMax = 5;  // of a function, as on AWS
+
 // [a-zA-Z0-9_-]{1,64}; what is "function" or "application".
 Status check_name(std::string_view what, std::string_view name);
 Status check_settings(const Settings& settings, const Defaults& defaults);

@@ -27,6 +27,7 @@ namespace fs = std::filesystem;
 constexpr std::size_t kSeenMax = 12;
 constexpr std::size_t kTextBytesMax = 1u << 20;
 constexpr int kFilesLookedAt = 10'000;
+constexpr std::string_view kLayersRoot = "/opt/";  // where a sandbox has the layers
 
 #if defined(__x86_64__)
 constexpr int kMachine = EM_X86_64;
@@ -139,7 +140,8 @@ Status check_program(const std::string& tree, const std::string& name) {
           fmt::format("The first line of {} does not name an interpreter by an "
                       "absolute path, as in #!/bin/sh.",
                       name));
-    const bool inside = interpreter.rfind("/var/task/", 0) == 0;
+    const bool inside =
+        interpreter.rfind("/var/task/", 0) == 0 || interpreter.rfind("/opt/", 0) == 0;
     if (!inside && access(interpreter.c_str(), X_OK) != 0)
       return Error{Code::unsupported,
                    fmt::format("The script {} wants the interpreter {}, which is not on this "
@@ -309,9 +311,12 @@ Result<Guess> guess_by_files(const std::string& tree, const Seen& seen) {
 
 // Which program a native runtime starts.
 Result<std::string> native_entry(const std::string& tree, const Seen& seen, const Runtime& runtime,
-                                 const std::string& handler, const std::string& guessed) {
+                                 const std::string& handler, const std::string& guessed,
+                                 const std::string& layers_tree) {
   const bool provided = runtime.name == "provided";
   if (provided && seen.has("bootstrap")) return std::string("bootstrap");
+  if (provided && !layers_tree.empty() && is_file_inside(layers_tree, "bootstrap"))
+    return std::string(kLayersRoot) + "bootstrap";
   if (!handler.empty()) {
     if (is_file_inside(tree, handler)) return handler;
     if (!provided)
@@ -333,7 +338,7 @@ Result<std::string> native_entry(const std::string& tree, const Seen& seen, cons
 }  // namespace
 
 Result<Detection> detect(const std::string& tree, const Settings& asked,
-                         const RuntimeTable& runtimes) {
+                         const RuntimeTable& runtimes, const std::string& layers_tree) {
   Detection d;
   const Seen seen = look(tree);
   if (seen.files.empty() && seen.directories.empty()) return invalid("The package is empty.");
@@ -361,9 +366,12 @@ Result<Detection> detect(const std::string& tree, const Settings& asked,
     d.notes.push_back(std::move(note));
   for (auto& note : not_vendored(tree, d.runtime.language)) d.notes.push_back(std::move(note));
   if (d.runtime.language == "native") {
-    auto entry = native_entry(tree, seen, d.runtime, asked.handler, guess.program);
+    auto entry = native_entry(tree, seen, d.runtime, asked.handler, guess.program, layers_tree);
     if (entry.has_error()) return entry.error();
-    MAYFLY_TRY(check_program(tree, *entry));
+    if (entry->starts_with(kLayersRoot))
+      MAYFLY_TRY(check_program(layers_tree, entry->substr(kLayersRoot.size())));
+    else
+      MAYFLY_TRY(check_program(tree, *entry));
     d.entry = std::move(*entry);
     if (d.handler.empty()) d.handler = d.entry;
     if (asked.handler.empty()) d.notes.push_back("program " + d.entry);

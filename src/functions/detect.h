@@ -24,9 +24,9 @@ struct Detection {
   std::vector<std::string> notes;
 };
 
-// tree: the unpacked package. asked: runtime and handler as the user set them, if they did.
-// An error lists what was seen and says what to set.
+// tree: the unpacked package; layers_tree: what is at /opt, may be empty. asked: runtime and
+// handler as the user set them, if they did. An error lists what was seen and says what to set.
 Result<Detection> detect(const std::string& tree, const Settings& asked,
-                         const RuntimeTable& runtimes);
+                         const RuntimeTable& runtimes, const std::string& layers_tree = {});
 
 }  // namespace mayfly::functions

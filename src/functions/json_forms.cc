@@ -55,6 +55,7 @@ json::object settings_object(const Settings& s) {
                       {"snapshot", s.snapshot},
                       {"env", std::move(env)},
                       {"async", async_object(s.async)}};
+  if (!s.layers.empty()) object["layers"] = json::array(s.layers.begin(), s.layers.end());
   if (!s.install) object["install"] = false;
   if (!s.other.empty()) {
     json::object& other = object["other"].emplace_object();
@@ -82,6 +83,7 @@ Result<Settings> settings_from(const json::object& object, const std::string& wh
   s.network = network == "none" ? NetworkMode::none : NetworkMode::nat;
   fields.boolean("snapshot", s.snapshot);
   fields.boolean("install", s.install);
+  fields.texts("layers", s.layers);
   for (auto [key, into] : {std::pair("env", &s.env), std::pair("other", &s.other)}) {
     const auto* map = fields.object(key);
     if (map == nullptr) continue;

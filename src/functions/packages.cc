@@ -198,6 +198,53 @@ std::string Packages::built(std::string_view sha256) const {
   return access(path.c_str(), F_OK) == 0 ? path : "";
 }
 
+std::string Packages::overlay_id(const std::vector<std::string>& layers) {
+  if (layers.empty()) return "";
+  if (layers.size() == 1) return layers.front();
+  std::string list = "overlay";
+  for (const auto& layer : layers) list += "\n" + layer;
+  return sha256_hex(list);
+}
+
+Result<std::string> Packages::overlay(const std::vector<std::string>& layers) {
+  for (const auto& layer : layers)
+    if (!contains(layer)) return Error{Code::not_found, "There is no package " + layer + "."};
+  const std::string id = overlay_id(layers);
+  if (id.empty() || contains(id)) return id;
+  const std::string base = incoming(directory_) + "/overlay-" + random_hex(8);
+  const auto make = [&]() -> Status {
+    const std::string merged = base + "/tree";
+    if (mkdir(base.c_str(), 0755) != 0 || mkdir(merged.c_str(), 0755) != 0 ||
+        chmod(base.c_str(), 0755) != 0 || chmod(merged.c_str(), 0755) != 0)
+      return disk_error("merge layers", base, errno);
+    std::vector<std::string> links;
+    for (const auto& layer : layers) MAYFLY_TRY(lay_over(tree(layer), merged, links));
+    // Those that a later layer hides are links no more.
+    std::erase_if(links, [&](const std::string& link) {
+      struct stat info;
+      return lstat((merged + "/" + link).c_str(), &info) != 0 || !S_ISLNK(info.st_mode);
+    });
+    MAYFLY_TRY(check_links(merged, links));
+    const TreeSummary size = measure_tree(merged);
+    if (size.bytes > limits_.unpacked_bytes_max || size.files > limits_.files_max)
+      return Error{
+          Code::too_large,
+          fmt::format("The layers have {} files of {} bytes together; the settings "
+                      "packages.files_max and packages.unpacked_bytes_max allow {} and "
+                      "{}.",
+                      size.files, size.bytes, limits_.files_max, limits_.unpacked_bytes_max)};
+    MAYFLY_TRY(sync_tree(base, size.files + 1));
+    const std::string place = directory_ + "/" + id;
+    if (rename(base.c_str(), place.c_str()) != 0 && errno != EEXIST && errno != ENOTEMPTY)
+      return disk_error("keep the layers", place, errno);
+    return sync_directory(directory_);
+  };
+  const Status made = make();
+  remove_tree(base);
+  if (made.has_error()) return made.error();
+  return id;
+}
+
 Result<std::string> Packages::staging(std::string_view sha256) {
   if (!contains(sha256))
     return Error{Code::not_found, "There is no package " + std::string(sha256) + "."};

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "io/blocking.h"
@@ -44,6 +45,12 @@ class Packages {
   bool contains(std::string_view sha256) const;
   std::string tree(std::string_view sha256) const;     // host path
   std::string archive(std::string_view sha256) const;  // host path
+
+  // Layers: packages laid over each other, later ones over earlier ones; a tree of its own that is
+  // found like a package, by overlay_id() ("" when there are none), but has no archive. overlay()
+  // makes it unless it is there; not_found names a layer that is no package.
+  static std::string overlay_id(const std::vector<std::string>& layers);
+  Result<std::string> overlay(const std::vector<std::string>& layers);
 
   // Where a derived tree (after npm or pip install) is kept: <sha>/built/. staging() makes a copy
   // of the tree that a sandbox may write to; keep_built() checks it like an upload, brings it into

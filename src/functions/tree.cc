@@ -118,6 +118,50 @@ Result<TreeSummary> normalise_tree(const std::string& root) {
   return summary;
 }
 
+TreeSummary measure_tree(const std::string& root) {
+  TreeSummary summary;
+  std::error_code error;
+  for (auto at = fs::recursive_directory_iterator(root, error);
+       !error && at != fs::recursive_directory_iterator(); at.increment(error)) {
+    struct stat info;
+    if (lstat(at->path().c_str(), &info) != 0 || !S_ISREG(info.st_mode)) continue;
+    summary.bytes += static_cast<std::uint64_t>(info.st_size);
+    ++summary.files;
+  }
+  return summary;
+}
+
+Status lay_over(const std::string& source, const std::string& target,
+                std::vector<std::string>& links) {
+  std::error_code error;
+  auto at = fs::recursive_directory_iterator(source, error);
+  for (; !error && at != fs::recursive_directory_iterator(); at.increment(error)) {
+    const std::string from = at->path().string();
+    const std::string name = from.substr(source.size() + 1);
+    const std::string to = target + "/" + name;
+    struct stat info, there;
+    if (lstat(from.c_str(), &info) != 0) return errno_error("look at " + name, errno);
+    if (lstat(to.c_str(), &there) == 0) {
+      if (S_ISDIR(info.st_mode) && S_ISDIR(there.st_mode)) continue;
+      remove_tree(to);
+    }
+    if (S_ISDIR(info.st_mode)) {
+      if (mkdir(to.c_str(), 0755) != 0 || chmod(to.c_str(), 0755) != 0)
+        return disk_error("merge layers", to, errno);
+    } else if (S_ISLNK(info.st_mode)) {
+      fs::copy_symlink(from, to, error);
+      if (error) return disk_error("merge layers", to, error.value());
+      links.push_back(name);
+    } else if (link(from.c_str(), to.c_str()) != 0) {
+      fs::copy_file(from, to, error);  // another disk, or too many links
+      if (error || chmod(to.c_str(), info.st_mode & 0777) != 0)
+        return disk_error("merge layers", to, error ? error.value() : errno);
+    }
+  }
+  if (error) return errno_error("read " + source, error.value());
+  return ok();
+}
+
 Status sync_directory(const std::string& path) {
   const os::Fd directory(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!directory || fsync(directory.get()) != 0) return disk_error("sync", path, errno);

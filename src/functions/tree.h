@@ -20,6 +20,14 @@ struct TreeSummary {
 // elsewhere), devices, sockets and pipes, naming the path. Checks nothing but that of names.
 Result<TreeSummary> normalise_tree(const std::string& root);
 
+// Bytes and number of the files.
+TreeSummary measure_tree(const std::string& root);
+
+// Lays a normalised tree over another one: files are hard links of the source's where the disk
+// allows it. What is in the way and of another kind is replaced. Names of links are added to links.
+Status lay_over(const std::string& source, const std::string& target,
+                std::vector<std::string>& links);
+
 // Links only; part of normalise_tree. The links were made under root already.
 Status check_links(const std::string& root, const std::vector<std::string>& links);
 

@@ -58,6 +58,9 @@ struct Settings {
   bool snapshot = true;  // false: its instances are never cloned from a template
   std::map<std::string, std::string> env;
   AsyncSettings async;
+  // Packages that are unpacked, one over the other, at /opt of its instances; in this order, by
+  // their SHA-256. Later ones hide files of earlier ones.
+  std::vector<std::string> layers;
   bool install = true;  // false: the package holds all it needs, npm and pip are not run
   // What a dialect keeps for its clients, under a name of its own ("aws.lambda"); no other part
   // looks at it.
@@ -73,12 +76,13 @@ struct Version {
   std::string revision;      // changes with every deploy; pools are keyed by it
   std::string package;       // SHA-256 of the package, hex
   std::string code_dir;      // host path of the unpacked package; read-only
+  std::string layers_dir;    // host path of the merged layers, mounted at /opt; empty: none
   std::uint64_t code_bytes = 0;
   Settings settings;  // as detected; nothing is 0 or -1 that stands for a default,
                       // but concurrency, instances_max and keep_alive_ms
-  // The file to start, relative to code_dir. Native: always set (settings.handler is the same, save
-  // that for "provided" it may be any text, handed on as _HANDLER). Else: set when the package is
-  // one file.
+  // The file to start, relative to code_dir, or below /opt. Native: always set (settings.handler is
+  // the same, save that for "provided" it may be any text, handed on as _HANDLER). Else: set when
+  // the package is one file.
   std::string entry;
   // Of the package and the settings as they were asked for: equal digests mean nothing changed.
   std::string digest;

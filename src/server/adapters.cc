@@ -5,6 +5,7 @@
 #include "dialects/adapters/probe_protocol.h"
 #include "dialects/adapters/stdio_protocol.h"
 #include "dialects/lambda/authorizer.h"
+#include "dialects/lambda/extended_protocol.h"
 #include "dialects/lambda/http_event.h"
 #include "dialects/lambda/runtime_api_protocol.h"
 #include "dialects/lambda/socket_event.h"
@@ -21,11 +22,13 @@ class BuiltAdapters final : public Adapters {
     frames.region = engine.region;
     frames.account = engine.account;
     frames.event_bytes_max = engine.response_bytes_max;
-    protocols_.push_back(engine::make_frame_factory(std::move(frames)));
+    frames_ = engine::make_frame_factory(std::move(frames));
 
     dialects::lambda::RuntimeApiSettings runtime_api;
     runtime_api.region = engine.region;
     runtime_api.account = engine.account;
+    runtime_api.runtime_lib = engine.runtime_lib;
+    protocols_.push_back(dialects::lambda::make_extensions_factory(*frames_, runtime_api));
     const auto port = runtime_api.port;
     protocols_.push_back(dialects::lambda::make_runtime_api_factory(std::move(runtime_api)));
     const auto& runtime_api_factory = *protocols_.back();
@@ -47,6 +50,7 @@ class BuiltAdapters final : public Adapters {
   std::vector<const engine::ProtocolFactory*> protocols() const override {
     std::vector<const engine::ProtocolFactory*> all;
     for (const auto& each : protocols_) all.push_back(each.get());
+    all.insert(all.begin() + 1, frames_.get());
     return all;
   }
   const gateway::HttpDialect& event_dialect() const override { return *event_; }
@@ -55,6 +59,7 @@ class BuiltAdapters final : public Adapters {
   const gateway::SocketDialect& sockets() const override { return *sockets_; }
 
  private:
+  std::unique_ptr<engine::ProtocolFactory> frames_;  // behind that for extensions, which needs it
   std::vector<std::unique_ptr<engine::ProtocolFactory>> protocols_;
   std::unique_ptr<gateway::HttpDialect> event_;
   std::unique_ptr<gateway::HttpDialect> http_;

@@ -231,6 +231,8 @@ void add_functions(std::vector<SettingSpec>& table) {
                          10'000'000, "Functions of this server."));
   table.push_back(number("functions.env_bytes_max", "bytes", FIELD(functions.env_bytes_max), 0,
                          1 << 20, "Names and values of a function's own environment, together."));
+  table.push_back(number("functions.layers_bytes_max", "bytes", FIELD(functions.layers_bytes_max),
+                         1, kAny, "Package and layers of a function that has layers, unpacked."));
   table.push_back(number("functions.install_timeout_ms", "ms", FIELD(functions.install_timeout_ms),
                          1000, kDayMs, "npm or pip at a deploy."));
   table.push_back(

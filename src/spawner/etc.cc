@@ -86,7 +86,8 @@ Status fill_etc(const std::string& etc) {
                        "user:x:1000:1000:user:/tmp:/bin/sh\n"
                        "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"));
   MAYFLY_TRY(write_new(etc + "/group", "root:x:0:\nuser:x:1000:\nnogroup:x:65534:\n"));
-  MAYFLY_TRY(write_new(etc + "/hosts", "127.0.0.1 localhost\n::1 localhost\n"));
+  MAYFLY_TRY(write_new(etc + "/hosts",
+                       "127.0.0.1 localhost sandbox.localdomain sandbox\n::1 localhost\n"));
   MAYFLY_TRY(write_new(etc + "/nsswitch.conf",
                        "passwd: files\ngroup: files\nhosts: files dns\nservices: files\n"
                        "protocols: files\n"));

@@ -20,7 +20,8 @@ module Mayfly
       homes = ["#{root}/vendor/bundle/ruby/#{version}", "#{root}/vendor/ruby/#{version}", "/opt/ruby/gems/#{version}"]
       homes.select! { |home| File.directory?("#{home}/gems") }
       ENV['GEM_PATH'] = [*homes, ENV['GEM_PATH']].compact.join(':') unless homes.empty?
-      homes.flat_map { |home| Dir.glob("#{home}/gems/*/lib").sort.reverse }
+      libraries = homes.flat_map { |home| Dir.glob("#{home}/gems/*/lib").sort.reverse }
+      File.directory?("/opt/ruby/lib") ? ["/opt/ruby/lib", *libraries] : libraries
     end
 
     def self.load

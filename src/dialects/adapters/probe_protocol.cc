@@ -108,6 +108,13 @@ class ProbeProtocol final : public InstanceProtocol {
   void shutdown() override {
     if (found_) found_->shutdown();
   }
+  std::chrono::milliseconds farewell(Ending ending) override {
+    return found_ ? found_->farewell(ending) : std::chrono::milliseconds(0);
+  }
+  void wrote(const std::string& request_id, telemetry::LogLine::Stream stream,
+             std::string_view line) override {
+    if (found_) found_->wrote(request_id, stream, line);
+  }
 
  private:
   // A connection that waits to be accepted is the sign; whoever speaks the Runtime API accepts it.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "dialects/lambda/extended_protocol.h"
 #include "dialects/lambda/runtime_api_session.h"
 #include "engine/frame_protocol.h"
 
@@ -41,27 +42,30 @@ class RuntimeApiFactory final : public engine::ProtocolFactory {
 
   Status prepare(const functions::Version& version, const functions::Runtime&,
                  sandbox::LaunchSpec& spec) const override {
-    // The entry is what was found in the package; the handler of "provided" may be any text.
+    // The entry is what was found in the package; the handler of "provided" may
+    // be any text.
     const std::string program = version.entry.empty() ? "bootstrap" : version.entry;
     spec.channel = false;
-    spec.argv = {"/var/task/" + program};
+    spec.argv = {program.starts_with('/') ? program : "/var/task/" + program};
     spec.listen_ports = {settings_.port};
     engine::set_env(spec.env, "AWS_LAMBDA_RUNTIME_API",
                     fmt::format("127.0.0.1:{}", settings_.port));
-    return ok();
+    return add_supervisor(version, settings_, spec);
   }
 
   std::unique_ptr<engine::InstanceProtocol> attach(const functions::Version& version,
                                                    sandbox::Sandbox& sandbox,
                                                    boost::asio::any_io_executor executor,
-                                                   engine::LogSink) const override {
+                                                   engine::LogSink log) const override {
+    auto apis = make_sandbox_apis(version, sandbox, executor, settings_);
     auto session = std::make_shared<RuntimeApiSession>(
-        std::move(executor), settings_,
-        engine::function_arn(settings_.region, settings_.account, version));
+        executor, settings_, engine::function_arn(settings_.region, settings_.account, version),
+        apis.extensions);
     os::Fd listener;
     if (!sandbox.listeners.empty()) listener = std::move(sandbox.listeners.front());
     session->open(std::move(listener));
-    return std::make_unique<RuntimeApiProtocol>(std::move(session));
+    return extend_protocol(std::make_unique<RuntimeApiProtocol>(std::move(session)),
+                           std::move(apis), version, sandbox, std::move(executor), std::move(log));
   }
 
  private:

@@ -8,6 +8,7 @@
 
 #include "base/base64.h"
 #include "dialects/lambda/http_event.h"
+#include "dialects/lambda/runtime_api_replies.h"
 
 namespace mayfly::dialects::lambda {
 namespace {
@@ -26,29 +27,12 @@ constexpr std::size_t kConnectionsMax = 64;
 // Bytes that the program wrote before its end are read for so long.
 constexpr std::chrono::milliseconds kLastWords{50};
 
-io::HttpResponse accepted() {
-  return io::json_response(202, "{\"status\":\"OK\"}\n");
-}
-
-io::HttpResponse refuse(int status, std::string_view type, std::string_view message) {
-  std::string text = "{\"errorMessage\":";
-  wire::append_json_string(text, message);
-  text += ",\"errorType\":";
-  wire::append_json_string(text, type);
-  text += "}\n";
-  return io::json_response(status, std::move(text));
-}
-
-io::HttpResponse wrong_state() {
-  return refuse(403, "InvalidStateTransition",
-                "The runtime is not in a state in which it may ask this.");
-}
-
 std::string header_of(const wire::Headers& headers, std::string_view name) {
   return std::string(headers.find(name).value_or(std::string_view()));
 }
 
-// What the trailers of a streamed answer say went wrong; empty when nothing did.
+// What the trailers of a streamed answer say went wrong; empty when nothing
+// did.
 std::string trailer_error(const wire::Headers* trailers) {
   if (trailers == nullptr) return {};
   const auto type = trailers->find(kErrorType);
@@ -141,10 +125,12 @@ class RuntimeApiSession::StreamReader final : public io::BodyReader {
 };
 
 RuntimeApiSession::RuntimeApiSession(boost::asio::any_io_executor executor,
-                                     RuntimeApiSettings settings, std::string arn)
+                                     RuntimeApiSettings settings, std::string arn,
+                                     std::shared_ptr<ExtensionsApi> extensions)
     : executor_(std::move(executor)),
       settings_(std::move(settings)),
       arn_(std::move(arn)),
+      extensions_(std::move(extensions)),
       last_words_(executor_) {}
 
 void RuntimeApiSession::open(os::Fd listener) {
@@ -154,7 +140,8 @@ void RuntimeApiSession::open(os::Fd listener) {
   options.head_bytes_max = kHeadMax;
   options.body_bytes_max = std::size_t{1} << 40;  // the endpoints have limits of their own
   options.connections_max = kConnectionsMax;
-  // The program may wait for its next invocation, and be silent in an answer, as long as it likes.
+  // The program may wait for its next invocation, and be silent in an answer,
+  // as long as it likes.
   options.head_timeout = options.idle_timeout = options.stall_timeout =
       std::chrono::milliseconds(0);
   server_ = std::make_unique<io::HttpServer>(static_cast<boost::asio::io_context&>(context),
@@ -224,7 +211,8 @@ engine::InstanceProtocol::Abort RuntimeApiSession::abort(const std::string& requ
   }
   if (!present_ || present_->id != request_id || present_->state == Exchange::State::done || over_)
     return Protocol::Abort::released;
-  // The Runtime API has no word for it: the program goes on until its next poll.
+  // The Runtime API has no word for it: the program goes on until its next
+  // poll.
   present_->settle(cancelled_failure());
   present_->release_wanted = true;
   return Protocol::Abort::pending;
@@ -268,7 +256,7 @@ io::Task<io::HttpResponse> RuntimeApiSession::serve(std::weak_ptr<RuntimeApiSess
                                                     io::HttpRequest request) {
   const auto self = weak.lock();
   if (!self || self->over_)
-    co_return refuse(500, "InternalServerError", "The instance is being ended.");
+    co_return api_refusal(500, "InternalServerError", "Internal Server Error");
   const bool throws = co_await boost::asio::this_coro::throw_if_cancelled();
   co_await boost::asio::this_coro::throw_if_cancelled(false);
   auto routing = route(self, std::move(request));
@@ -281,14 +269,21 @@ io::Task<io::HttpResponse> RuntimeApiSession::route(std::shared_ptr<RuntimeApiSe
                                                     io::HttpRequest request) {
   using Kind = RuntimeApiCall::Kind;
   const std::string path(request.head.path());
+  if (ExtensionsApi::takes(path)) {
+    auto serving = ExtensionsApi::serve(self->extensions_, std::move(request));
+    io::HttpResponse answer = co_await std::move(serving);
+    co_return answer;
+  }
   const auto asked = split_runtime_api_path(path);
   if (asked.kind == Kind::unknown)
-    co_return refuse(404, "NotFound", "The Runtime API has no path " + path.substr(0, 200) + ".");
-  const bool reads = asked.kind == Kind::ping || asked.kind == Kind::next;
+    co_return api_refusal(404, "NotFound",
+                          "The Runtime API has no path " + path.substr(0, 200) + ".");
+  const bool reads =
+      asked.kind == Kind::ping || asked.kind == Kind::next || asked.kind == Kind::restore_next;
   const std::string_view wanted = reads ? "GET" : "POST";
   if (request.head.method != wanted) {
-    auto response = refuse(405, "MethodNotAllowed",
-                           "This path of the Runtime API takes " + std::string(wanted) + ".");
+    auto response = api_refusal(405, "MethodNotAllowed",
+                                "This path of the Runtime API takes " + std::string(wanted) + ".");
     response.head.headers.add("Allow", wanted);
     co_return response;
   }
@@ -304,6 +299,9 @@ io::Task<io::HttpResponse> RuntimeApiSession::route(std::shared_ptr<RuntimeApiSe
     case Kind::error:
       task = error(std::move(self), std::move(id), std::move(request));
       break;
+    case Kind::restore_next:
+      co_return self->restore_next();
+    case Kind::restore_error:
     case Kind::init_error:
       task = init_error(std::move(self), std::move(request));
       break;
@@ -317,7 +315,7 @@ io::Task<io::HttpResponse> RuntimeApiSession::route(std::shared_ptr<RuntimeApiSe
 
 io::Task<io::HttpResponse> RuntimeApiSession::next(std::shared_ptr<RuntimeApiSession> self) {
   const bool busy = self->present_ && self->present_->state != Exchange::State::done;
-  if (busy || self->polling_ || self->init_failure_) co_return wrong_state();
+  if (busy || self->polling_ || self->init_failure_) co_return self->wrong_state("Ready");
   self->finish_present();
   if (!std::exchange(self->ready_, true)) self->ready_park_.wake();
   self->polling_ = true;
@@ -327,10 +325,10 @@ io::Task<io::HttpResponse> RuntimeApiSession::next(std::shared_ptr<RuntimeApiSes
     // The program hung up: the invocation waits for its next poll.
     if (go_on && state.cancelled() == boost::asio::cancellation_type::none) continue;
     self->polling_ = false;
-    co_return refuse(500, "InternalServerError", "The connection was closed.");
+    co_return api_refusal(500, "InternalServerError", "Internal Server Error");
   }
   self->polling_ = false;
-  if (self->over_) co_return refuse(500, "InternalServerError", "The instance is being ended.");
+  if (self->over_) co_return api_refusal(500, "InternalServerError", "Internal Server Error");
   co_return self->hand_over(std::exchange(self->queued_, nullptr));
 }
 
@@ -362,13 +360,43 @@ io::HttpResponse RuntimeApiSession::hand_over(ExchangePtr exchange) {
   return response;
 }
 
-std::unique_ptr<io::HttpResponse> RuntimeApiSession::refusal(const std::string& id) const {
-  if (!present_ || present_->state != Exchange::State::running)
-    return std::make_unique<io::HttpResponse>(wrong_state());
-  if (present_->id != id)
+std::string_view RuntimeApiSession::state_name() const {
+  if (init_failure_) return "InitError";
+  if (polling_) return "Ready";
+  if (!present_) return "Started";
+  switch (present_->state) {
+    case Exchange::State::queued:
+    case Exchange::State::running:
+      return "Running";
+    case Exchange::State::answering:
+      return "InvocationResponse";
+    case Exchange::State::done:
+      break;
+  }
+  return "RuntimeResponseSentState";
+}
+
+io::HttpResponse RuntimeApiSession::wrong_state(std::string_view to) const {
+  return api_refusal(403, "InvalidStateTransition",
+                     "State transition from " + std::string(state_name()) + " to " +
+                         std::string(to) +
+                         " failed for runtime. Error: State transition is not allowed");
+}
+
+std::unique_ptr<io::HttpResponse> RuntimeApiSession::refusal(const std::string& id,
+                                                             std::string_view to) const {
+  if (!present_ || present_->id != id)
     return std::make_unique<io::HttpResponse>(
-        refuse(400, "InvalidRequestID", "The request id is not that of the present invocation."));
+        api_refusal(400, "InvalidRequestID", "Invalid request ID"));
+  if (present_->state != Exchange::State::running)
+    return std::make_unique<io::HttpResponse>(wrong_state(to));
   return nullptr;
+}
+
+// Programs are not cloned: what comes after a snapshot comes at once.
+io::HttpResponse RuntimeApiSession::restore_next() const {
+  if (ready_ || init_failure_) return wrong_state("RestoreReady");
+  return io::text_response(200, "");
 }
 
 io::Task<bool> RuntimeApiSession::discard(io::BodyReader& body, std::size_t at_most) {
@@ -409,26 +437,31 @@ io::HttpResponse RuntimeApiSession::too_large(Exchange* exchange) {
   if (exchange != nullptr)
     exchange->settle(
         function_failure(Phase::reply, error_json("Function.ResponseSizeTooLarge", message)));
-  return refuse(413, "RequestEntityTooLarge", message);
+  return api_refusal(413, "RequestEntityTooLarge",
+                     "Exceeded maximum allowed payload size (" +
+                         std::to_string(settings_.response_bytes_max) + " bytes).");
 }
 
 io::HttpResponse RuntimeApiSession::cut_off(Exchange& exchange) {
   broken_ = true;
   exchange.settle(crash_failure(Phase::reply));
-  return refuse(400, "TruncatedHTTPRequest", "The request broke off in the middle of its body.");
+  return api_refusal(400, "TruncatedHTTPRequest", "HTTP request detected as truncated");
 }
 
 io::Task<io::HttpResponse> RuntimeApiSession::response(std::shared_ptr<RuntimeApiSession> self,
                                                        std::string id, io::HttpRequest request) {
-  if (auto refused = self->refusal(id)) co_return std::move(*refused);
+  if (auto refused = self->refusal(id, "InvocationResponse")) co_return std::move(*refused);
   const auto mode = header_of(request.head.headers, kResponseMode);
-  const bool streaming = wire::equal_ignoring_case(mode, "streaming");
-  if (!mode.empty() && !streaming)
-    co_return refuse(400, "InvalidFunctionResponseMode",
-                     "The only Lambda-Runtime-Function-Response-Mode is streaming.");
+  const bool streaming = mode == "streaming";
+  const ExchangePtr exchange = self->present_;
+  if (!mode.empty() && !streaming) {
+    exchange->state = Exchange::State::done;
+    exchange->settle(function_failure(Phase::reply, error_json("Runtime.InvalidResponseModeHeader",
+                                                               "Invalid function response mode")));
+    co_return api_refusal(400, "InvalidFunctionResponseMode", "Invalid function response mode");
+  }
   const auto type = header_of(request.head.headers, "Content-Type");
   const bool integration = is_http_integration(type);
-  const ExchangePtr exchange = self->present_;
   exchange->state = Exchange::State::answering;
   io::Task<io::HttpResponse> task;
   if (integration || (streaming && !is_json_type(type)))
@@ -455,7 +488,7 @@ io::Task<io::HttpResponse> RuntimeApiSession::buffered(std::shared_ptr<RuntimeAp
     reply.body = std::move(request.body);
     exchange->settle(nullptr, std::move(reply));
   }
-  co_return accepted();
+  co_return api_accepted();
 }
 
 io::Task<io::HttpResponse> RuntimeApiSession::streamed(std::shared_ptr<RuntimeApiSession> self,
@@ -511,19 +544,21 @@ io::Task<io::HttpResponse> RuntimeApiSession::streamed(std::shared_ptr<RuntimeAp
     exchange->settle(nullptr, std::move(reply));
     while (flows && !stream->ended && !stream->dropped) {
       const bool go_on = co_await stream->over.wait();
-      if (!go_on) co_return accepted();  // the program is gone; the reader sees that by itself
+      if (!go_on)
+        co_return api_accepted();  // the program is gone; the reader sees that
+                                   // by itself
     }
   }
   if (stream->source && !stream->ended) {
     auto rest = discard(*stream->source, SIZE_MAX - 1);
     (void)co_await std::move(rest);
   }
-  co_return accepted();
+  co_return api_accepted();
 }
 
 io::Task<io::HttpResponse> RuntimeApiSession::error(std::shared_ptr<RuntimeApiSession> self,
                                                     std::string id, io::HttpRequest request) {
-  if (auto refused = self->refusal(id)) co_return std::move(*refused);
+  if (auto refused = self->refusal(id, "InvocationErrorResponse")) co_return std::move(*refused);
   const auto type = header_of(request.head.headers, kErrorType);
   const ExchangePtr exchange = self->present_;
   exchange->state = Exchange::State::answering;
@@ -532,24 +567,25 @@ io::Task<io::HttpResponse> RuntimeApiSession::error(std::shared_ptr<RuntimeApiSe
   exchange->state = Exchange::State::done;
   if (taken == Taken::cut_off) co_return self->cut_off(*exchange);
   if (taken == Taken::too_large) co_return self->too_large(exchange.get());
-  exchange->settle(function_failure(Phase::run, error_object(request.body, type)));
-  co_return accepted();
+  const bool with_cause = is_error_with_cause(header_of(request.head.headers, "Content-Type"));
+  exchange->settle(function_failure(
+      Phase::run, with_cause ? without_cause(request.body) : error_object(request.body, type)));
+  co_return api_accepted();
 }
 
 io::Task<io::HttpResponse> RuntimeApiSession::init_error(std::shared_ptr<RuntimeApiSession> self,
                                                          io::HttpRequest request) {
-  if (self->ready_ || self->init_failure_) co_return wrong_state();
+  if (self->ready_ || self->init_failure_) co_return self->wrong_state("InitError");
   const auto type = header_of(request.head.headers, kErrorType);
   auto taking = take_body(request, self->settings_.response_bytes_max);
   const Taken taken = co_await std::move(taking);
   if (taken == Taken::too_large) co_return self->too_large(nullptr);
   if (taken == Taken::cut_off)
-    co_return refuse(400, "TruncatedHTTPRequest",
-                     "The request broke off in the middle of its body.");
-  if (self->ready_ || self->init_failure_) co_return wrong_state();
+    co_return api_refusal(400, "TruncatedHTTPRequest", "HTTP request detected as truncated");
+  if (self->ready_ || self->init_failure_) co_return self->wrong_state("InitError");
   self->init_failure_ = function_failure(Phase::init, error_object(request.body, type));
   self->ready_park_.wake();
-  co_return accepted();
+  co_return api_accepted();
 }
 
 }  // namespace mayfly::dialects::lambda

@@ -1,16 +1,19 @@
 #pragma once
-// The engine's side of one program that polls the Runtime API: which invocation it has, which waits
-// for its next poll. Private to the protocol; on one loop only.
+// The engine's side of one program that polls the Runtime API: which invocation
+// it has, which waits for its next poll. Private to the protocol; on one loop
+// only.
 //
-// An exchange goes through  queued -> running -> answering -> done:  call() queues it, the
-// program's GET next takes it, POST response or error answers it. The caller is told when the
-// answer is complete (or its HTTP head is); the program takes the next one with its next poll.
+// An exchange goes through  queued -> running -> answering -> done:  call()
+// queues it, the program's GET next takes it, POST response or error answers
+// it. The caller is told when the answer is complete (or its HTTP head is); the
+// program takes the next one with its next poll.
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <memory>
 #include <string>
 
+#include "dialects/lambda/extensions_api.h"
 #include "dialects/lambda/runtime_api_protocol.h"
 #include "dialects/lambda/runtime_api_syntax.h"
 #include "engine/park.h"
@@ -22,10 +25,12 @@ class RuntimeApiSession : public std::enable_shared_from_this<RuntimeApiSession>
  public:
   using Protocol = engine::InstanceProtocol;
 
+  // extensions: served on the same socket.
   RuntimeApiSession(boost::asio::any_io_executor executor, RuntimeApiSettings settings,
-                    std::string arn);
+                    std::string arn, std::shared_ptr<ExtensionsApi> extensions);
 
-  // Begins to serve. A socket that cannot be used shows as a failure of wait_ready().
+  // Begins to serve. A socket that cannot be used shows as a failure of
+  // wait_ready().
   void open(os::Fd listener);
   void listen(engine::InstanceEvents events) { events_ = std::move(events); }
   io::Task<Protocol::Started> wait_ready();
@@ -58,15 +63,20 @@ class RuntimeApiSession : public std::enable_shared_from_this<RuntimeApiSession>
                                           io::HttpRequest request);
   static io::Task<io::HttpResponse> init_error(std::shared_ptr<RuntimeApiSession> self,
                                                io::HttpRequest request);
+  io::HttpResponse restore_next() const;
 
-  // Reads a whole body. Over the limit the rest is read and dropped, so that the program gets to
-  // see the refusal.
+  // Reads a whole body. Over the limit the rest is read and dropped, so that
+  // the program gets to see the refusal.
   enum class Taken { whole, too_large, cut_off };
   static io::Task<Taken> take_body(io::HttpRequest& request, std::size_t limit);
   static io::Task<bool> discard(io::BodyReader& body, std::size_t at_most);
 
-  // Null when the program may answer id now; else what it is told.
-  std::unique_ptr<io::HttpResponse> refusal(const std::string& id) const;
+  // Null when the program may answer id now, going to that state; else what it
+  // is told.
+  std::unique_ptr<io::HttpResponse> refusal(const std::string& id, std::string_view to) const;
+  // As the emulator words it.
+  std::string_view state_name() const;
+  io::HttpResponse wrong_state(std::string_view to) const;
   io::HttpResponse too_large(Exchange* exchange);
   io::HttpResponse cut_off(Exchange& exchange);
   io::HttpResponse hand_over(ExchangePtr exchange);
@@ -76,6 +86,7 @@ class RuntimeApiSession : public std::enable_shared_from_this<RuntimeApiSession>
   boost::asio::any_io_executor executor_;
   const RuntimeApiSettings settings_;
   const std::string arn_;
+  const std::shared_ptr<ExtensionsApi> extensions_;
   engine::InstanceEvents events_;
   std::unique_ptr<io::HttpServer> server_;
   boost::asio::steady_timer last_words_;

@@ -14,6 +14,7 @@ using telemetry::Outcome;
 constexpr std::string_view kBase = "/2018-06-01/";
 constexpr std::string_view kInvocations = "runtime/invocation/";
 constexpr std::size_t kMessageMax = 4096;
+constexpr std::size_t kErrorTypeMax = 256;
 
 bool take_front(std::string_view& text, std::string_view front) {
   if (!text.starts_with(front)) return false;
@@ -43,6 +44,8 @@ RuntimeApiCall split_runtime_api_path(std::string_view path) {
   if (!take_front(path, kBase)) return {};
   if (path == "ping") return {Kind::ping, {}};
   if (path == "runtime/init/error") return {Kind::init_error, {}};
+  if (path == "runtime/restore/next") return {Kind::restore_next, {}};
+  if (path == "runtime/restore/error") return {Kind::restore_error, {}};
   if (!take_front(path, kInvocations)) return {};
   if (path == "next") return {Kind::next, {}};
   const auto slash = path.find('/');
@@ -70,13 +73,40 @@ bool is_json_type(std::string_view content_type) {
 }
 
 std::string checked_error_type(std::string_view type) {
-  std::string_view word = type;
-  const bool known = take_front(word, "Runtime.") || take_front(word, "Function.");
-  bool fits = known && word.size() > 1 && word.size() < 200 && word[0] >= 'A' && word[0] <= 'Z';
-  for (const char c : word)
-    if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'))) fits = false;
-  if (fits) return std::string(type);
-  return type.starts_with("Runtime.") ? "Runtime.Unknown" : "Function.Unknown";
+  const auto letter = [](char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); };
+  for (const std::string_view kind : {"Runtime.", "Function."})
+    for (auto at = type.find(kind); at != std::string_view::npos; at = type.find(kind, at + 1)) {
+      const auto word = type.substr(at + kind.size());
+      if (word.size() > 1 && word[0] >= 'A' && word[0] <= 'Z' && letter(word[1]) &&
+          type.size() < kErrorTypeMax)
+        return std::string(type);
+    }
+  return type.starts_with("Function.") ? "Function.Unknown" : "Runtime.Unknown";
+}
+
+bool is_error_with_cause(std::string_view content_type) {
+  return content_type == "application/vnd.aws.lambda.error.cause+json";
+}
+
+std::string without_cause(std::string_view body) {
+  namespace json = boost::json;
+  boost::system::error_code failed;
+  auto value = json::parse({body.data(), body.size()}, failed);
+  if (failed || !value.is_object()) return "\"Invalid error body\"";
+  std::string text = "{\"errorMessage\":";
+  const auto member = [&value](std::string_view name) -> std::string_view {
+    const auto* found = value.get_object().if_contains(name);
+    return found && found->is_string()
+               ? std::string_view(found->get_string().data(), found->get_string().size())
+               : std::string_view();
+  };
+  wire::append_json_string(text, member("errorMessage"));
+  text += ",\"errorType\":";
+  wire::append_json_string(text, member("errorType"));
+  const auto* trace = value.get_object().if_contains("stackTrace");
+  if (trace && trace->is_array() && !trace->get_array().empty())
+    text += ",\"stackTrace\":" + json::serialize(*trace);
+  return text + '}';
 }
 
 std::string error_object(std::string_view body, std::string_view type) {

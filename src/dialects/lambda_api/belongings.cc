@@ -5,12 +5,12 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
-#include "base/ids.h"
 #include "dialects/aws_values.h"
 #include "dialects/lambda_api/contract.h"
 #include "dialects/lambda_api/faults.h"
 #include "dialects/lambda_api/lambda_api.h"
 #include "dialects/lambda_api/pages.h"
+#include "dialects/lambda_api/policies.h"
 
 namespace mayfly::dialects::lambda_api {
 
@@ -22,7 +22,6 @@ using functions::Belongings;
 namespace {
 
 constexpr std::size_t kTagsMax = 50;
-constexpr std::size_t kPolicyBytesMax = 20'480;
 constexpr std::string_view kPolicyKey = "aws.policy";    // and :QUALIFIER
 constexpr std::string_view kRuntimeKey = "aws.runtime";  // and :QUALIFIER
 constexpr std::string_view kLoopKey = "aws.recursion";
@@ -33,16 +32,13 @@ std::string keyed(std::string_view what, const std::string& qualifier) {
   return key;
 }
 
-json::object object_kept(const Belongings& belongings, const std::string& key) {
+std::string text_kept(const Belongings& belongings, const std::string& key) {
   const auto found = belongings.other.find(key);
-  if (found == belongings.other.end()) return {};
-  boost::system::error_code failed;
-  json::value value = json::parse(found->second, failed);
-  return failed || !value.is_object() ? json::object() : std::move(value.get_object());
+  return found == belongings.other.end() ? std::string() : found->second;
 }
 
-std::string id_of(const json::value& statement) {
-  return statement.is_object() ? text_member(statement.get_object(), "Sid") : std::string();
+json::object object_kept(const Belongings& belongings, const std::string& key) {
+  return policy_of(text_kept(belongings, key));
 }
 
 json::object statement_of(const json::object& input, const std::string& resource) {
@@ -73,12 +69,6 @@ json::object statement_of(const json::object& input, const std::string& resource
   add("StringEquals", "lambda:FunctionUrlAuthType", text_member(input, "FunctionUrlAuthType"));
   if (!condition.empty()) statement["Condition"] = std::move(condition);
   return statement;
-}
-
-// {"Statement":[...],"RevisionId":"..."}; the second is not part of what clients see as the policy.
-json::array statements_of(const json::object& policy) {
-  const json::value* list = policy.if_contains("Statement");
-  return list && list->is_array() ? list->get_array() : json::array();
 }
 
 }  // namespace
@@ -166,21 +156,11 @@ LambdaApi::Answer LambdaApi::add_permission(Call call) {
     co_return std::move(good).error();
   const json::object statement = statement_of(
       call.input, home_.arn(ref.name, ref.qualifier == "$LATEST" ? "" : ref.qualifier));
-  const std::string id = text_member(statement, "Sid");
   auto changing = parts_.catalogue.change_belongings(
-      ref.name, [key, statement, id](Belongings& belongings) -> Status {
-        json::array statements = statements_of(object_kept(belongings, key));
-        for (const auto& one : statements)
-          if (id_of(one) == id)
-            return Error{Code::conflict, "The statement id (" + id.substr(0, 100) +
-                                             ") provided already exists. Please provide a new "
-                                             "statement id, or remove the existing statement."};
-        statements.push_back(statement);
-        std::string text = json::serialize(
-            json::object{{"Statement", std::move(statements)}, {"RevisionId", new_uuid()}});
-        if (text.size() > kPolicyBytesMax)
-          return Error{Code::too_large, "The final policy size is bigger than the limit (20480)."};
-        belongings.other[key] = std::move(text);
+      ref.name, [key, statement](Belongings& belongings) -> Status {
+        auto policy = with_statement(text_kept(belongings, key), statement);
+        if (policy.has_error()) return std::move(policy).error();
+        belongings.other[key] = std::move(*policy);
         return ok();
       });
   const Status done = co_await std::move(changing);
@@ -200,10 +180,7 @@ LambdaApi::Answer LambdaApi::get_policy(Call call) {
       object_kept(parts_.catalogue.belongings(ref.name), keyed(kPolicyKey, ref.qualifier));
   if (statements_of(policy).empty())
     co_return not_found("The resource you requested does not exist.");
-  const json::object shown{
-      {"Version", "2012-10-17"}, {"Id", "default"}, {"Statement", statements_of(policy)}};
-  co_return Object{{"Policy", json::serialize(shown)},
-                   {"RevisionId", text_member(policy, "RevisionId")}};
+  co_return shown_policy(policy);
 }
 
 LambdaApi::Answer LambdaApi::remove_permission(Call call) {
@@ -217,22 +194,12 @@ LambdaApi::Answer LambdaApi::remove_permission(Call call) {
   const std::string id = text_member(call.input, "StatementId");
   auto changing =
       parts_.catalogue.change_belongings(ref.name, [key, id](Belongings& belongings) -> Status {
-        json::array left;
-        bool found = false;
-        for (const auto& one : statements_of(object_kept(belongings, key))) {
-          if (id_of(one) == id)
-            found = true;
-          else
-            left.push_back(one);
-        }
-        if (!found)
-          return Error{Code::not_found,
-                       "Statement " + id.substr(0, 100) + " is not found in resource policy."};
-        if (left.empty())
+        auto policy = without_statement(text_kept(belongings, key), id);
+        if (policy.has_error()) return std::move(policy).error();
+        if (policy->empty())
           belongings.other.erase(key);
         else
-          belongings.other[key] = json::serialize(
-              json::object{{"Statement", std::move(left)}, {"RevisionId", new_uuid()}});
+          belongings.other[key] = std::move(*policy);
         return ok();
       });
   const Status done = co_await std::move(changing);

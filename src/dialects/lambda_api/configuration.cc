@@ -21,7 +21,8 @@ using functions::Settings;
 
 namespace {
 
-constexpr std::string_view kKept = "aws.lambda";  // of Settings::other
+constexpr std::string_view kKept = "aws.lambda";        // of Settings::other
+constexpr std::string_view kKeptLayers = "aws.layers";  // of Settings::other
 constexpr std::size_t kKeptBytesMax = 64 * 1024;
 
 // Members that are kept as they came.
@@ -58,6 +59,20 @@ json::object kept_of(const Settings& settings) {
   boost::system::error_code failed;
   json::value value = json::parse(found->second, failed);
   return failed || !value.is_object() ? json::object() : std::move(value.get_object());
+}
+
+// As CreateFunction named them; of a function that was deployed in another way, by their packages.
+json::array layers_of(const Settings& settings) {
+  if (settings.layers.empty()) return {};
+  boost::system::error_code failed;
+  const auto found = settings.other.find(std::string(kKeptLayers));
+  json::value kept = json::parse(found == settings.other.end() ? "[]" : found->second, failed);
+  if (!failed && kept.is_array() && kept.get_array().size() == settings.layers.size())
+    return std::move(kept.get_array());
+  json::array layers;
+  for (const auto& package : settings.layers)
+    layers.push_back(json::object{{"Arn", "sha256:" + package}});
+  return layers;
 }
 
 Outcome<void> take_environment(const json::object& input, const ConfigurationLimits& limits,
@@ -163,10 +178,6 @@ Outcome<void> check_choices(const json::object& input) {
     return validation(text_member(input, "Role").substr(0, 300), "role",
                       "Member must satisfy regular expression pattern: "
                       "arn:(aws[a-zA-Z-]*)?:iam::\\d{12}:role/?[a-zA-Z_0-9+=,.@\\-_/]+");
-  if (!texts_member(input, "Layers").empty())
-    return invalid_parameter("Layer version " +
-                             texts_member(input, "Layers").front().substr(0, 200) +
-                             " does not exist: this server keeps no layers.");
   return {};
 }
 
@@ -240,6 +251,14 @@ Outcome<void> take_configuration(const json::object& input, const functions::Run
   return {};
 }
 
+void keep_layers(Settings& settings, json::array layers) {
+  if (layers.empty()) {
+    settings.other.erase(std::string(kKeptLayers));
+    return;
+  }
+  settings.other[std::string(kKeptLayers)] = json::serialize(layers);
+}
+
 std::string version_text(const functions::Version& version) {
   return version.number == 0 ? "$LATEST" : std::to_string(version.number);
 }
@@ -298,6 +317,7 @@ json::object configuration_of(const functions::Version& version, const Home& hom
       out["DeadLetterConfig"] =
           json::object{{"TargetArn", triggers::to_arn(*target, home.region, home.account)}};
   }
+  if (json::array layers = layers_of(settings); !layers.empty()) out["Layers"] = std::move(layers);
   for (const std::string_view member : {"VpcConfig", "KMSKeyArn", "FileSystemConfigs"})
     if (const json::value* value = kept.if_contains(member)) out[member] = *value;
   if (const json::value* image = kept.if_contains("ImageConfig"))

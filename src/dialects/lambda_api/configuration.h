@@ -2,6 +2,7 @@
 // Between Lambda's FunctionConfiguration and Mayfly's settings. What Mayfly has no use for is kept
 // with the settings as it came, and given back. Pure.
 
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <string>
 
@@ -27,6 +28,9 @@ aws::Outcome<void> take_configuration(const boost::json::object& input,
 
 // What a new function has that nobody asked otherwise for: Lambda's defaults.
 functions::Settings new_settings();
+
+// How the layers of settings.layers are shown: [{"Arn","CodeSize"}].
+void keep_layers(functions::Settings& settings, boost::json::array layers);
 
 struct CodeFacts {
   std::uint64_t bytes = 0;  // of the archive

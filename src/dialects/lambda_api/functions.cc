@@ -61,6 +61,7 @@ LambdaApi::Answer LambdaApi::create_function(Call call) {
       call.input, parts_.catalogue.runtimes(),
       {parts_.settings.env_bytes_max, defaults.memory_mb_max, defaults.timeout_ms_max}, settings);
   if (taken.has_error()) co_return taken.error();
+  if (auto good = take_layers(call.input, settings); good.has_error()) co_return good.error();
   auto tags = map_member(call.input, "Tags");
   if (auto good = check_tags(tags); good.has_error()) co_return good.error();
 

@@ -113,7 +113,7 @@ io::Task<Outcome<boost::json::object>> LambdaApi::call_more(Call call) {
     case Op::get_scaling:
       return scaling_config(std::move(call));
     default:
-      return answered(not_implemented(call.operation->name));
+      return call_layers(std::move(call));
   }
 }
 

@@ -133,6 +133,22 @@ class LambdaApi : public aws::Service {
   Answer list_mappings(aws::Call call);
   Object mapping_info(const triggers::Mapping& mapping, std::string_view state = {}) const;
 
+  // layers.cc
+  Answer call_layers(aws::Call call);
+  Answer publish_layer(aws::Call call);
+  Answer get_layer(aws::Call call);
+  Answer list_layers(aws::Call call);
+  Answer list_layer_versions(aws::Call call);
+  Answer delete_layer(aws::Call call);
+  Answer add_layer_permission(aws::Call call);
+  Answer get_layer_policy(aws::Call call);
+  Answer remove_layer_permission(aws::Call call);
+  // The version that LayerName and VersionNumber, or Arn, of input name.
+  aws::Outcome<functions::LayerVersionPtr> layer_of(const Object& input) const;
+  Object layer_info(const functions::LayerVersion& layer) const;
+  // Layers of input, when it names any, into settings.
+  aws::Outcome<void> take_layers(const Object& input, functions::Settings& settings) const;
+
   // urls.cc
   Answer put_url(aws::Call call);
   Answer get_url(aws::Call call);  // and delete

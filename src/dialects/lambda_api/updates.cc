@@ -128,6 +128,7 @@ LambdaApi::Answer LambdaApi::update_configuration(Call call) {
       call.input, parts_.catalogue.runtimes(),
       {parts_.settings.env_bytes_max, defaults.memory_mb_max, defaults.timeout_ms_max}, settings);
   if (taken.has_error()) co_return taken.error();
+  if (auto good = take_layers(call.input, settings); good.has_error()) co_return good.error();
   auto holding = parts_.keeper->hold();
   const auto hold = co_await std::move(holding);
   auto deploying = deploy(ref.name, std::move(settings), (*present)->package);

@@ -1,181 +1,16 @@
-// The Runtime API as a program sees it (raw bytes over TCP) and as the engine sees it.
-#include "dialects/lambda/runtime_api_protocol.h"
-
-#include <gmock/gmock.h>
-
-#include "dialects/lambda/runtime_api_syntax.h"
-#include "io/http1.h"
-#include "io/http_test_server.h"
-#include "io/socket.h"
+// The Runtime API as a program sees it (raw bytes over TCP) and as the engine
+// sees it.
+#include "dialects/runtime_api_fixture.h"
 
 namespace mayfly::dialects::lambda {
 namespace {
 
-using engine::InstanceProtocol;
-using engine::Invocation;
-using io::testing::RawClient;
+using namespace api_testing;
 using telemetry::Outcome;
 using ::testing::HasSubstr;
-using namespace std::chrono_literals;
 
-class FakeSandbox final : public sandbox::Sandbox {
- public:
-  const std::string& id() const override { return id_; }
-  sandbox::Usage usage() const override { return {}; }
-  io::Connector connector(std::uint16_t) override { return {}; }
-  io::Task<Result<std::unique_ptr<sandbox::Sandbox>>> clone(sandbox::CloneSpec) override {
-    co_return Error{Code::unavailable, "no template", "clone sandbox", 0};
-  }
-  void keep_shells(unsigned) override {}
-  void set_cpu_share(std::uint32_t, bool) override {}
-  void terminate() override {}
-  void kill() override {}
-  sandbox::Task<sandbox::Exit> wait() override { co_return sandbox::Exit{}; }
-
- private:
-  std::string id_ = "i-1";
-};
-
-struct Seen {
-  int status = 0;
-  std::string head, body;
-  std::string header(const std::string& name) const {
-    const auto at = head.find("\r\n" + name + ": ");
-    if (at == std::string::npos) return "";
-    const auto from = at + name.size() + 4;
-    return head.substr(from, head.find("\r\n", from) - from);
-  }
-};
-
-// The program inside: one kept-alive connection.
-class Program {
- public:
-  explicit Program(std::uint16_t port) : client(port) {}
-  void ask(const std::string& method, const std::string& path, const std::string& body = "",
-           const std::string& headers = "") {
-    client.send(method + " /2018-06-01/" + path + " HTTP/1.1\r\nHost: a\r\n" + headers +
-                "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
-  }
-  Seen seen() {
-    Seen seen;
-    seen.head = client.receive_until("\r\n\r\n");
-    if (seen.head.size() < 12) return seen;
-    seen.status = std::stoi(seen.head.substr(9, 3));
-    const auto length = seen.header("Content-Length");
-    if (!length.empty()) seen.body = client.receive_exactly(std::stoul(length));
-    return seen;
-  }
-  Seen get(const std::string& path) {
-    ask("GET", path);
-    return seen();
-  }
-  Seen post(const std::string& path, const std::string& body, const std::string& headers = "") {
-    ask("POST", path, body, headers);
-    return seen();
-  }
-
-  RawClient client;
-};
-
-constexpr const char* kNext = "runtime/invocation/next";
-std::string response_path(const std::string& id) {
-  return "runtime/invocation/" + id + "/response";
-}
-std::string error_path(const std::string& id) {
-  return "runtime/invocation/" + id + "/error";
-}
-const std::string kIntegration =
-    "Content-Type: application/vnd.awslambda.http-integration-response\r\n"
-    "Lambda-Runtime-Function-Response-Mode: streaming\r\n";
-
-std::string chunk(const std::string& data) {
-  std::string out;
-  io::append_chunk_size(out, data.size());
-  return out + data + "\r\n";
-}
-
-struct RuntimeApiTest : ::testing::Test {
-  RuntimeApiTest() : work(boost::asio::make_work_guard(loop)) {
-    auto address = io::parse_address("127.0.0.1:0");
-    auto fd = io::listen_tcp(*address, "test");
-    const auto bound = io::format_address(*io::local_address(fd->get()));
-    port = static_cast<std::uint16_t>(std::stoi(bound.substr(bound.rfind(':') + 1)));
-    sandbox.listeners.push_back(std::move(*fd));
-    version.function = "hello";
-    version.model = functions::Model::runtime_api;
-    settings.response_bytes_max = 1 << 20;
-    factory = make_runtime_api_factory(settings);
-    thread = std::thread([this] { loop.run(); });
-    on_loop([&] {
-      protocol = factory->attach(version, sandbox, loop.get_executor(), nullptr);
-      engine::InstanceEvents events;
-      events.closed = [](const std::string&) {};
-      events.released = [this] { released.set_value(); };
-      protocol->listen(std::move(events));
-    });
-    started = boost::asio::co_spawn(loop, protocol->start(), boost::asio::use_future);
-  }
-  ~RuntimeApiTest() override {
-    on_loop([&] { protocol.reset(); });
-    work.reset();
-    thread.join();
-  }
-  void on_loop(std::function<void()> action) {
-    std::promise<void> done;
-    boost::asio::post(loop, [&] {
-      action();
-      done.set_value();
-    });
-    done.get_future().get();
-  }
-  std::future<InstanceProtocol::Called> call(const std::string& id, std::string body = "{}") {
-    invocations.push_back(std::make_unique<Invocation>());
-    auto& invocation = *invocations.back();
-    invocation.request_id = id;
-    invocation.trace_id = "Root=1-2-3";
-    invocation.client_context = "{\"a\":\n1}";
-    invocation.body = std::move(body);
-    auto future = boost::asio::co_spawn(
-        loop, protocol->call(invocation, from_epoch_us(1'700'000'000'000'000)),
-        boost::asio::use_future);
-    on_loop([] {});  // it is in the line now
-    return future;
-  }
-  Result<std::string> read(io::BodyReader& body) {
-    return boost::asio::co_spawn(loop, body.read(), boost::asio::use_future).get();
-  }
-  std::string read_all(engine::Reply& reply) {
-    std::string all = reply.body;
-    while (reply.more) {
-      const auto part = read(*reply.more);
-      if (part.has_error()) return all + "|" + part.error().message;
-      if (part->empty()) break;
-      all += *part;
-    }
-    on_loop([&] { reply.more.reset(); });
-    return all;
-  }
-  // A program that has its invocation in hand.
-  std::future<InstanceProtocol::Called> begin(Program& program, const std::string& id) {
-    program.ask("GET", kNext);
-    EXPECT_EQ(started.get().failure, nullptr);
-    auto called = call(id);
-    EXPECT_EQ(program.seen().status, 200);
-    return called;
-  }
-
-  boost::asio::io_context loop{1};
-  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work;
-  std::uint16_t port = 0;
-  FakeSandbox sandbox;
-  functions::Version version;
-  RuntimeApiSettings settings;
-  std::unique_ptr<engine::ProtocolFactory> factory;
-  std::unique_ptr<InstanceProtocol> protocol;
-  std::vector<std::unique_ptr<Invocation>> invocations;
-  std::promise<void> released;
-  std::future<InstanceProtocol::Started> started;
-  std::thread thread;
+struct RuntimeApiTest : RuntimeApiFixture {
+  RuntimeApiTest() { attach(); }
 };
 
 TEST_F(RuntimeApiTest, PingAndUnknownPaths) {
@@ -183,7 +18,7 @@ TEST_F(RuntimeApiTest, PingAndUnknownPaths) {
   const auto ping = program.get("ping");
   EXPECT_EQ(ping.status, 200);
   EXPECT_EQ(ping.body, "pong");
-  for (const char* path : {"runtime/restore/next", "runtime/invocation//response", "", "extension",
+  for (const char* path : {"runtime/restore/other", "runtime/invocation//response", "", "extension",
                            "runtime/invocation/a/b/response", "runtime/invocation/a/other"})
     EXPECT_EQ(program.get(path).status, 404) << path;
   EXPECT_EQ(program.post(kNext, "").status, 405);
@@ -237,24 +72,81 @@ TEST_F(RuntimeApiTest, TheNextInvocationWaitsForTheNextPoll) {
 }
 
 TEST_F(RuntimeApiTest, WrongIdsAndStatesAreRefused) {
+  const auto body = [](const char* type, const char* message) {
+    return std::string("{\"errorMessage\":\"") + message + "\",\"errorType\":\"" + type + "\"}\n";
+  };
+  const auto wrong_id = body("InvalidRequestID", "Invalid request ID");
+  const auto wrong_state = [&](const std::string& from, const std::string& to) {
+    return body("InvalidStateTransition", ("State transition from " + from + " to " + to +
+                                           " failed for runtime. Error: State transition is not "
+                                           "allowed")
+                                              .c_str());
+  };
   Program program(port);
-  EXPECT_THAT(program.post(response_path("a"), "1").body, HasSubstr("InvalidStateTransition"));
+  EXPECT_EQ(program.post(response_path("a"), "1").body, wrong_id) << "nothing runs";
   auto called = begin(program, "a");
   const auto wrong = program.post(response_path("b"), "1");
   EXPECT_EQ(wrong.status, 400);
-  EXPECT_THAT(wrong.body, HasSubstr("\"errorType\":\"InvalidRequestID\""));
+  EXPECT_EQ(wrong.body, wrong_id);
   EXPECT_EQ(program.post(error_path("b"), "{}").status, 400);
-  EXPECT_EQ(program.get(kNext).status, 403);  // without an answer to the first
-  const auto mode =
-      program.post(response_path("a"), "1", "Lambda-Runtime-Function-Response-Mode: buffered\r\n");
-  EXPECT_EQ(mode.status, 400);
-  EXPECT_THAT(mode.body, HasSubstr("InvalidFunctionResponseMode"));
-  EXPECT_EQ(program.post("runtime/init/error", "{}").status, 403);
+  const auto early = program.get(kNext);  // without an answer to the first
+  EXPECT_EQ(early.status, 403);
+  EXPECT_EQ(early.body, wrong_state("Running", "Ready"));
+  EXPECT_EQ(program.post("runtime/init/error", "{}").body, wrong_state("Running", "InitError"));
   EXPECT_EQ(called.wait_for(0s), std::future_status::timeout);
-  EXPECT_EQ(program.post(response_path("a"), "1").status, 202);
-  EXPECT_EQ(program.post(response_path("a"), "2").status, 403);
-  EXPECT_EQ(program.post(error_path("a"), "{}").status, 403);
+  EXPECT_EQ(program.post(response_path("a"), "1").body, "{\"status\":\"OK\"}\n");
+  const auto twice = program.post(response_path("a"), "2");
+  EXPECT_EQ(twice.status, 403);
+  EXPECT_EQ(twice.body, wrong_state("RuntimeResponseSentState", "InvocationResponse"));
+  EXPECT_EQ(program.post(error_path("a"), "{}").body,
+            wrong_state("RuntimeResponseSentState", "InvocationErrorResponse"));
   EXPECT_EQ(called.get().reply.body, "1");
+}
+
+TEST_F(RuntimeApiTest, AnUnknownResponseModeFailsTheCall) {
+  Program program(port);
+  auto called = begin(program, "a");
+  for (const char* mode : {"buffered", "Streaming"}) {
+    const auto refused =
+        program.post(response_path("a"), "1",
+                     std::string("Lambda-Runtime-Function-Response-Mode: ") + mode + "\r\n");
+    if (called.valid()) {
+      EXPECT_EQ(refused.status, 400);
+      EXPECT_EQ(refused.body,
+                "{\"errorMessage\":\"Invalid function response mode\",\"errorType\":"
+                "\"InvalidFunctionResponseMode\"}\n");
+      EXPECT_THAT(called.get().failure->error_json, HasSubstr("Runtime.InvalidResponseModeHeader"));
+    } else {
+      EXPECT_EQ(refused.status, 403) << "answered already";
+    }
+  }
+}
+
+TEST_F(RuntimeApiTest, HooksOfSnapshots) {
+  Program program(port);
+  const auto restored = program.get("runtime/restore/next");
+  EXPECT_EQ(restored.status, 200);
+  EXPECT_EQ(restored.body, "");
+  EXPECT_EQ(program.get("runtime/restore/error").status, 405);
+  EXPECT_EQ(program.post("runtime/restore/error", R"({"errorMessage":"hook"})").status, 202);
+  EXPECT_EQ(started.get().failure->message, "Runtime.Unknown: hook");
+  EXPECT_EQ(program.get("runtime/restore/next").status, 403);
+}
+
+TEST_F(RuntimeApiTest, ErrorsWithACauseLoseIt) {
+  const std::string with_cause = "Content-Type: application/vnd.aws.lambda.error.cause+json\r\n";
+  Program program(port);
+  auto called = begin(program, "a");
+  EXPECT_EQ(program
+                .post(error_path("a"),
+                      R"({"errorType":"E","errorMessage":"x","stackTrace":["f"],)"
+                      R"("errorCause":{"working_directory":"/"}})",
+                      with_cause)
+                .status,
+            202);
+  EXPECT_EQ(called.get().failure->error_json,
+            R"({"errorMessage":"x","errorType":"E","stackTrace":["f"]})");
+  EXPECT_EQ(without_cause("no JSON"), "\"Invalid error body\"");
 }
 
 TEST_F(RuntimeApiTest, OnlyOnePollAtATime) {
@@ -339,7 +231,8 @@ TEST_F(RuntimeApiTest, StreamedHttpAnswer) {
   EXPECT_EQ(head->status, 201);
   EXPECT_EQ(head->headers.find("X-A"), "1");
   EXPECT_EQ(head->headers.find("Set-Cookie"), "k=v");
-  ASSERT_NE(answer.reply.more, nullptr);  // the caller has the head before the end is there
+  ASSERT_NE(answer.reply.more,
+            nullptr);  // the caller has the head before the end is there
   program.client.send(chunk(" second") + "0\r\n\r\n");
   EXPECT_EQ(read_all(answer.reply), "first second");
   EXPECT_EQ(program.seen().status, 202);
@@ -360,7 +253,8 @@ TEST_F(RuntimeApiTest, AStreamMayEndInAnError) {
   ASSERT_NE(answer.reply.more, nullptr);
   program.client.send(
       "0\r\nLambda-Runtime-Function-Error-Type: Function.Oops\r\n"
-      "Lambda-Runtime-Function-Error-Body: eyJlcnJvck1lc3NhZ2UiOiJtaWQifQ==\r\n\r\n");
+      "Lambda-Runtime-Function-Error-Body: "
+      "eyJlcnJvck1lc3NhZ2UiOiJtaWQifQ==\r\n\r\n");
   EXPECT_EQ(read_all(answer.reply), "part|Function.Oops: mid");
   EXPECT_EQ(program.seen().status, 202);
   bool healthy = false;
@@ -379,7 +273,7 @@ TEST_F(RuntimeApiTest, ABufferedAnswerMayEndInAnError) {
   const auto failed = called.get();
   ASSERT_NE(failed.failure, nullptr);
   EXPECT_EQ(failed.failure->outcome, Outcome::function_error);
-  EXPECT_THAT(failed.failure->error_json, HasSubstr("Function.Unknown"));
+  EXPECT_THAT(failed.failure->error_json, HasSubstr("Runtime.Unknown"));
   EXPECT_EQ(program.seen().status, 202);
 }
 
@@ -494,12 +388,14 @@ TEST_F(RuntimeApiTest, AbortedCalls) {
   on_loop([&] { state = protocol->abort("a"); });
   EXPECT_EQ(state, InstanceProtocol::Abort::pending);
   EXPECT_EQ(first.get().failure->outcome, Outcome::cancelled);
-  EXPECT_EQ(program.post(response_path("a"), "late").status, 202);  // nobody reads it
+  EXPECT_EQ(program.post(response_path("a"), "late").status,
+            202);  // nobody reads it
   auto done = released.get_future();
   EXPECT_EQ(done.wait_for(0s), std::future_status::timeout);
   auto second = call("b");
   on_loop([&] { state = protocol->abort("b"); });
-  EXPECT_EQ(state, InstanceProtocol::Abort::released);  // it never reached the program
+  EXPECT_EQ(state,
+            InstanceProtocol::Abort::released);  // it never reached the program
   EXPECT_EQ(second.get().failure->outcome, Outcome::cancelled);
   program.ask("GET", kNext);
   EXPECT_EQ(done.wait_for(10s), std::future_status::ready);
@@ -535,8 +431,12 @@ TEST_F(RuntimeApiTest, FactoryLaunchesTheProgram) {
 TEST(RuntimeApiSyntax, ErrorTypes) {
   EXPECT_EQ(checked_error_type("Runtime.ExitError"), "Runtime.ExitError");
   EXPECT_EQ(checked_error_type("Function.oops"), "Function.Unknown");
-  EXPECT_EQ(checked_error_type("Runtime.No1"), "Runtime.Unknown");
-  EXPECT_EQ(checked_error_type(""), "Function.Unknown");
+  EXPECT_EQ(checked_error_type("Runtime.No1"), "Runtime.No1") << "the pattern is not anchored";
+  EXPECT_EQ(checked_error_type("Runtime.N1"), "Runtime.Unknown");
+  EXPECT_EQ(checked_error_type("Other.Name"), "Runtime.Unknown");
+  EXPECT_EQ(checked_error_type("MyFunction.Name"), "MyFunction.Name");
+  EXPECT_EQ(checked_error_type("Function." + std::string(300, 'A')), "Function.Unknown");
+  EXPECT_EQ(checked_error_type(""), "Runtime.Unknown");
 }
 
 TEST(RuntimeApiSyntax, PreludeEndMayCrossPieces) {

@@ -37,6 +37,21 @@ TEST_F(LaunchSpecTest, ManagedRuntimesAreNamedAsOnLambda) {
   EXPECT_EQ(value_of("AWS_EXECUTION_ENV"), "(none)");
 }
 
+TEST_F(LaunchSpecTest, LayersAreAtOpt) {
+  version.code_dir = "/host/code";
+  const auto spec = base_launch_spec(version, runtime, EngineSettings{}, "i-1", from_epoch_us(0));
+  EXPECT_EQ(spec.mounts.size(), 1u);
+  EXPECT_EQ(value_of("LD_LIBRARY_PATH"), "(none)");
+  version.layers_dir = "/host/layers";
+  const auto layered =
+      base_launch_spec(version, runtime, EngineSettings{}, "i-1", from_epoch_us(0));
+  ASSERT_EQ(layered.mounts.size(), 2u);
+  EXPECT_EQ(layered.mounts[1].host_path, "/host/layers");
+  EXPECT_EQ(layered.mounts[1].sandbox_path, "/opt");
+  EXPECT_FALSE(layered.mounts[1].writable);
+  EXPECT_TRUE(value_of("LD_LIBRARY_PATH").ends_with(":/opt/lib"));
+}
+
 TEST_F(LaunchSpecTest, LinesInJsonBeginAtInfoUnlessTheFunctionSaysOtherwise) {
   EXPECT_EQ(value_of("AWS_LAMBDA_LOG_FORMAT"), "Text");
   EXPECT_EQ(value_of("AWS_LAMBDA_LOG_LEVEL"), "(none)");

@@ -11,6 +11,7 @@
 #include "dialects/lambda_api/contract.h"
 #include "dialects/lambda_api/event_stream.h"
 #include "dialects/lambda_api/names.h"
+#include "dialects/lambda_api/policies.h"
 
 namespace mayfly::dialects::lambda_api {
 namespace {
@@ -182,8 +183,6 @@ TEST(LambdaConfiguration, Refusals) {
   EXPECT_TRUE(refusal({{"Role", "role"}}).starts_with("ValidationException"));
   EXPECT_TRUE(refusal({{"Architectures", json::array{"mips"}}}).starts_with("ValidationException"));
   EXPECT_TRUE(refusal({{"Runtime", "cobol85"}}).starts_with("InvalidParameterValueException"));
-  EXPECT_TRUE(refusal({{"Layers", json::array{"arn:aws:lambda:r:1:layer:x:1"}}})
-                  .starts_with("InvalidParameterValueException"));
   EXPECT_TRUE(refusal({{"DeadLetterConfig", {{"TargetArn", "nowhere"}}}})
                   .starts_with("InvalidParameterValueException"));
   const std::string reserved = refusal({{"Environment", {{"Variables", {{"AWS_REGION", "x"}}}}}});
@@ -194,6 +193,61 @@ TEST(LambdaConfiguration, Refusals) {
   EXPECT_EQ(refusal({{"VpcConfig", json::object()}, {"Description", "d"}}), "ok");
   EXPECT_TRUE(refusal({{"VpcConfig", {{"SubnetIds", json::array{std::string(70'000, 'x')}}}}})
                   .starts_with("InvalidParameterValueException"));
+}
+
+TEST(LambdaLayers, Names) {
+  const auto name = [](std::string_view text, std::string_view version = {}) {
+    const auto ref = parse_layer(text, version);
+    return ref.has_error() ? ref.error().code : ref->name + "#" + std::to_string(ref->version);
+  };
+  EXPECT_EQ(name("tools"), "tools#0");
+  EXPECT_EQ(name("tools", "3"), "tools#3");
+  EXPECT_EQ(name("arn:aws:lambda:eu-west-1:123456789012:layer:tools"), "tools#0");
+  EXPECT_EQ(name("arn:aws:lambda:eu-west-1:123456789012:layer:tools:12"), "tools#12");
+  EXPECT_EQ(name("arn:aws-cn:lambda:cn-north-1:1:layer:tools:12", "12"), "tools#12");
+  for (const char* wrong :
+       {"", "a b", "arn:aws:lambda:r:1:function:tools", "tools:x", "tools:0",
+        "arn:aws:lambda:r:1:layer:tools:1:2", "tools:99999999999999999999999999"})
+    EXPECT_EQ(name(wrong), "ValidationException") << wrong;
+  EXPECT_EQ(name("tools:1", "2"), "ValidationException");
+  EXPECT_EQ(name("tools", "-1"), "ValidationException");
+  EXPECT_EQ(name(std::string(3000, 'a')), "ValidationException");
+  const Home home{"r-1", "123"};
+  EXPECT_EQ(home.layer_arn("tools"), "arn:aws:lambda:r-1:123:layer:tools");
+  EXPECT_EQ(home.layer_arn("tools", 7), "arn:aws:lambda:r-1:123:layer:tools:7");
+}
+
+TEST(LambdaLayers, AreShownAsTheyWereGiven) {
+  functions::Version version;
+  version.function = "hello";
+  version.settings = new_settings();
+  version.settings.layers = {std::string(64, 'a')};
+  keep_layers(version.settings, {json::object{{"Arn", "arn:x"}, {"CodeSize", 5}}});
+  const Home home{"r-1", "123"};
+  EXPECT_EQ(json::serialize(configuration_of(version, home, {}).at("Layers")),
+            R"([{"Arn":"arn:x","CodeSize":5}])");
+  version.settings.layers.push_back(std::string(64, 'b'));  // by another way in
+  EXPECT_EQ(configuration_of(version, home, {}).at("Layers").as_array().size(), 2u);
+  version.settings.layers.clear();
+  EXPECT_FALSE(configuration_of(version, home, {}).contains("Layers"));
+}
+
+TEST(LambdaPolicies, StatementsComeAndGo) {
+  const auto statement = [](const char* id) { return json::object{{"Sid", id}}; };
+  auto kept = with_statement("", statement("a"));
+  ASSERT_TRUE(kept.has_value());
+  const auto first = policy_of(*kept);
+  EXPECT_EQ(with_statement(*kept, statement("a")).error().code, Code::conflict);
+  kept = with_statement(*kept, statement("b"));
+  EXPECT_NE(policy_of(*kept).at("RevisionId"), first.at("RevisionId"));
+  EXPECT_EQ(statements_of(policy_of(*kept)).size(), 2u);
+  EXPECT_EQ(without_statement(*kept, "c").error().code, Code::not_found);
+  kept = without_statement(*kept, "a");
+  EXPECT_EQ(statements_of(policy_of(*kept)).size(), 1u);
+  EXPECT_EQ(*without_statement(*kept, "b"), "");
+  EXPECT_EQ(with_statement("", statement(std::string(30'000, 'x').c_str())).error().code,
+            Code::too_large);
+  EXPECT_TRUE(policy_of("no json").empty());
 }
 
 }  // namespace
