@@ -160,7 +160,7 @@ def test_errors_have_their_types(account, functions, made, name):
                    Payload=b'"' + b"x" * (1 << 20) + b'"') == ("RequestTooLargeException", 413)
     assert refused(functions.delete_function, FunctionName=name, Qualifier="$LATEST") == invalid
     assert refused(careless.list_functions, MaxItems=10_001) == validation
-    assert refused(functions.list_layers) == ("NotImplementedException", 501)
+    assert refused(functions.list_code_signing_configs) == ("NotImplementedException", 501)
     assert refused(functions.get_event_source_mapping, UUID="none") == missing
 
 

@@ -149,7 +149,7 @@ Reply Api::State::list_apps(Call) {
 }
 
 Reply Api::State::put_app(Call call) {
-  std::vector<std::string_view> known{"name", "routes", "cors", "resources"};
+  std::vector<std::string_view> known{"name", "routes", "cors", "api", "resources"};
   auto body = co_await object_of(call, known);
   if (body.has_error()) co_return body.error();
   (*body)["name"] = call.name;
