@@ -37,6 +37,14 @@ struct Value {
   enum class Kind : std::uint8_t { null, scalar, list, map, unknown };
   using Member = std::pair<std::string, Value>;
 
+  // Out of line: where a pair with Value is needed, Value must be whole.
+  Value();
+  ~Value();
+  Value(const Value& other);
+  Value(Value&& other) noexcept;
+  Value& operator=(const Value& other);
+  Value& operator=(Value&& other) noexcept;
+
   Kind kind = Kind::null;
   bool quoted = false;  // a scalar that is a text whatever it looks like
   std::string text;     // of scalars; of unknown: why nobody can say what it is
