@@ -6,6 +6,7 @@
 
 #include "aws/text.h"
 #include "aws/times.h"
+#include "wire/utf8.h"
 
 namespace mayfly::aws {
 
@@ -57,7 +58,7 @@ Outcome<Form> Form::parse(std::string_view text) {
     auto name = decode(pair.substr(0, equals));
     auto value =
         decode(equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1));
-    if (!name || !value || !is_utf8(*name) || !is_utf8(*value))
+    if (!name || !value || !wire::is_utf8(*name) || !wire::is_utf8(*value))
       return malformed("The form has a broken %-escape, or bytes that are not UTF-8.");
     form.parameters_.emplace_back(std::move(*name), std::move(*value));
   }

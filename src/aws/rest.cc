@@ -8,6 +8,7 @@
 
 #include "aws/json_body.h"
 #include "aws/text.h"
+#include "wire/utf8.h"
 
 namespace mayfly::aws {
 
@@ -65,7 +66,7 @@ int fit(std::string_view pattern, const std::vector<std::string_view>& path, Res
       while (at + behind < path.size()) text.append("/").append(path[at++]);
     }
     auto decoded = wire::percent_decode(text);
-    if (!decoded || decoded->empty() || !is_utf8(*decoded)) return -1;
+    if (!decoded || decoded->empty() || !wire::is_utf8(*decoded)) return -1;
     match.labels.emplace_back(name, std::move(*decoded));
   }
   return at == path.size() ? fixed : -1;
@@ -121,7 +122,7 @@ Outcome<json::value> scalar(const Shape& shape, std::string_view name, std::stri
       return json::value(*time, memory);
     }
     default:
-      if (!is_utf8(text)) return misfit_member(name, "UTF-8");
+      if (!wire::is_utf8(text)) return misfit_member(name, "UTF-8");
       return json::value(json::string_view(text), memory);
   }
 }
@@ -175,7 +176,7 @@ Outcome<Parameters> parameters_of(std::string_view query) {
     auto name = wire::percent_decode(pair.substr(0, equals));
     auto value = wire::percent_decode(equals == std::string_view::npos ? std::string_view()
                                                                        : pair.substr(equals + 1));
-    if (!name || !value || !is_utf8(*name) || !is_utf8(*value))
+    if (!name || !value || !wire::is_utf8(*name) || !wire::is_utf8(*value))
       return Fault{"SerializationException",
                    "The query has a broken %-escape, or bytes that are not UTF-8."};
     parameters.emplace_back(std::move(*name), std::move(*value));

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "aws/times.h"
+#include "wire/utf8.h"
 
 namespace mayfly::aws {
 
@@ -17,37 +18,9 @@ int hex_digit(char c) {
   return -1;
 }
 
-namespace {
-
-// The length of the well-formed sequence at the front, 0 when there is none.
-std::size_t sequence(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char first = byte(0);
-  if (first < 0x80) return 1;
-  const std::size_t size = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-  if (first < 0xc2 || first > 0xf4 || text.size() < size) return 0;
-  for (std::size_t i = 1; i < size; ++i)
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-  if ((first == 0xe0 && byte(1) < 0xa0) || (first == 0xed && byte(1) > 0x9f) ||
-      (first == 0xf0 && byte(1) < 0x90) || (first == 0xf4 && byte(1) > 0x8f))
-    return 0;
-  return size;
-}
-
-}  // namespace
-
-bool is_utf8(std::string_view text) {
-  while (!text.empty()) {
-    const std::size_t size = sequence(text);
-    if (size == 0) return false;
-    text.remove_prefix(size);
-  }
-  return true;
-}
-
 void append_xml(std::string& out, std::string_view text) {
   while (!text.empty()) {
-    const std::size_t size = sequence(text);
+    const std::size_t size = wire::utf8_length(text);
     const std::string_view piece = text.substr(0, size ? size : 1);
     text.remove_prefix(piece.size());
     const char c = piece.front();

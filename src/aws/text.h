@@ -13,9 +13,6 @@ namespace mayfly::aws {
 
 int hex_digit(char c);  // -1: none
 
-// Well-formed UTF-8 (RFC 3629).
-bool is_utf8(std::string_view text);
-
 // Escaped for XML text and attributes; characters that XML 1.0 cannot hold become U+FFFD.
 void append_xml(std::string& out, std::string_view text);
 

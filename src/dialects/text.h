@@ -1,7 +1,6 @@
 #pragma once
 // Small things about text that several dialects need. Pure.
 
-#include <cstdint>
 #include <string_view>
 
 namespace mayfly::dialects {
@@ -12,8 +11,5 @@ inline std::string_view trim(std::string_view text) {
   while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
   return text;
 }
-
-// Well-formed UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing over U+10FFFF.
-bool is_utf8(std::string_view text);
 
 }  // namespace mayfly::dialects

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/base64.h"
+#include "wire/utf8.h"
 
 namespace mayfly::triggers {
 
@@ -39,22 +40,6 @@ std::string bare_type(std::string_view content_type) {
   content_type = content_type.substr(0, content_type.find(';'));
   while (content_type.ends_with(' ') || content_type.ends_with('\t')) content_type.remove_suffix(1);
   return in_lower_case(content_type);
-}
-
-// The length of the UTF-8 sequence at the front of text; 0 when it is none.
-std::size_t sequence_length(std::string_view text) {
-  const auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char c = at(0);
-  if (c < 0x80) return 1;
-  const std::size_t length = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
-  if (c < 0xc2 || c > 0xf4 || text.size() < length) return 0;
-  for (std::size_t k = 1; k < length; ++k)
-    if ((at(k) & 0xc0) != 0x80) return 0;
-  // Overlong, surrogates, beyond U+10FFFF.
-  if ((c == 0xe0 && at(1) < 0xa0) || (c == 0xed && at(1) > 0x9f) || (c == 0xf0 && at(1) < 0x90) ||
-      (c == 0xf4 && at(1) > 0x8f))
-    return 0;
-  return length;
 }
 
 // What the HTTP binding makes of an attribute's value: blanks, ", %, and all that is not printable
@@ -93,7 +78,7 @@ Result<std::string> from_header_value(std::string_view name, std::string_view te
     }
     out += text[i];
   }
-  if (!is_utf8(out)) return wrong("the header ce-" + std::string(name) + " is not UTF-8");
+  if (!wire::is_utf8(out)) return wrong("the header ce-" + std::string(name) + " is not UTF-8");
   return out;
 }
 
@@ -203,15 +188,6 @@ std::string extension_text(const CloudEvent::Extension& extension) {
 
 }  // namespace
 
-bool is_utf8(std::string_view text) {
-  while (!text.empty()) {
-    const std::size_t length = sequence_length(text);
-    if (length == 0) return false;
-    text.remove_prefix(length);
-  }
-  return true;
-}
-
 bool is_json_type(std::string_view content_type) {
   const std::string type = bare_type(content_type);
   return type == "application/json" || type == "text/json" || type.ends_with("+json");
@@ -245,7 +221,7 @@ Result<CloudEvent> read_binary_event(const wire::Headers& headers, std::string b
     }
   }
   event.data_content_type = std::string(headers.find("Content-Type").value_or(""));
-  if (!is_utf8(event.data_content_type)) return wrong("Content-Type is not UTF-8");
+  if (!wire::is_utf8(event.data_content_type)) return wrong("Content-Type is not UTF-8");
   MAYFLY_TRY(check(event, version));
   event.has_data = !body.empty();
   event.data = std::move(body);
@@ -308,7 +284,7 @@ std::string write_structured_event(const CloudEvent& event) {
       out["data"] = std::move(data);
       return json::serialize(out);
     }
-  } else if (is_utf8(event.data)) {
+  } else if (wire::is_utf8(event.data)) {
     out["data"] = event.data;
     return json::serialize(out);
   }

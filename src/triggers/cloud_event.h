@@ -53,7 +53,6 @@ std::vector<std::pair<std::string, std::string>> binary_event_headers(const Clou
 
 // application/json, text/json or anything+json; parameters are looked over.
 bool is_json_type(std::string_view content_type);
-bool is_utf8(std::string_view text);
 // RFC 3339 with an offset or Z.
 bool is_timestamp(std::string_view text);
 Result<WallTime> parse_timestamp(std::string_view text);

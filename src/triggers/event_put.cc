@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "triggers/event_state.h"
 #include "wire/http_message.h"
+#include "wire/utf8.h"
 
 namespace mayfly::triggers {
 namespace {
@@ -37,7 +38,7 @@ bool is_tick_of(const Event& event, const std::string& rule_arn) {
 Result<json::value> EventBuses::State::check(const Event& event) const {
   if (event.source.empty()) return invalid("Source is required.");
   if (event.detail_type.empty()) return invalid("DetailType is required.");
-  if (!is_utf8(event.source) || !is_utf8(event.detail_type))
+  if (!wire::is_utf8(event.source) || !wire::is_utf8(event.detail_type))
     return invalid("Source and DetailType must be UTF-8.");
   if (const std::size_t size = size_of(event); size > parts.settings.entry_bytes_max)
     return Error{Code::too_large, fmt::format("The event has {} bytes; {} are allowed (setting "
@@ -186,7 +187,7 @@ Event event_from(const Delivery& delivery) {
   event.detail_type = "Delivery";
   json::object wrapped;
   if (failed) {
-    wrapped["data"] = is_utf8(delivery.body) ? delivery.body : std::string();
+    wrapped["data"] = wire::is_utf8(delivery.body) ? delivery.body : std::string();
   } else if (object == nullptr) {
     wrapped["data"] = value;
   }

@@ -6,6 +6,7 @@
 #include "base/base64.h"
 #include "telemetry/bytes.h"
 #include "triggers/byte_maps.h"
+#include "wire/utf8.h"
 
 namespace mayfly::triggers {
 
@@ -186,7 +187,7 @@ Event event_of(CloudEvent cloud_event) {
     } else {
       detail["data"] = std::move(data);
     }
-  } else if (cloud_event.has_data && is_utf8(cloud_event.data)) {
+  } else if (cloud_event.has_data && wire::is_utf8(cloud_event.data)) {
     detail["data"] = cloud_event.data;
   } else if (cloud_event.has_data) {
     std::string base64;

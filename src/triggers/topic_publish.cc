@@ -11,6 +11,7 @@
 #include "telemetry/bytes.h"
 #include "triggers/topic_state.h"
 #include "wire/http_message.h"
+#include "wire/utf8.h"
 
 namespace mayfly::triggers {
 namespace {
@@ -80,11 +81,11 @@ Result<Seen> decode_seen(std::string_view bytes) {
 Status Topics::State::check(const Topic& topic, const Publication& publication) const {
   std::size_t size = publication.message.size();
   for (const auto& [protocol, message] : publication.by_protocol) {
-    if (!is_utf8(message)) return invalid("The message is not UTF-8.");
+    if (!wire::is_utf8(message)) return invalid("The message is not UTF-8.");
     size = std::max(size, message.size());
   }
   if (size == 0 && !publication.event) return invalid("The message is empty.");
-  if (!is_utf8(publication.message) && !publication.event)
+  if (!wire::is_utf8(publication.message) && !publication.event)
     return invalid("The message is not UTF-8.");
   for (const auto& attribute : publication.attributes) {
     if (attribute.name.empty() || attribute.name.size() > 256 || attribute.type.empty())

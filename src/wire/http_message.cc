@@ -6,6 +6,8 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 
+#include "wire/utf8.h"
+
 namespace mayfly::wire {
 namespace {
 
@@ -22,33 +24,6 @@ int hex_value(char c) {
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
   if (c >= 'A' && c <= 'F') return c - 'A' + 10;
   return -1;
-}
-
-bool continues(std::string_view text, std::size_t at, unsigned char low, unsigned char high) {
-  if (at >= text.size()) return false;
-  const auto byte = static_cast<unsigned char>(text[at]);
-  return byte >= low && byte <= high;
-}
-
-// Length of the UTF-8 sequence at text[at], or 0 when it is malformed (Unicode 15, table 3-7).
-std::size_t utf8_length(std::string_view text, std::size_t at) {
-  const auto first = static_cast<unsigned char>(text[at]);
-  if (first < 0x80) return 1;
-  if (first >= 0xc2 && first <= 0xdf) return continues(text, at + 1, 0x80, 0xbf) ? 2 : 0;
-  if (first >= 0xe0 && first <= 0xef) {
-    const unsigned char low = first == 0xe0 ? 0xa0 : 0x80;
-    const unsigned char high = first == 0xed ? 0x9f : 0xbf;
-    return continues(text, at + 1, low, high) && continues(text, at + 2, 0x80, 0xbf) ? 3 : 0;
-  }
-  if (first >= 0xf0 && first <= 0xf4) {
-    const unsigned char low = first == 0xf0 ? 0x90 : 0x80;
-    const unsigned char high = first == 0xf4 ? 0x8f : 0xbf;
-    return continues(text, at + 1, low, high) && continues(text, at + 2, 0x80, 0xbf) &&
-                   continues(text, at + 3, 0x80, 0xbf)
-               ? 4
-               : 0;
-  }
-  return 0;
 }
 
 void append_escaped(std::string& out, char c) {
@@ -225,7 +200,7 @@ void append_json_string(std::string& out, std::string_view text) {
       flush();
       append_escaped(out, text[at]);
       plain = ++at;
-    } else if (const auto length = utf8_length(text, at); length > 0) {
+    } else if (const auto length = utf8_length(text.substr(at, 4)); length > 0) {
       at += length;
     } else {
       flush();

@@ -3,6 +3,8 @@
 #include <charconv>
 #include <set>
 
+#include "wire/utf8.h"
+
 namespace mayfly::wire {
 namespace {
 
@@ -19,26 +21,6 @@ int hex_of(char c) {
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
   if (c >= 'A' && c <= 'F') return c - 'A' + 10;
   return -1;
-}
-
-// Bytes of the UTF-8 sequence at the start of text; 0: it is none.
-std::size_t utf8_length(std::string_view text) {
-  const auto at = [&](std::size_t i) {
-    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u;
-  };
-  const auto continues = [&](std::size_t i) { return (at(i) & 0xc0u) == 0x80u; };
-  const unsigned a = at(0);
-  if (a < 0x80) return 1;
-  if (a < 0xc2 || a > 0xf4) return 0;
-  if (a < 0xe0) return continues(1) ? 2 : 0;
-  if (a < 0xf0) {
-    const bool good = continues(1) && continues(2) && !(a == 0xe0 && at(1) < 0xa0) &&
-                      !(a == 0xed && at(1) > 0x9f);
-    return good ? 3 : 0;
-  }
-  const bool good = continues(1) && continues(2) && continues(3) && !(a == 0xf0 && at(1) < 0x90) &&
-                    !(a == 0xf4 && at(1) > 0x8f);
-  return good ? 4 : 0;
 }
 
 class Scanner {
@@ -87,6 +69,10 @@ class Scanner {
       if (static_cast<unsigned char>(c) < 0x20) return false;
       if (c == '\\') {
         if (!escape()) return false;
+        continue;
+      }
+      if (static_cast<unsigned char>(c) < 0x80) {
+        ++at_;
         continue;
       }
       const std::size_t length = utf8_length(text_.substr(at_, 4));

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/base64.h"
+#include "wire/utf8.h"
 
 namespace mayfly::wire {
 
@@ -28,28 +29,6 @@ bool lists_word(const Headers& headers, std::string_view name, std::string_view 
     }
   }
   return false;
-}
-
-// RFC 3629: no overlong forms, no surrogates, nothing over U+10FFFF.
-bool valid_utf8(std::string_view text) {
-  for (std::size_t i = 0; i < text.size();) {
-    const auto first = static_cast<unsigned char>(text[i]);
-    const std::size_t size = first < 0x80   ? 1
-                             : first < 0xc2 ? 0
-                             : first < 0xe0 ? 2
-                             : first < 0xf0 ? 3
-                             : first < 0xf5 ? 4
-                                            : 0;
-    if (size == 0 || text.size() - i < size) return false;
-    for (std::size_t k = 1; k < size; ++k)
-      if ((static_cast<unsigned char>(text[i + k]) & 0xc0) != 0x80) return false;
-    const auto second = size > 1 ? static_cast<unsigned char>(text[i + 1]) : 0x80;
-    if ((first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) ||
-        (first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f))
-      return false;
-    i += size;
-  }
-  return true;
 }
 
 // Codes that may travel (RFC 6455 7.4).
@@ -120,7 +99,7 @@ SocketReader::Status SocketReader::control(SocketOp op, std::string payload, Eve
   event.code = static_cast<std::uint16_t>(big_endian(std::string_view(event.payload).substr(0, 2)));
   event.payload.erase(0, 2);
   if (!valid_close_code(event.code)) return broken(1002, "a close code that must not travel");
-  if (!valid_utf8(event.payload)) return broken(1007, "a reason that is no UTF-8");
+  if (!is_utf8(event.payload)) return broken(1007, "a reason that is no UTF-8");
   return Status::event;
 }
 
@@ -165,7 +144,7 @@ SocketReader::Status SocketReader::next(Event& event) {
     if (!last) continue;
     const SocketOp kind = static_cast<SocketOp>(std::exchange(message_op_, std::uint8_t{0}));
     event = {kind, std::exchange(message_, std::string()), 0};
-    if (kind == SocketOp::text && !valid_utf8(event.payload))
+    if (kind == SocketOp::text && !is_utf8(event.payload))
       return broken(1007, "a text that is no UTF-8");
     return Status::event;
   }

@@ -21,6 +21,7 @@
 #include "dialects/text.h"
 #include "engine/park.h"
 #include "wire/http_message.h"
+#include "wire/utf8.h"
 
 namespace mayfly::dialects::adapters {
 namespace {
@@ -385,7 +386,7 @@ std::string content_type_of(std::string_view output, bool whole) {
     (void)boost::json::parse(boost::json::string_view(output.data(), output.size()), problem);
     if (!problem) return "application/json";
   }
-  const bool text = is_utf8(whole ? output : whole_characters(output)) &&
+  const bool text = wire::is_utf8(whole ? output : whole_characters(output)) &&
                     output.find('\0') == std::string_view::npos;
   return text ? "text/plain; charset=utf-8" : "application/octet-stream";
 }

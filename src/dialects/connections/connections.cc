@@ -3,6 +3,7 @@
 #include "aws/times.h"
 #include "dialects/aws_values.h"
 #include "dialects/text.h"
+#include "wire/utf8.h"
 
 namespace mayfly::dialects::connections {
 
@@ -90,7 +91,8 @@ io::Task<aws::Outcome<boost::json::object>> Connections::call(aws::Call call) {
 
 io::Task<aws::Outcome<io::HttpResponse>> Connections::answer(aws::Call call, std::string body) {
   // What is no text travels as bytes.
-  const Status sent = sockets_.send(text_member(call.input, "ConnectionId"), body, !is_utf8(body));
+  const Status sent =
+      sockets_.send(text_member(call.input, "ConnectionId"), body, !wire::is_utf8(body));
   if (sent.has_error()) co_return connection_fault(sent.error());
   io::HttpResponse response;
   co_return std::move(response);

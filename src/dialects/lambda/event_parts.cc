@@ -10,6 +10,7 @@
 
 #include "base/base64.h"
 #include "dialects/text.h"
+#include "wire/utf8.h"
 
 namespace mayfly::dialects::lambda {
 namespace {
@@ -43,7 +44,7 @@ bool is_textual(const wire::Headers& headers, std::string_view body) {
   const bool textual = plain.empty() || plain.starts_with("text/") || ends("json") || ends("xml") ||
                        ends("javascript") || ends("graphql") || ends("yaml") ||
                        plain == "application/x-www-form-urlencoded";
-  return textual && is_utf8(body);
+  return textual && wire::is_utf8(body);
 }
 
 std::string claim_text(const boost::json::value& value) {
@@ -162,7 +163,7 @@ bool body_is_text(const wire::Headers& headers, std::string_view body,
                   const gateway::RouteMatch& match) {
   if (match.event == functions::EventForm::v1 && match.app && !match.app->api.binary.empty())
     return !is_binary_type(match.app->api.binary, headers.find("content-type").value_or("")) &&
-           is_utf8(body);
+           wire::is_utf8(body);
   return is_textual(headers, body);
 }
 

@@ -10,6 +10,7 @@
 #include "base/ids.h"
 #include "dialects/native/state.h"
 #include "triggers/topic_forms.h"
+#include "wire/utf8.h"
 
 namespace mayfly::dialects::native {
 
@@ -157,7 +158,7 @@ Result<std::vector<Publication>> publications_from(const wire::Headers& headers,
     for (auto& event : *events) {
       Publication publication;
       publication.message =
-          triggers::is_utf8(event.data) ? event.data : triggers::write_structured_event(event);
+          wire::is_utf8(event.data) ? event.data : triggers::write_structured_event(event);
       publication.deduplication_id.clear();
       publication.event = std::move(event);
       out.push_back(std::move(publication));
