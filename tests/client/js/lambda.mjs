@@ -55,7 +55,7 @@ await refused('GetFunction', { FunctionName: FunctionName + '-none' }, 'Resource
 await refused('UpdateFunctionConfiguration', { FunctionName, Timeout: 1000 }, 'ValidationException', 400);
 await refused('UpdateFunctionConfiguration', { FunctionName, Timeout: 5, RevisionId: 'x' }, 'PreconditionFailedException', 412);
 await refused('Invoke', { FunctionName, Payload: '{' }, 'InvalidRequestContentException', 400);
-await refused('ListLayers', {}, 'NotImplementedException', 501);
+await refused('ListCodeSigningConfigs', {}, 'NotImplementedException', 501);
 await call('PutFunctionConcurrency', { FunctionName, ReservedConcurrentExecutions: 0 });
 const throttled = await refused('Invoke', { FunctionName }, 'TooManyRequestsException', 429);
 assert.equal(throttled.Reason, 'ReservedFunctionConcurrentInvocationLimitExceeded');
