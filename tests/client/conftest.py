@@ -16,6 +16,9 @@ from plugin import *  # noqa: E402,F401,F403  fixtures and hooks
 
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+# What npm says when there is no network; all else is a fault of the lockfile.
+UNREACHABLE = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH", "EHOSTUNREACH",
+               "ERR_SOCKET_TIMEOUT", "EIDLETIMEOUT")
 
 
 class Account:
@@ -64,7 +67,9 @@ def installed(names, variable):
         done = subprocess.run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
                               cwd=folder, capture_output=True, text=True, timeout=400)
         if done.returncode != 0:
-            pytest.skip("npm's registry cannot be reached: " + done.stderr[-300:])
+            if any(code in done.stderr for code in UNREACHABLE):
+                pytest.skip("npm's registry cannot be reached: " + done.stderr[-300:])
+            pytest.fail(f"npm ci of tests/client/{names} failed: " + done.stderr[:2000])
         yield folder
     except subprocess.TimeoutExpired:
         pytest.skip("npm's registry is too slow")
