@@ -171,8 +171,10 @@ def test_function_errors_are_answers(functions, made, name):
     assert value["errorType"] == "ValueError" and value["errorMessage"] == "no way" and value["stackTrace"]
     assert b"said None" in base64.b64decode(answer["LogResult"])
     made("import threading\ndef handler(event, context): threading.Event().wait(30)", name=name + "-slow", Timeout=1)
-    answer, value = invoked(functions, name + "-slow")
-    assert answer["FunctionError"] == "Unhandled" and "Task timed out after 1.00 seconds" in value["errorMessage"], value
+    answer, value = invoked(functions, name + "-slow", LogType="Tail")
+    assert answer["FunctionError"] == "Unhandled" and value["errorType"] == "Sandbox.Timedout"
+    assert value["errorMessage"].endswith(" Error: Task timed out after 1.00 seconds"), value
+    assert b" Task timed out after 1.00 seconds\n\nEND RequestId: " in base64.b64decode(answer["LogResult"])
     made("import os\ndef handler(event, context): os._exit(3)", name=name + "-exit")
     answer, value = invoked(functions, name + "-exit")
     assert answer["FunctionError"] == "Unhandled" and value["errorType"] == "Runtime.ExitError"

@@ -147,12 +147,11 @@ bool is_function_error(const engine::Failure& failure) {
   return false;
 }
 
-std::string error_payload(const engine::Failure& failure, std::string_view request_id,
-                          WallTime now) {
+std::string error_payload(const engine::Failure& failure, std::string_view request_id) {
   if (!failure.error_json.empty()) return failure.error_json;
   const std::string id(request_id);
   if (failure.outcome == Outcome::timeout)
-    return error_json("Sandbox.Timeout", to_rfc3339(now) + ' ' + id + ' ' + failure.message);
+    return error_json("Sandbox.Timedout", "RequestId: " + id + " Error: " + failure.message);
   if (failure.exit == "exit status 0")
     return error_json("Runtime.ExitError",
                       "RequestId: " + id + " Error: Runtime exited without providing a reason");

@@ -57,9 +57,7 @@ std::string error_json(std::string_view type, std::string_view message);
 bool is_function_error(const engine::Failure& failure);
 
 // {"errorType","errorMessage",...}: the function's own words when it had any,
-// else what Lambda says of a program that exited, was late or broke off. now:
-// of the answer.
-std::string error_payload(const engine::Failure& failure, std::string_view request_id,
-                          WallTime now);
+// else what Lambda says of a program that exited, was late or broke off.
+std::string error_payload(const engine::Failure& failure, std::string_view request_id);
 
 }  // namespace mayfly::dialects::lambda

@@ -8,6 +8,7 @@
 #include "base/base64.h"
 #include "dialects/answers.h"
 #include "dialects/aws_values.h"
+#include "dialects/lambda/runtime_api_syntax.h"
 #include "dialects/lambda_api/contract.h"
 #include "dialects/lambda_api/event_stream.h"
 #include "dialects/lambda_api/faults.h"
@@ -75,37 +76,6 @@ Outcome<std::string> client_context(const json::object& input) {
 }
 
 // The failures that are the function's own: an answer with status 200.
-bool is_functions(const engine::Failure& failure) {
-  switch (failure.outcome) {
-    case Ending::function_error:
-    case Ending::crash:
-    case Ending::out_of_memory:
-    case Ending::timeout:
-    case Ending::init_failed:
-      return true;
-    default:
-      return false;
-  }
-}
-
-std::string error_body(const engine::Failure& failure, const std::string& request_id,
-                       const functions::Version& version) {
-  if (!failure.error_json.empty()) return failure.error_json;
-  std::string_view type = "Runtime.ExitError";
-  std::string message = failure.message;
-  if (failure.outcome == Ending::timeout) {
-    type = "Sandbox.Timedout";
-    message = fmt::format("Task timed out after {:.2f} seconds",
-                          static_cast<double>(version.settings.timeout_ms) / 1000);
-  } else if (failure.outcome == Ending::function_error) {
-    type = "Runtime.Unknown";
-  } else if (!failure.exit.empty()) {
-    message = "Runtime exited with error: " + failure.exit;
-  }
-  return json::serialize(json::object{
-      {"errorType", type}, {"errorMessage", "RequestId: " + request_id + " Error: " + message}});
-}
-
 aws::Fault failure_fault(const engine::Failure& failure, bool reserved) {
   if (failure.outcome == Ending::refused)
     return too_many(failure.message,
@@ -116,18 +86,25 @@ aws::Fault failure_fault(const engine::Failure& failure, bool reserved) {
 }
 
 // The end of the call's log with START, END and REPORT around it; "" when nobody asked for it.
-std::string log_result(const engine::Answer& answer) {
+std::string log_result(const engine::Answer& answer, const functions::Version& version,
+                       WallTime now) {
   std::string encoded;
   if (answer.report.request_id.empty()) return encoded;
-  const std::string& tail = answer.failure ? answer.failure->log_tail : answer.reply.log_tail;
+  std::string tail = answer.failure ? answer.failure->log_tail : answer.reply.log_tail;
+  if (answer.failure && answer.failure->outcome == Ending::timeout) {
+    if (!tail.empty() && !tail.ends_with('\n')) tail += '\n';
+    tail +=
+        telemetry::timeout_line(now, answer.request_id, milliseconds(version.settings.timeout_ms)) +
+        "\n\n";
+  }
   append_base64(encoded, telemetry::log_with_report(answer.report, tail));
   return encoded;
 }
 
-io::HttpResponse buffered(engine::Answer answer, const functions::Version& version) {
+io::HttpResponse buffered(engine::Answer answer, const functions::Version& version, WallTime now) {
   io::HttpResponse response;
   if (answer.failure) {
-    response.body = error_body(*answer.failure, answer.request_id, version);
+    response.body = lambda::error_payload(*answer.failure, answer.request_id);
     response.head.headers.set("X-Amz-Function-Error", "Unhandled");
     response.head.headers.set("Content-Type", "application/json");
   } else if (answer.reply.kind == engine::PayloadKind::http) {
@@ -143,19 +120,19 @@ io::HttpResponse buffered(engine::Answer answer, const functions::Version& versi
   }
   response.head.status = 200;
   response.head.headers.set("X-Amz-Executed-Version", version_text(version));
-  if (const std::string log = log_result(answer); !log.empty())
+  if (const std::string log = log_result(answer, version, now); !log.empty())
     response.head.headers.set("X-Amz-Log-Result", log);
   answer.receipt.answered(200);
   return response;
 }
 
-io::HttpResponse streamed(engine::Answer answer, const functions::Version& version) {
+io::HttpResponse streamed(engine::Answer answer, const functions::Version& version, WallTime now) {
   StreamEnd end;
-  end.log_result = log_result(answer);
+  end.log_result = log_result(answer, version, now);
   io::HttpResponse response;
   if (answer.failure) {
     end.error_code = "Unhandled";
-    end.error_details = error_body(*answer.failure, answer.request_id, version);
+    end.error_details = lambda::error_payload(*answer.failure, answer.request_id);
     response.more = make_event_stream("", nullptr, std::move(end));
   } else {
     io::HttpResponse plain;
@@ -192,7 +169,7 @@ io::Task<Outcome<engine::Answer>> LambdaApi::run(VersionPtr version, Call call, 
   invocation.want_log_tail = text_member(call.input, "LogType") == "Tail";
   auto invoking = parts_.dispatcher.invoke(std::move(invocation));
   engine::Answer answer = co_await std::move(invoking);
-  if (answer.failure && !is_functions(*answer.failure)) {
+  if (answer.failure && !lambda::is_function_error(*answer.failure)) {
     aws::Fault fault = failure_fault(
         *answer.failure,
         parts_.catalogue.belongings(answer.function).reserved_concurrency.has_value());
@@ -257,8 +234,9 @@ LambdaApi::Response LambdaApi::invoke(Call call, std::string body) {
   auto running = run(*version, std::move(call), std::move(body), std::move(*context));
   auto answer = co_await std::move(running);
   if (answer.has_error()) co_return std::move(answer).error();
-  if (op == Op::invoke_with_response_stream) co_return streamed(std::move(*answer), **version);
-  co_return buffered(std::move(*answer), **version);
+  const WallTime now = parts_.clock.wall_now();
+  if (op == Op::invoke_with_response_stream) co_return streamed(std::move(*answer), **version, now);
+  co_return buffered(std::move(*answer), **version, now);
 }
 
 }  // namespace mayfly::dialects::lambda_api

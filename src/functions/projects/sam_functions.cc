@@ -175,7 +175,7 @@ void SamReader::read_settings(Section& s, const Value& at, Manifest::Function& f
     function.tags = tags_of(v);
     report_.used(v);
   });
-  s.take("Layers", [&](const Value& v) { report_.not_used(v, "Mayfly has no layers"); });
+  s.take("Layers", [&](const Value& v) { report_.not_used(v, "layers of projects are not read"); });
 }
 
 void SamReader::read_async(Section& s, Manifest::Function& function) {

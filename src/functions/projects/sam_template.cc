@@ -191,9 +191,10 @@ void SamReader::read_globals(const Value& globals) {
     });
   s.finish({{"SimpleTable", "Mayfly does not make tables of DynamoDB"},
             {"StateMachine", "Mayfly does not run state machines"},
-            {"LayerVersion", "layers are not used"},
+            {"LayerVersion", "layers of projects are not read"},
             {"CapacityProvider", "Mayfly has no capacity providers"},
-            {"WebSocketApi", "Mayfly has no WebSocket APIs of SAM"}});
+            {"WebSocketApi",
+             "WebSocket APIs of templates are not read; mayfly.yaml has its own (api.websocket)"}});
 }
 
 void SamReader::name_resources(const Value& resources) {

@@ -13,7 +13,7 @@ std::string why_no_serverless_event(std::string_view type) {
   static constexpr std::pair<std::string_view, std::string_view> kWhy[] = {
       {"s3", "Mayfly has no buckets that tell of changes"},
       {"stream", "Mayfly has no streams of tables"},
-      {"websocket", "Mayfly has no WebSocket APIs of the framework"},
+      {"websocket", "not read; mayfly.yaml has WebSockets of its own (api.websocket)"},
       {"alb", "Mayfly has no load balancers"},
       {"kafka", "Mayfly reads no Kafka"},
       {"msk", "Mayfly reads no Kafka"},

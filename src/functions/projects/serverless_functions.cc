@@ -94,7 +94,7 @@ void ServerlessReader::read_settings(Section& s, const Value& at, Manifest::Func
     for (auto& [name, text] : tags_of(v)) function.tags[name] = text;
     report_.used(v);
   });
-  s.take("layers", [&](const Value& v) { report_.not_used(v, "Mayfly has no layers"); });
+  s.take("layers", [&](const Value& v) { report_.not_used(v, "layers of projects are not read"); });
 }
 
 void ServerlessReader::read_function_package(Section& s, Manifest::Function& function) {

@@ -40,9 +40,10 @@ const Reasons kProviderReasons = {
     {"apiName", "routes are the gateway's"},
     {"apiKeys", "keys of the framework are not read"},
     {"usagePlan", "usage plans of the framework are not read"},
-    {"websocketsApiName", "Mayfly has no WebSocket APIs"},
-    {"websocketsApiRouteSelectionExpression", "Mayfly has no WebSocket APIs"},
-    {"websocket", "Mayfly has no WebSocket APIs"},
+    {"websocketsApiName", "not read; mayfly.yaml has WebSockets of its own (api.websocket)"},
+    {"websocketsApiRouteSelectionExpression",
+     "not read; mayfly.yaml has WebSockets of its own (api.websocket)"},
+    {"websocket", "not read; mayfly.yaml has WebSockets of its own (api.websocket)"},
     {"alb", "Mayfly has no load balancers"},
     {"cloudFront", "Mayfly has no CDN in front"},
     {"s3", "Mayfly has no buckets"},
@@ -149,7 +150,8 @@ void ServerlessReader::read(const Value& document) {
   for (const char* key : {"custom", "params"})
     top.take(key, [&](const Value& v) { report_.used(v, "read where variables name it"); });
   top.take("layers", [&](const Value& v) {
-    for (const auto& [name, layer] : v.members) report_.not_used(layer, "Mayfly has no layers");
+    for (const auto& [name, layer] : v.members)
+      report_.not_used(layer, "layers of projects are not read");
   });
   top.finish(kServiceReasons);
   builder_.finish();
@@ -226,7 +228,7 @@ void ServerlessReader::read_provider(const Value& given) {
          {"metrics", "/metrics has the figures"},
          {"disableDefaultEndpoint", "the gateway answers to every name"}});
   });
-  s.take("layers", [&](const Value& v) { report_.not_used(v, "Mayfly has no layers"); });
+  s.take("layers", [&](const Value& v) { report_.not_used(v, "layers of projects are not read"); });
   s.finish(kProviderReasons);
 }
 
