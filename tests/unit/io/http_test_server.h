@@ -92,6 +92,10 @@ class RawClient {
     pollfd socket{fd_.get(), POLLOUT, 0};
     return ::poll(&socket, 1, static_cast<int>(patience.count())) > 0;
   }
+  bool readable(std::chrono::milliseconds patience) {
+    pollfd socket{fd_.get(), POLLIN, 0};
+    return !left_.empty() || ::poll(&socket, 1, static_cast<int>(patience.count())) > 0;
+  }
   std::size_t send_some(std::string_view bytes) {
     const auto done = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     return done > 0 ? static_cast<std::size_t>(done) : 0;
