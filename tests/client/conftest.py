@@ -51,6 +51,13 @@ def sqs(account):
     return account.boto()
 
 
+@pytest.fixture(scope="session")
+def functions(account):
+    """Lambda, without a second try: a refusal is to be seen."""
+    config = pytest.importorskip("botocore.config", reason="python3-boto3 is not installed")
+    return account.boto("lambda", config=config.Config(retries={"max_attempts": 0}))
+
+
 def installed(names, variable):
     """A folder with node_modules of tests/client/NAMES, by npm's lockfile; or the one that variable names."""
     given = os.environ.get(variable)

@@ -44,12 +44,6 @@ def packed(source, name):
     return out.getvalue()
 
 
-@pytest.fixture(scope="module")
-def functions(account):
-    from botocore.config import Config
-    return account.boto("lambda", config=Config(retries={"max_attempts": 0}))
-
-
 @pytest.fixture
 def echo(functions, name):
     functions.create_function(FunctionName=name, Runtime="python3.12", Handler="app.handler",

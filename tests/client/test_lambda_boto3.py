@@ -37,12 +37,6 @@ def packed(source=ECHO, name="app.py"):
     return out.getvalue()
 
 
-@pytest.fixture(scope="module")
-def functions(account):
-    from botocore.config import Config
-    return account.boto("lambda", config=Config(retries={"max_attempts": 0}))
-
-
 @pytest.fixture
 def made(functions, name):
     def make(source=ECHO, name=name, **more):

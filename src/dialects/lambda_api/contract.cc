@@ -1,8 +1,12 @@
 #include "dialects/lambda_api/contract.h"
 
+#include "aws/tables.h"
+
 namespace mayfly::dialects::lambda_api {
 namespace {
 
+using aws::in_path;
+using aws::in_query;
 using aws::kBlob;
 using aws::kBoolean;
 using aws::kDocument;
@@ -14,54 +18,41 @@ using aws::kStrings;
 using aws::kTimestamp;
 using aws::Member;
 using aws::Place;
+using aws::required;
 using aws::Shape;
 
-constexpr Member wants(std::string_view name, const Shape& shape = kString) {
-  return {name, &shape, {}, Place::body, true};
-}
-constexpr Member path_member(std::string_view name) {
-  return {name, &kString, {}, Place::path, true};
-}
-constexpr Member query_member(std::string_view name, const Shape& shape = kString) {
-  return {name, &shape, {}, Place::query};
-}
 constexpr Member field(std::string_view name, std::string_view wire) {
   return {name, &kString, wire, Place::header};
 }
 
-#define LAMBDA_SHAPE(name, ...)                      \
-  constexpr Member k##name##Members[] = __VA_ARGS__; \
-  constexpr Shape k##name {                          \
-    Kind::structure, k##name##Members                \
-  }
-#define FUNCTION path_member("FunctionName"), query_member("Qualifier")
-#define PAGE query_member("Marker"), query_member("MaxItems", kInteger)
+#define FUNCTION in_path("FunctionName"), in_query("Qualifier")
+#define PAGE in_query("Marker"), in_query("MaxItems", kInteger)
 
-LAMBDA_SHAPE(Named, {FUNCTION});
-LAMBDA_SHAPE(NamedPage, {FUNCTION, PAGE});
+AWS_SHAPE(Named, {FUNCTION});
+AWS_SHAPE(NamedPage, {FUNCTION, PAGE});
 
-LAMBDA_SHAPE(Environment, {{"Variables", &kStringMap}});
-LAMBDA_SHAPE(DeadLetter, {{"TargetArn", &kString}});
-LAMBDA_SHAPE(VpcConfig, {{"SubnetIds", &kStrings},
-                         {"SecurityGroupIds", &kStrings},
-                         {"Ipv6AllowedForDualStack", &kBoolean}});
-LAMBDA_SHAPE(Tracing, {{"Mode", &kString}});
-LAMBDA_SHAPE(FileSystem, {wants("Arn"), wants("LocalMountPath")});
+AWS_SHAPE(Environment, {{"Variables", &kStringMap}});
+AWS_SHAPE(DeadLetter, {{"TargetArn", &kString}});
+AWS_SHAPE(VpcConfig, {{"SubnetIds", &kStrings},
+                      {"SecurityGroupIds", &kStrings},
+                      {"Ipv6AllowedForDualStack", &kBoolean}});
+AWS_SHAPE(Tracing, {{"Mode", &kString}});
+AWS_SHAPE(FileSystem, {required("Arn"), required("LocalMountPath")});
 constexpr Shape kFileSystems{Kind::list, {}, &kFileSystem};
-LAMBDA_SHAPE(ImageConfig,
-             {{"EntryPoint", &kStrings}, {"Command", &kStrings}, {"WorkingDirectory", &kString}});
-LAMBDA_SHAPE(Storage, {wants("Size", kInteger)});
-LAMBDA_SHAPE(SnapStart, {{"ApplyOn", &kString}});
-LAMBDA_SHAPE(Logging, {{"LogFormat", &kString},
-                       {"ApplicationLogLevel", &kString},
-                       {"SystemLogLevel", &kString},
-                       {"LogGroup", &kString}});
-LAMBDA_SHAPE(Code, {{"ZipFile", &kBlob},
-                    {"S3Bucket", &kString},
-                    {"S3Key", &kString},
-                    {"S3ObjectVersion", &kString},
-                    {"ImageUri", &kString},
-                    {"SourceKMSKeyArn", &kString}});
+AWS_SHAPE(ImageConfig,
+          {{"EntryPoint", &kStrings}, {"Command", &kStrings}, {"WorkingDirectory", &kString}});
+AWS_SHAPE(Storage, {required("Size", kInteger)});
+AWS_SHAPE(SnapStart, {{"ApplyOn", &kString}});
+AWS_SHAPE(Logging, {{"LogFormat", &kString},
+                    {"ApplicationLogLevel", &kString},
+                    {"SystemLogLevel", &kString},
+                    {"LogGroup", &kString}});
+AWS_SHAPE(Code, {{"ZipFile", &kBlob},
+                 {"S3Bucket", &kString},
+                 {"S3Key", &kString},
+                 {"S3ObjectVersion", &kString},
+                 {"ImageUri", &kString},
+                 {"SourceKMSKeyArn", &kString}});
 
 // What Create and UpdateFunctionConfiguration share.
 #define CONFIGURATION                                                                              \
@@ -73,80 +64,78 @@ LAMBDA_SHAPE(Code, {{"ZipFile", &kBlob},
     "LoggingConfig", &kLogging                                                                     \
   }
 
-LAMBDA_SHAPE(CreateFunction, {wants("FunctionName"),
-                              wants("Role"),
-                              wants("Code", kCode),
-                              CONFIGURATION,
-                              {"Publish", &kBoolean},
-                              {"PackageType", &kString},
-                              {"Tags", &kStringMap},
-                              {"Architectures", &kStrings},
-                              {"CodeSigningConfigArn", &kString}});
-LAMBDA_SHAPE(UpdateFunctionConfiguration, {path_member("FunctionName"),
-                                           CONFIGURATION,
-                                           {"Role", &kString},
-                                           {"RevisionId", &kString}});
-LAMBDA_SHAPE(UpdateFunctionCode, {path_member("FunctionName"),
-                                  {"ZipFile", &kBlob},
-                                  {"S3Bucket", &kString},
-                                  {"S3Key", &kString},
-                                  {"S3ObjectVersion", &kString},
-                                  {"ImageUri", &kString},
-                                  {"Publish", &kBoolean},
-                                  {"DryRun", &kBoolean},
-                                  {"RevisionId", &kString},
-                                  {"Architectures", &kStrings}});
-LAMBDA_SHAPE(ListFunctions, {query_member("MasterRegion"), query_member("FunctionVersion"), PAGE});
-LAMBDA_SHAPE(Package, {path_member("Sha256")});
+AWS_SHAPE(CreateFunction, {required("FunctionName"),
+                           required("Role"),
+                           required("Code", kCode),
+                           CONFIGURATION,
+                           {"Publish", &kBoolean},
+                           {"PackageType", &kString},
+                           {"Tags", &kStringMap},
+                           {"Architectures", &kStrings},
+                           {"CodeSigningConfigArn", &kString}});
+AWS_SHAPE(UpdateFunctionConfiguration,
+          {in_path("FunctionName"), CONFIGURATION, {"Role", &kString}, {"RevisionId", &kString}});
+AWS_SHAPE(UpdateFunctionCode, {in_path("FunctionName"),
+                               {"ZipFile", &kBlob},
+                               {"S3Bucket", &kString},
+                               {"S3Key", &kString},
+                               {"S3ObjectVersion", &kString},
+                               {"ImageUri", &kString},
+                               {"Publish", &kBoolean},
+                               {"DryRun", &kBoolean},
+                               {"RevisionId", &kString},
+                               {"Architectures", &kStrings}});
+AWS_SHAPE(ListFunctions, {in_query("MasterRegion"), in_query("FunctionVersion"), PAGE});
+AWS_SHAPE(Package, {in_path("Sha256")});
 
-LAMBDA_SHAPE(Invoke,
-             {FUNCTION, field("InvocationType", "X-Amz-Invocation-Type"),
-              field("LogType", "X-Amz-Log-Type"), field("ClientContext", "X-Amz-Client-Context"),
-              field("TraceId", "X-Amzn-Trace-Id")});
+AWS_SHAPE(Invoke,
+          {FUNCTION, field("InvocationType", "X-Amz-Invocation-Type"),
+           field("LogType", "X-Amz-Log-Type"), field("ClientContext", "X-Amz-Client-Context"),
+           field("TraceId", "X-Amzn-Trace-Id")});
 
-LAMBDA_SHAPE(PublishVersion, {path_member("FunctionName"),
-                              {"CodeSha256", &kString},
-                              {"Description", &kString},
-                              {"RevisionId", &kString}});
-LAMBDA_SHAPE(Routing, {{"AdditionalVersionWeights", &kDocument}});
-LAMBDA_SHAPE(CreateAlias, {path_member("FunctionName"),
-                           wants("Name"),
-                           wants("FunctionVersion"),
+AWS_SHAPE(PublishVersion, {in_path("FunctionName"),
+                           {"CodeSha256", &kString},
                            {"Description", &kString},
-                           {"RoutingConfig", &kRouting}});
-LAMBDA_SHAPE(NamedAlias, {path_member("FunctionName"), path_member("Name")});
-LAMBDA_SHAPE(ListAliases, {path_member("FunctionName"), query_member("FunctionVersion"), PAGE});
-LAMBDA_SHAPE(UpdateAlias, {path_member("FunctionName"),
-                           path_member("Name"),
-                           {"FunctionVersion", &kString},
-                           {"Description", &kString},
-                           {"RoutingConfig", &kRouting},
                            {"RevisionId", &kString}});
+AWS_SHAPE(Routing, {{"AdditionalVersionWeights", &kDocument}});
+AWS_SHAPE(CreateAlias, {in_path("FunctionName"),
+                        required("Name"),
+                        required("FunctionVersion"),
+                        {"Description", &kString},
+                        {"RoutingConfig", &kRouting}});
+AWS_SHAPE(NamedAlias, {in_path("FunctionName"), in_path("Name")});
+AWS_SHAPE(ListAliases, {in_path("FunctionName"), in_query("FunctionVersion"), PAGE});
+AWS_SHAPE(UpdateAlias, {in_path("FunctionName"),
+                        in_path("Name"),
+                        {"FunctionVersion", &kString},
+                        {"Description", &kString},
+                        {"RoutingConfig", &kRouting},
+                        {"RevisionId", &kString}});
 
-LAMBDA_SHAPE(PutConcurrency,
-             {path_member("FunctionName"), wants("ReservedConcurrentExecutions", kInteger)});
-LAMBDA_SHAPE(Resource, {path_member("Resource")});
-LAMBDA_SHAPE(TagResource, {path_member("Resource"), wants("Tags", kStringMap)});
-LAMBDA_SHAPE(UntagResource,
-             {path_member("Resource"), {"TagKeys", &kStrings, "tagKeys", Place::query, true}});
-LAMBDA_SHAPE(AddPermission, {FUNCTION,
-                             wants("StatementId"),
-                             wants("Action"),
-                             wants("Principal"),
-                             {"SourceArn", &kString},
-                             {"SourceAccount", &kString},
-                             {"EventSourceToken", &kString},
-                             {"PrincipalOrgID", &kString},
-                             {"FunctionUrlAuthType", &kString},
-                             {"RevisionId", &kString}});
-LAMBDA_SHAPE(RemovePermission, {FUNCTION, path_member("StatementId"), query_member("RevisionId")});
+AWS_SHAPE(PutConcurrency,
+          {in_path("FunctionName"), required("ReservedConcurrentExecutions", kInteger)});
+AWS_SHAPE(Resource, {in_path("Resource")});
+AWS_SHAPE(TagResource, {in_path("Resource"), required("Tags", kStringMap)});
+AWS_SHAPE(UntagResource,
+          {in_path("Resource"), {"TagKeys", &kStrings, "tagKeys", Place::query, true}});
+AWS_SHAPE(AddPermission, {FUNCTION,
+                          required("StatementId"),
+                          required("Action"),
+                          required("Principal"),
+                          {"SourceArn", &kString},
+                          {"SourceAccount", &kString},
+                          {"EventSourceToken", &kString},
+                          {"PrincipalOrgID", &kString},
+                          {"FunctionUrlAuthType", &kString},
+                          {"RevisionId", &kString}});
+AWS_SHAPE(RemovePermission, {FUNCTION, in_path("StatementId"), in_query("RevisionId")});
 
-LAMBDA_SHAPE(Filter, {{"Pattern", &kString}});
+AWS_SHAPE(Filter, {{"Pattern", &kString}});
 constexpr Shape kFilters{Kind::list, {}, &kFilter};
-LAMBDA_SHAPE(FilterCriteria, {{"Filters", &kFilters}});
-LAMBDA_SHAPE(OneDestination, {{"Destination", &kString}});
-LAMBDA_SHAPE(Destinations, {{"OnSuccess", &kOneDestination}, {"OnFailure", &kOneDestination}});
-LAMBDA_SHAPE(Scaling, {{"MaximumConcurrency", &kInteger}});
+AWS_SHAPE(FilterCriteria, {{"Filters", &kFilters}});
+AWS_SHAPE(OneDestination, {{"Destination", &kString}});
+AWS_SHAPE(Destinations, {{"OnSuccess", &kOneDestination}, {"OnFailure", &kOneDestination}});
+AWS_SHAPE(Scaling, {{"MaximumConcurrency", &kInteger}});
 #define MAPPING                                                                             \
   {"Enabled", &kBoolean}, {"BatchSize", &kInteger}, {"FilterCriteria", &kFilterCriteria},   \
       {"MaximumBatchingWindowInSeconds", &kInteger}, {"DestinationConfig", &kDestinations}, \
@@ -156,67 +145,66 @@ LAMBDA_SHAPE(Scaling, {{"MaximumConcurrency", &kInteger}});
       {"ScalingConfig", &kScaling}, {"KMSKeyArn", &kString}, {"Tags", &kStringMap}, {       \
     "SourceAccessConfigurations", &kDocument                                                \
   }
-LAMBDA_SHAPE(CreateMapping, {{"EventSourceArn", &kString},
-                             wants("FunctionName"),
-                             MAPPING,
-                             {"StartingPosition", &kString},
-                             {"StartingPositionTimestamp", &kTimestamp},
-                             {"Topics", &kStrings},
-                             {"Queues", &kStrings},
-                             {"SelfManagedEventSource", &kDocument}});
-LAMBDA_SHAPE(UpdateMapping, {path_member("UUID"), {"FunctionName", &kString}, MAPPING});
-LAMBDA_SHAPE(OneMapping, {path_member("UUID")});
-LAMBDA_SHAPE(ListMappings, {query_member("EventSourceArn"), query_member("FunctionName"), PAGE});
+AWS_SHAPE(CreateMapping, {{"EventSourceArn", &kString},
+                          required("FunctionName"),
+                          MAPPING,
+                          {"StartingPosition", &kString},
+                          {"StartingPositionTimestamp", &kTimestamp},
+                          {"Topics", &kStrings},
+                          {"Queues", &kStrings},
+                          {"SelfManagedEventSource", &kDocument}});
+AWS_SHAPE(UpdateMapping, {in_path("UUID"), {"FunctionName", &kString}, MAPPING});
+AWS_SHAPE(OneMapping, {in_path("UUID")});
+AWS_SHAPE(ListMappings, {in_query("EventSourceArn"), in_query("FunctionName"), PAGE});
 
-LAMBDA_SHAPE(EventInvoke, {FUNCTION,
-                           {"MaximumRetryAttempts", &kInteger},
-                           {"MaximumEventAgeInSeconds", &kInteger},
-                           {"DestinationConfig", &kDestinations}});
-LAMBDA_SHAPE(RuntimeManagement,
-             {FUNCTION, wants("UpdateRuntimeOn"), {"RuntimeVersionArn", &kString}});
-LAMBDA_SHAPE(Recursion, {path_member("FunctionName"), wants("RecursiveLoop")});
-LAMBDA_SHAPE(PutProvisioned, {FUNCTION, wants("ProvisionedConcurrentExecutions", kInteger)});
-LAMBDA_SHAPE(ScalingConfig,
-             {{"MinExecutionEnvironments", &kInteger}, {"MaxExecutionEnvironments", &kInteger}});
-LAMBDA_SHAPE(PutScaling, {FUNCTION, {"FunctionScalingConfig", &kScalingConfig}});
+AWS_SHAPE(EventInvoke, {FUNCTION,
+                        {"MaximumRetryAttempts", &kInteger},
+                        {"MaximumEventAgeInSeconds", &kInteger},
+                        {"DestinationConfig", &kDestinations}});
+AWS_SHAPE(RuntimeManagement,
+          {FUNCTION, required("UpdateRuntimeOn"), {"RuntimeVersionArn", &kString}});
+AWS_SHAPE(Recursion, {in_path("FunctionName"), required("RecursiveLoop")});
+AWS_SHAPE(PutProvisioned, {FUNCTION, required("ProvisionedConcurrentExecutions", kInteger)});
+AWS_SHAPE(ScalingConfig,
+          {{"MinExecutionEnvironments", &kInteger}, {"MaxExecutionEnvironments", &kInteger}});
+AWS_SHAPE(PutScaling, {FUNCTION, {"FunctionScalingConfig", &kScalingConfig}});
 
-LAMBDA_SHAPE(PublishLayer, {path_member("LayerName"),
-                            {"Description", &kString},
-                            wants("Content", kCode),
-                            {"CompatibleRuntimes", &kStrings},
-                            {"LicenseInfo", &kString},
-                            {"CompatibleArchitectures", &kStrings}});
-LAMBDA_SHAPE(OneLayer, {path_member("LayerName"), path_member("VersionNumber")});
-LAMBDA_SHAPE(LayerByArn, {query_member("Arn")});
-#define COMPATIBLE query_member("CompatibleRuntime"), query_member("CompatibleArchitecture")
-LAMBDA_SHAPE(ListLayers, {COMPATIBLE, PAGE});
-LAMBDA_SHAPE(ListLayerVersions, {path_member("LayerName"), COMPATIBLE, PAGE});
+AWS_SHAPE(PublishLayer, {in_path("LayerName"),
+                         {"Description", &kString},
+                         required("Content", kCode),
+                         {"CompatibleRuntimes", &kStrings},
+                         {"LicenseInfo", &kString},
+                         {"CompatibleArchitectures", &kStrings}});
+AWS_SHAPE(OneLayer, {in_path("LayerName"), in_path("VersionNumber")});
+AWS_SHAPE(LayerByArn, {in_query("Arn")});
+#define COMPATIBLE in_query("CompatibleRuntime"), in_query("CompatibleArchitecture")
+AWS_SHAPE(ListLayers, {COMPATIBLE, PAGE});
+AWS_SHAPE(ListLayerVersions, {in_path("LayerName"), COMPATIBLE, PAGE});
 #undef COMPATIBLE
-LAMBDA_SHAPE(AddLayerPermission, {path_member("LayerName"),
-                                  path_member("VersionNumber"),
-                                  wants("StatementId"),
-                                  wants("Action"),
-                                  wants("Principal"),
-                                  {"OrganizationId", &kString},
-                                  query_member("RevisionId")});
-LAMBDA_SHAPE(RemoveLayerPermission, {path_member("LayerName"), path_member("VersionNumber"),
-                                     path_member("StatementId"), query_member("RevisionId")});
+AWS_SHAPE(AddLayerPermission, {in_path("LayerName"),
+                               in_path("VersionNumber"),
+                               required("StatementId"),
+                               required("Action"),
+                               required("Principal"),
+                               {"OrganizationId", &kString},
+                               in_query("RevisionId")});
+AWS_SHAPE(RemoveLayerPermission, {in_path("LayerName"), in_path("VersionNumber"),
+                                  in_path("StatementId"), in_query("RevisionId")});
 
-LAMBDA_SHAPE(UrlCors, {{"AllowCredentials", &kBoolean},
-                       {"AllowHeaders", &kStrings},
-                       {"AllowMethods", &kStrings},
-                       {"AllowOrigins", &kStrings},
-                       {"ExposeHeaders", &kStrings},
-                       {"MaxAge", &kInteger}});
-LAMBDA_SHAPE(CreateUrl,
-             {FUNCTION, wants("AuthType"), {"Cors", &kUrlCors}, {"InvokeMode", &kString}});
-LAMBDA_SHAPE(UpdateUrl,
-             {FUNCTION, {"AuthType", &kString}, {"Cors", &kUrlCors}, {"InvokeMode", &kString}});
+AWS_SHAPE(UrlCors, {{"AllowCredentials", &kBoolean},
+                    {"AllowHeaders", &kStrings},
+                    {"AllowMethods", &kStrings},
+                    {"AllowOrigins", &kStrings},
+                    {"ExposeHeaders", &kStrings},
+                    {"MaxAge", &kInteger}});
+AWS_SHAPE(CreateUrl,
+          {FUNCTION, required("AuthType"), {"Cors", &kUrlCors}, {"InvokeMode", &kString}});
+AWS_SHAPE(UpdateUrl,
+          {FUNCTION, {"AuthType", &kString}, {"Cors", &kUrlCors}, {"InvokeMode", &kString}});
 #undef MAPPING
 #undef CONFIGURATION
 #undef PAGE
 #undef FUNCTION
-#undef LAMBDA_SHAPE
 
 constexpr aws::Operation served(std::string_view name, Op op, std::string_view method,
                                 std::string_view path, const Shape& input, int status) {
