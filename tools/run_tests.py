@@ -151,6 +151,19 @@ def stage_checks(run, tally):
             tally.fail("format (clang-format-14 -i mends it)",
                        "\n".join(os.path.relpath(f, ROOT) for f in files) or text)
     pytest(run, tally, f"{ROOT}/tools/tests", 300)
+    check_collection(run, tally)
+
+
+def check_collection(run, tally):
+    """Every test file can be imported: told in a second, and not by its stage half an hour later."""
+    python = run.python()
+    for folder in sorted({os.path.dirname(f) for f in glob.glob(f"{ROOT}/tests/*/test_*.py")} if python else ()):
+        code, text = run.command([python, "-m", "pytest", "-q", "--collect-only", "-p", "no:cacheprovider", folder],
+                                 120, {"PYTHONDONTWRITEBYTECODE": "1"})
+        if code == 0:
+            tally.passed += 1
+        else:
+            tally.fail(f"collect {os.path.relpath(folder, ROOT)}", text)
 
 
 # -- C++ unit tests ---------------------------------------------------------------------------------

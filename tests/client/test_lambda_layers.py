@@ -12,7 +12,7 @@ import pytest
 
 botocore = pytest.importorskip("botocore", reason="python3-boto3 is not installed")
 
-from test_lambda_boto3 import ROLE, functions, invoked, refused  # noqa: E402,F401  functions is a fixture
+from test_lambda_boto3 import ROLE, invoked, refused  # noqa: E402
 
 
 def archive(**files):
@@ -26,7 +26,7 @@ def archive(**files):
 
 
 @pytest.fixture
-def layer(functions, name):  # noqa: F811
+def layer(functions, name):
     made = []
 
     def publish(suffix="", **files):
@@ -41,7 +41,7 @@ def layer(functions, name):  # noqa: F811
 
 
 @pytest.fixture
-def make(functions, name):  # noqa: F811
+def make(functions, name):
     def make(layers, runtime="python3.12", **files):
         return functions.create_function(
             FunctionName=name, Runtime=runtime, Handler="app.handler", Role=ROLE, Layers=layers,
@@ -53,7 +53,7 @@ def make(functions, name):  # noqa: F811
         pass
 
 
-def test_versions(functions, layer, name):  # noqa: F811
+def test_versions(functions, layer, name):
     first = layer(python__shared_dot_py="word = 'one'", Description="words", LicenseInfo="MIT",
                   CompatibleRuntimes=["python3.11", "python3.12"], CompatibleArchitectures=["x86_64"])
     zipped = archive(python__shared_dot_py="word = 'one'")
@@ -97,7 +97,7 @@ def test_versions(functions, layer, name):  # noqa: F811
     assert layer(python__shared_dot_py="word = 'three'")["Version"] == 3
 
 
-def test_permissions(functions, layer, name):  # noqa: F811
+def test_permissions(functions, layer, name):
     layer(file="x")
     where = {"LayerName": name, "VersionNumber": 1}
     assert refused(functions.get_layer_version_policy, **where) == ("ResourceNotFoundException", 404)
@@ -131,7 +131,7 @@ def handler(event, context):
 """
 
 
-def test_function_with_layers(functions, layer, make, name):  # noqa: F811
+def test_function_with_layers(functions, layer, make, name):
     """Order, both folders of Python, programs in /opt/bin, read-only, many instances at once."""
     first = layer(python__shared_dot_py="word = 'one'", bin__tool="#!/bin/sh\necho tool of one",
                   **{"python__lib__python3_dot_11__site-packages__extra_dot_py": "word = 'extra'"})
@@ -169,7 +169,7 @@ exports.handler = async () => shared.word;
 """
 
 
-def test_node_layer(functions, layer, make, name):  # noqa: F811
+def test_node_layer(functions, layer, make, name):
     made = layer(nodejs__node_modules__shared__index_dot_js="exports.word = 'node'")
     make([made["LayerVersionArn"]], runtime="nodejs20.x", app_dot_js=NODE)
     assert invoked(functions, name)[1] == "node"
@@ -186,13 +186,13 @@ while True:
 """
 
 
-def test_runtime_in_a_layer(functions, layer, make, name):  # noqa: F811
+def test_runtime_in_a_layer(functions, layer, make, name):
     made = layer(bootstrap=BOOTSTRAP)
     make([made["LayerVersionArn"]], runtime="provided.al2023", **{"app_dot_handler": "the code"})
     assert invoked(functions, name, {"a": 1})[1] == {"ran": "the code", "event": {"a": 1}}
 
 
-def test_refusals(functions, layer, make, name):  # noqa: F811
+def test_refusals(functions, layer, make, name):
     arn = layer(file="x")["LayerVersionArn"]
     again = layer(file="y")["LayerVersionArn"]
     wrong = ("InvalidParameterValueException", 400)
