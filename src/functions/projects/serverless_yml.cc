@@ -203,10 +203,8 @@ void ServerlessReader::read_provider(const Value& given) {
       if (!made.allow_origins.empty())
         builder_.set_cors(cors, std::move(made), "CORS of all routes");
     });
-    const char* none =
-        "authorizers of the framework are not read: routes that ask for one are not made";
-    api.finish({{"authorizers", none},
-                {"name", "routes are the gateway's"},
+    api.take("authorizers", [&](const Value& one) { read_authorizers(one); });
+    api.finish({{"name", "routes are the gateway's"},
                 {"id", "routes are the gateway's"},
                 {"metrics", "/metrics has the figures"},
                 {"timeout", "the function's own timeout counts"},
