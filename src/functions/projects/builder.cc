@@ -129,7 +129,7 @@ Manifest::Function* Builder::function(std::string_view name) {
 }
 
 void Builder::add_route(const Value& at, std::string method, std::string path,
-                        const std::string& function, RouteRules rules, std::string why_not) {
+                        const std::string& function, RouteRules rules, Entrance entrance) {
   std::transform(method.begin(), method.end(), method.begin(),
                  [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
   if (method == "*") method = "ANY";
@@ -143,14 +143,14 @@ void Builder::add_route(const Value& at, std::string method, std::string path,
   wanted.route.path = std::move(path);
   wanted.route.function = function;
   wanted.route.rules = std::move(rules);
-  wanted.why_not = std::move(why_not);
+  wanted.entrance = std::move(entrance);
   routes_.push_back(std::move(wanted));
 }
 
 void Builder::make_routes() {
   std::set<std::string> functions;
   for (const auto& one : manifest().functions) functions.insert(one.name);
-  guards_.leave_out(functions);
+  guards_.settle(functions);
   std::map<std::pair<std::string, std::string>, int> lines;  // method and shape, to the line
   std::vector<Wanted*> left;
   for (auto& wanted : routes_) {
@@ -166,8 +166,9 @@ void Builder::make_routes() {
                                        route.method, route.path, there->second));
       continue;
     }
-    if (wanted.why_not.empty()) wanted.why_not = guards_.why_not(route.rules);
-    if (wanted.why_not.empty())
+    auto& why = wanted.entrance.why_not;
+    if (why.empty()) why = guards_.why_not(route.rules, wanted.entrance.api);
+    if (why.empty())
       make_route(at, wanted);
     else
       left.push_back(&wanted);
@@ -182,13 +183,13 @@ void Builder::make_routes() {
     const auto wider = std::find_if(
         begin, end, [&](const Route& other) { return overlap(other.path, wanted->route.path); });
     if (wider == end) {
-      report_.not_used(at,
-                       wanted->why_not + ", and the route would be open to all: it is not made");
+      report_.not_used(
+          at, wanted->entrance.why_not + ", and the route would be open to all: it is not made");
       continue;
     }
     report_.not_used(at, fmt::format("{}, and the route would be open to all: it lets nobody in, "
                                      "since {} {} would take its requests",
-                                     wanted->why_not, wider->method, wider->path));
+                                     wanted->entrance.why_not, wider->method, wider->path));
     wanted->route.rules = {};
     wanted->route.rules.authorizer = guards_.closed();
     manifest().routes.push_back(std::move(wanted->route));
@@ -202,6 +203,7 @@ void Builder::make_route(const Value& at, Wanted& wanted) {
     how += ", for signed requests";
   else if (!rules.authorizer.empty())
     how += ", when the authorizer " + rules.authorizer + " lets it";
+  if (rules.api_key) how += ", with an API key";
   report_.made(at, fmt::format("route {} {} to {}{}", wanted.route.method, wanted.route.path,
                                wanted.route.function, how));
   manifest().routes.push_back(std::move(wanted.route));

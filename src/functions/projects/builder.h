@@ -55,10 +55,13 @@ class Builder {
   // A function with that name is made; throws when there are two.
   Manifest::Function& add_function(const Value& at, const std::string& name);
   Manifest::Function* function(std::string_view name);
-  // finish() makes it, if what its rules name is there by then. why_not: it asks for what Mayfly
-  // does not have, and must not be open to all.
+  struct Entrance {
+    std::string why_not;  // it asks for what Mayfly does not have, and must not be open to all
+    std::string api;      // whose it is, as usage plans name APIs
+  };
+  // finish() makes it, if what its rules name is there by then.
   void add_route(const Value& at, std::string method, std::string path, const std::string& function,
-                 RouteRules rules = {}, std::string why_not = "");
+                 RouteRules rules = {}, Entrance entrance = {});
   void add_trigger(const Value& at, const std::string& function, Manifest::QueueTrigger trigger);
   void add_subscription(const Value& at, Manifest::Subscription subscription);
   void add_schedule(const Value& at, Manifest::Schedule schedule);
@@ -76,7 +79,7 @@ class Builder {
   struct Wanted {
     PlacePtr place;
     Route route;
-    std::string why_not;
+    Entrance entrance;
   };
   std::string unique(std::set<std::string>& names, std::string wanted, std::size_t max) const;
   void make_routes();

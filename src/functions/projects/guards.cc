@@ -74,7 +74,7 @@ Guard Guards::add(const Value& at, Authorizer authorizer, std::vector<std::strin
   return guard;
 }
 
-void Guards::leave_out(const std::set<std::string>& functions) {
+void Guards::settle(const std::set<std::string>& functions) {
   std::vector<Authorizer> kept;
   for (auto& one : api_.authorizers) {
     Value at;
@@ -91,6 +91,74 @@ void Guards::leave_out(const std::set<std::string>& functions) {
     report_.not_used(at, fmt::format("its function {} is not made here", one.function));
   }
   api_.authorizers = std::move(kept);
+  settle_plans();
+}
+
+Guards::Plan& Guards::plan(const Value& at, const std::string& id) {
+  if (plans_.size() >= kGuardsMax) wrong(at, "there are too many of these.");
+  Plan& plan = plans_[id];
+  if (!plan.place) plan.place = at.place;
+  if (plan.plan.name.empty()) plan.plan.name = plain_name(id);
+  return plan;
+}
+
+void Guards::add_key(const Value& at, const std::string& id, Key key) {
+  if (keys_.size() >= kGuardsMax) wrong(at, "there are too many of these.");
+  if (!key.value.empty() && (key.value.size() < 20 || key.value.size() > 128))
+    wrong(at, "the value of an API key has 20 to 128 characters.");
+  key.name = plain_name(key.name);
+  if (!keys_.emplace(id, std::move(key)).second) wrong(at, "there are two keys of that name.");
+}
+
+void Guards::link(const Value& at, std::string plan, std::string key) {
+  if (links_.size() >= kGuardsMax) wrong(at, "there are too many of these.");
+  Link link;
+  link.place = at.place;
+  link.plan = std::move(plan);
+  link.key = std::move(key);
+  links_.push_back(std::move(link));
+}
+
+void Guards::settle_plans() {
+  std::set<std::string> values, names;
+  for (const auto& [place, plan_id, key_id] : links_) {
+    Value at;
+    at.place = place;
+    const auto plan = plans_.find(plan_id);
+    const auto key = keys_.find(key_id);
+    if (plan == plans_.end() || key == keys_.end()) {
+      report_.not_used(at, "it names no key and plan of this file");
+    } else if (key->second.value.empty()) {
+      report_.not_used(at,
+                       "no file gives the value of its key, which API Gateway would make up: give "
+                       "the key a value of 20 letters at least");
+    } else if (!key->second.enabled) {
+      report_.not_used(at, "its key is not enabled");
+    } else if (!values.insert(key->second.value).second) {
+      report_.not_used(at, "its key has the value of another one");
+    } else {
+      plan->second.plan.keys[key->second.name] = key->second.value;
+      report_.made(at, fmt::format("API key {} of the usage plan {}", key->second.name,
+                                   plan->second.plan.name));
+    }
+  }
+  for (auto& [id, plan] : plans_) {
+    Value at;
+    at.place = plan.place;
+    if (plan.plan.keys.empty()) {
+      report_.not_used(at, "a usage plan without a key whose value a file gives opens nothing");
+      continue;
+    }
+    const std::string wanted = plan.plan.name;
+    for (int i = 2; !names.insert(plan.plan.name).second; ++i)
+      plan.plan.name = wanted.substr(0, 58) + "-" + std::to_string(i);
+    App app;
+    app.name = "app";
+    app.api.plans = {plan.plan};
+    demand(at, check_api(app));
+    report_.made(at, "usage plan " + plan.plan.name);
+    api_.plans.push_back(plan.plan);
+  }
 }
 
 std::string Guards::closed() {
@@ -104,9 +172,23 @@ std::string Guards::closed() {
   return add(at, std::move(nobody)).name;
 }
 
-std::string Guards::why_not(const RouteRules& rules) const {
+std::string Guards::why_not(const RouteRules& rules, const std::string& api) const {
   const auto broken = broken_.find(rules.authorizer);
-  return broken == broken_.end() ? "" : broken->second;
+  if (broken != broken_.end()) return broken->second;
+  if (!rules.api_key) return "";
+  bool opens = false;
+  for (const auto& [id, plan] : plans_) {
+    if (plan.plan.keys.empty()) continue;
+    // Here each key opens every route that asks for one.
+    if (!plan.apis.contains(api))
+      return fmt::format(
+          "it asks for an API key, and those of the usage plan {} are of another API",
+          plan.plan.name);
+    opens = true;
+  }
+  return opens ? ""
+               : "it asks for an API key, and no usage plan of its API has one whose value a file "
+                 "gives";
 }
 
 void ask(RouteRules& rules, const Guard& guard, const Value* own, Report& report,

@@ -1,6 +1,6 @@
 #pragma once
-// Internal: what stands before the routes of a project: its authorizers. A route that asks who
-// calls is made only where this server asks as well.
+// Internal: what stands before the routes of a project: its authorizers, and its usage plans with
+// their API keys. A route that asks who calls is made only where this server asks as well.
 
 #include <map>
 #include <set>
@@ -35,20 +35,46 @@ struct Guard {
 
 class Guards {
  public:
+  struct Key {
+    std::string name, value;  // value empty: no file gives it
+    bool enabled = true;
+  };
+  struct Plan {
+    UsagePlan plan;
+    std::set<std::string> apis;  // that its keys open
+    PlacePtr place;
+  };
+
   Guards(functions::Api& api, Report& report) : api_(api), report_(report) {}
 
   // Takes an authorizer in; one with the same name that differs makes it "NAME-2". Throws Wrong.
   Guard add(const Value& at, Authorizer authorizer, std::vector<std::string> scopes = {});
-  // Leaves out authorizers whose function is none of the manifest's, and says so.
-  void leave_out(const std::set<std::string>& functions);
+  // The usage plan and the key that a project refers to by an id; the plan is made when it is not
+  // there. link: the key is one of the plan's.
+  Plan& plan(const Value& at, const std::string& id);
+  void add_key(const Value& at, const std::string& id, Key key);
+  void link(const Value& at, std::string plan, std::string key);
+
+  // All is read: leaves out authorizers whose function is none of the manifest's, and keys without
+  // a value, and says so.
+  void settle(const std::set<std::string>& functions);
   // The name of one that lets nobody in.
   std::string closed();
-  // Why a route with these rules cannot be made; empty: it can. After leave_out().
-  std::string why_not(const RouteRules& rules) const;
+  // Why a route of that API with these rules cannot be made; empty: it can. After settle().
+  std::string why_not(const RouteRules& rules, const std::string& api) const;
 
  private:
+  struct Link {
+    PlacePtr place;
+    std::string plan, key;
+  };
+  void settle_plans();
+
   functions::Api& api_;
   Report& report_;
+  std::map<std::string, Plan> plans_;  // by id
+  std::map<std::string, Key> keys_;    // by id
+  std::vector<Link> links_;
   std::map<std::string, PlacePtr> places_;     // of authorizers, by name
   std::map<std::string, std::string> broken_;  // name to why
 };

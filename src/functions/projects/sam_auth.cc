@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "functions/projects/cloud_resources.h"
 #include "functions/projects/sam_reader.h"
 
 namespace mayfly::functions::projects {
@@ -101,7 +102,7 @@ Guard function_guard(Section& s, Builder& b, const std::string& name, const Valu
 
 }  // namespace
 
-void SamReader::read_api_auth(const Value& auth, Api& api) {
+void SamReader::read_api_auth(const Value& auth, const std::string& id, Api& api) {
   Section s(auth, report_);
   s.take("Authorizers", [&](const Value& v) {
     if (!v.is_map()) wrong(v, "must be a mapping (Name: authorizer).");
@@ -115,12 +116,28 @@ void SamReader::read_api_auth(const Value& auth, Api& api) {
   api.default_authorizer = s.text("DefaultAuthorizer");
   api.key_required = s.flag("ApiKeyRequired", false);
   s.flag("EnableIamAuthorizer", false);
+  s.take("UsagePlan", [&](const Value& v) { read_usage_plan(v, id); });
   const char* preflights = "preflights are the gateway's: it answers them without asking";
   s.finish({{"AddDefaultAuthorizerToCorsPreflight", preflights},
             {"AddApiKeyRequiredToCorsPreflight", preflights},
-            {"UsagePlan", "usage plans of templates are not read"},
             {"InvokeRole", "Mayfly has no IAM"},
             {"ResourcePolicy", "Mayfly has no policies for callers"}});
+}
+
+// SAM makes a plan and a key for it; the key's value is API Gateway's to make up. Keys with a value
+// are linked by AWS::ApiGateway::UsagePlanKey.
+void SamReader::read_usage_plan(const Value& plan, const std::string& api) {
+  Section s(plan, report_);
+  const std::string create = s.text("CreateUsagePlan", "NONE");
+  const std::string id = create == "SHARED" ? "ServerlessUsagePlan" : api + "UsagePlan";
+  if (create == "NONE") return s.finish();
+  auto& made = builder_.guards().plan(plan, id);
+  made.apis.insert(api);
+  made.plan.name = plain_name(s.text("UsagePlanName", id));
+  s.text("Description");
+  read_plan_limits(s, true, made.plan);
+  s.finish({{"Tags", "plans and keys have no tags here"}});
+  intrinsics_.set_resource(id, {"AWS::ApiGateway::UsagePlan", id, {}});
 }
 
 Guard SamReader::read_authorizer(const std::string& name, const Value& one, bool http) {
@@ -135,8 +152,10 @@ Guard SamReader::read_authorizer(const std::string& name, const Value& one, bool
 
 // Rules of a route; why_not: what it asks for is not here.
 void SamReader::guard(Section& s, const std::string& id, bool http, RouteRules& rules,
-                      std::string& why_not) {
-  const Api& api = apis_[id.empty() ? (http ? "ServerlessHttpApi" : "ServerlessRestApi") : id];
+                      Builder::Entrance& entrance) {
+  entrance.api = id.empty() ? (http ? "ServerlessHttpApi" : "ServerlessRestApi") : id;
+  auto& why_not = entrance.why_not;
+  const Api& api = apis_[entrance.api];
   std::string authorizer = api.default_authorizer;
   bool key = api.key_required;
   const Value* scopes = nullptr;
@@ -155,7 +174,7 @@ void SamReader::guard(Section& s, const std::string& id, bool http, RouteRules& 
       report_.not_used(*scopes, "there is no authorizer to check them");
   });
   if (unclear) why_not = "what it asks of callers cannot be known here";
-  if (key) why_not = "API keys of templates are not read";
+  rules.api_key = key;
   const auto found = api.authorizers.find(authorizer);
   if (authorizer == "NONE") return;
   if (!api.unclear.empty())

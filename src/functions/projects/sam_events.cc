@@ -104,7 +104,7 @@ void SamReader::read_api(const std::string& id, const Value& at, const Value& pr
     if (!cors.allow_origins.empty()) builder_.set_cors(v, cors, "CORS of all routes");
   });
   if (s.unknown("Auth")) api.unclear = "what its API asks of callers cannot be known here";
-  s.take("Auth", [&](const Value& v) { read_api_auth(v, api); });
+  s.take("Auth", [&](const Value& v) { read_api_auth(v, id, api); });
   s.text("Name");
   s.text("Description");
   const char* routes = "routes come from the events of functions";
@@ -160,18 +160,18 @@ void SamReader::read_route(Section& s, const Value& event, const std::string& fu
   const std::string method = s.text("Method", http ? "ANY" : "");
   if (path.empty() || method.empty()) wrong(event, "a route has a Path and a Method.");
   RouteRules rules;
-  std::string why_not;
-  guard(s, api, http, rules, why_not);
+  Builder::Entrance entrance;
+  guard(s, api, http, rules, entrance);
   if (s.text("PayloadFormatVersion", http ? "2.0" : "1.0") == "1.0") rules.event = EventForm::v1;
   s.finish({{"TimeoutInMillis", "the function's own timeout counts"},
             {"RouteSettings", "routes are not throttled"},
             {"RequestModel", "bodies are not checked"},
             {"RequestParameters", "parameters are not checked"}});
   if (path == "$default") {  // what no other route takes
-    builder_.add_route(event, "ANY", "/", function, rules, why_not);
-    return builder_.add_route(event, "ANY", "/{proxy+}", function, rules, why_not);
+    builder_.add_route(event, "ANY", "/", function, rules, entrance);
+    return builder_.add_route(event, "ANY", "/{proxy+}", function, rules, entrance);
   }
-  builder_.add_route(event, method, path, function, rules, why_not);
+  builder_.add_route(event, method, path, function, rules, entrance);
 }
 
 void SamReader::read_schedule(Section& s, const Value& event, const std::string& function,

@@ -53,10 +53,11 @@ class SamReader {
   void read_rule_event(Section& s, const Value& event, const std::string& function);
 
   // sam_auth.cc
-  void read_api_auth(const Value& auth, Api& api);
+  void read_api_auth(const Value& auth, const std::string& id, Api& api);
   Guard read_authorizer(const std::string& name, const Value& one, bool http);
   void guard(Section& s, const std::string& api, bool http, RouteRules& rules,
-             std::string& why_not);
+             Builder::Entrance& entrance);
+  void read_usage_plan(const Value& plan, const std::string& api);
 
   Builder builder_;
   Report& report_;

@@ -102,8 +102,10 @@ void ServerlessReader::read_event(const Value& event, const std::string& functio
 }
 
 void ServerlessReader::read_http_api(const Value& value, const std::string& function) {
-  std::string method, path, why_not;
+  std::string method, path;
   RouteRules rules;
+  Builder::Entrance entrance;
+  auto& why_not = entrance.why_not;
   if (provider_.payload == "1.0") rules.event = EventForm::v1;
   if (value.is_scalar()) {
     std::tie(method, path) = method_and_path(value);
@@ -117,15 +119,18 @@ void ServerlessReader::read_http_api(const Value& value, const std::string& func
     s.finish();
   }
   if (path == "*") {
-    builder_.add_route(value, method, "/", function, rules, why_not);
-    return builder_.add_route(value, method, "/{proxy+}", function, rules, why_not);
+    builder_.add_route(value, method, "/", function, rules, entrance);
+    return builder_.add_route(value, method, "/{proxy+}", function, rules, entrance);
   }
-  builder_.add_route(value, method, path, function, rules, why_not);
+  builder_.add_route(value, method, path, function, rules, entrance);
 }
 
 void ServerlessReader::read_http(const Value& value, const std::string& function) {
-  std::string method, path, why_not;
+  std::string method, path;
   RouteRules rules;
+  Builder::Entrance entrance;
+  entrance.api = "ApiGatewayRestApi";
+  auto& why_not = entrance.why_not;
   rules.event = EventForm::v1;
   if (value.is_scalar()) {
     std::tie(method, path) = method_and_path(value);
@@ -140,7 +145,7 @@ void ServerlessReader::read_http(const Value& value, const std::string& function
     });
     if (s.unknown("authorizer") || s.unknown("private")) why_not = kUnclear;
     s.take("authorizer", [&](const Value& v) { guard_http(v, rules, why_not); });
-    if (s.flag("private", false)) why_not = "API keys of the framework are not read";
+    rules.api_key = s.flag("private", false);
     const std::string integration = s.text("integration", "lambda-proxy");
     s.finish({{"request", "bodies and parameters are not checked"},
               {"response", "answers are those of the function"},
@@ -154,7 +159,7 @@ void ServerlessReader::read_http(const Value& value, const std::string& function
       return report_.not_used(
           value, fmt::format("integrations are lambda-proxy, not {}", integration.substr(0, 40)));
   }
-  builder_.add_route(value, method, path, function, rules, why_not);
+  builder_.add_route(value, method, path, function, rules, entrance);
 }
 
 void ServerlessReader::read_sqs(const Value& value, const std::string& function) {

@@ -45,6 +45,11 @@ class ServerlessReader {
   void read_sns(const Value& value, const std::string& function);
   void read_rule(const Value& value, const std::string& function, bool bridge);
 
+  // usage_plans.cc
+  void read_usage(Section& api);
+  void read_api_key(const Value& one, const std::string& plan);
+  Guards::Plan& serverless_plan(const Value& at, const std::string& name);
+
   // serverless_auth.cc
   void read_authorizers(const Value& authorizers);
   Guard read_authorizer(const std::string& name, const Value& one);

@@ -38,8 +38,8 @@ const Reasons kProviderReasons = {
     {"ecr", "images are not run"},
     {"endpointType", "the gateway listens where the server says"},
     {"apiName", "routes are the gateway's"},
-    {"apiKeys", "keys of the framework are not read"},
-    {"usagePlan", "usage plans of the framework are not read"},
+    {"apiKeys", "version 3 has them under apiGateway"},
+    {"usagePlan", "version 3 has it under apiGateway"},
     {"websocketsApiName", "not read; mayfly.yaml has WebSockets of its own (api.websocket)"},
     {"websocketsApiRouteSelectionExpression",
      "not read; mayfly.yaml has WebSockets of its own (api.websocket)"},
@@ -214,17 +214,15 @@ void ServerlessReader::read_provider(const Value& given) {
   });
   s.take("apiGateway", [&](const Value& v) {
     Section api(v, report_);
-    api.finish(
-        {{"apiKeys", "keys of the framework are not read: routes that ask for one are not made"},
-         {"usagePlan", "usage plans of the framework are not read"},
-         {"binaryMediaTypes", "bodies that are not text arrive in base64"},
-         {"shouldStartNameWithService", "routes are the gateway's"},
-         {"minimumCompressionSize", "answers are not compressed"},
-         {"restApiId", "routes are the gateway's"},
-         {"restApiRootResourceId", "routes are the gateway's"},
-         {"resourcePolicy", "Mayfly has no policies for callers"},
-         {"metrics", "/metrics has the figures"},
-         {"disableDefaultEndpoint", "the gateway answers to every name"}});
+    read_usage(api);
+    api.finish({{"binaryMediaTypes", "bodies that are not text arrive in base64"},
+                {"shouldStartNameWithService", "routes are the gateway's"},
+                {"minimumCompressionSize", "answers are not compressed"},
+                {"restApiId", "routes are the gateway's"},
+                {"restApiRootResourceId", "routes are the gateway's"},
+                {"resourcePolicy", "Mayfly has no policies for callers"},
+                {"metrics", "/metrics has the figures"},
+                {"disableDefaultEndpoint", "the gateway answers to every name"}});
   });
   s.take("layers", [&](const Value& v) { report_.not_used(v, "layers of projects are not read"); });
   s.finish(kProviderReasons);

@@ -1,4 +1,5 @@
-// Who may call the routes of projects: authorizers of SAM templates and of serverless.yml.
+// Who may call the routes of projects: authorizers and API keys of SAM templates and of
+// serverless.yml.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -278,6 +279,112 @@ resources: {Resources: {Pool: {Type: AWS::ApiGateway::Authorizer}}}
     EXPECT_THAT(why_not(project, "functions.f.events[" + std::to_string(i) + "].http"),
                 HasSubstr("open to all: it is not made"))
         << i;
+}
+
+TEST(SamAuth, KeysAndPlans) {
+  const std::string text = R"(
+Resources:
+  Web:
+    Type: AWS::Serverless::Api
+    Properties:
+      StageName: v1
+      Auth:
+        ApiKeyRequired: true
+        UsagePlan: {CreateUsagePlan: PER_API, Throttle: {RateLimit: 2.5, BurstLimit: 4}, Quota: {Limit: 100, Period: WEEK, Offset: 1}}
+  Key: {Type: AWS::ApiGateway::ApiKey, Properties: {Name: partner, Enabled: true, Value: aaaaaaaaaaaaaaaaaaaaaaaa}}
+  Made: {Type: AWS::ApiGateway::ApiKey, Properties: {Enabled: true}}
+  Off: {Type: AWS::ApiGateway::ApiKey, Properties: {Value: bbbbbbbbbbbbbbbbbbbbbbbb}}
+  Link: {Type: AWS::ApiGateway::UsagePlanKey, Properties: {KeyId: !Ref Key, KeyType: API_KEY, UsagePlanId: !Ref WebUsagePlan}}
+  Second: {Type: AWS::ApiGateway::UsagePlanKey, Properties: {KeyId: !Ref Made, KeyType: API_KEY, UsagePlanId: !Ref WebUsagePlan}}
+  Third: {Type: AWS::ApiGateway::UsagePlanKey, Properties: {KeyId: !Ref Off, KeyType: API_KEY, UsagePlanId: !Ref WebUsagePlan}})";
+  const std::string events = kSamFunctions + R"(
+        A: {Type: Api, Properties: {RestApiId: !Ref Web, Path: /a, Method: get}}
+        B: {Type: Api, Properties: {RestApiId: !Ref Web, Path: /b, Method: get, Auth: {ApiKeyRequired: false}}}
+        C: {Type: Api, Properties: {Path: /c, Method: get, Auth: {ApiKeyRequired: true}}}
+)";
+  const auto project = sam_project(text + events);
+  expect_sound(project);
+  ASSERT_EQ(project.manifest.api.plans.size(), 1u);
+  const auto& plan = project.manifest.api.plans[0];
+  EXPECT_EQ(plan.name, "WebUsagePlan");
+  EXPECT_EQ(plan.throttle.rate, 2.5);
+  EXPECT_EQ(plan.throttle.burst, 4u);
+  EXPECT_EQ(plan.quota, 100u);
+  EXPECT_EQ(plan.period, QuotaPeriod::week);
+  EXPECT_EQ(plan.keys,
+            (std::map<std::string, std::string>{{"partner", "aaaaaaaaaaaaaaaaaaaaaaaa"}}));
+  ASSERT_EQ(project.manifest.routes.size(), 2u);
+  EXPECT_TRUE(route_of(project, "/a")->rules.api_key);
+  EXPECT_FALSE(route_of(project, "/b")->rules.api_key);
+  EXPECT_THAT(why_not(project, "Resources.F.Properties.Events.C"), HasSubstr("of another API"));
+  EXPECT_THAT(why_not(project, "Resources.Second"), HasSubstr("no file gives the value"));
+  EXPECT_THAT(why_not(project, "Resources.Third"), HasSubstr("not enabled"));
+  for (const auto& one : project.findings)
+    EXPECT_EQ(one.what.find("aaaaaaaa"), std::string::npos) << "a secret is in the report";
+
+  const auto own = sam_project(text + R"(
+  Plan:
+    Type: AWS::ApiGateway::UsagePlan
+    Properties: {UsagePlanName: big one, ApiStages: [{ApiId: !Ref ServerlessRestApi, Stage: Prod}]})" +
+                               events);
+  EXPECT_THAT(why_not(own, "Resources.Plan"), HasSubstr("without a key"));
+}
+
+TEST(SamAuth, KeysThatNobodyGives) {
+  const auto project = sam_project(R"(
+Globals: {Api: {Auth: {ApiKeyRequired: true, UsagePlan: {CreateUsagePlan: SHARED}}}}
+Resources:)" + kSamFunctions + R"(
+        A: {Type: Api, Properties: {Path: /a, Method: get}}
+        All: {Type: Api, Properties: {Path: '/{proxy+}', Method: any, Auth: {ApiKeyRequired: false}}}
+)");
+  expect_sound(project);
+  EXPECT_TRUE(project.manifest.api.plans.empty());
+  ASSERT_EQ(project.manifest.routes.size(), 2u);
+  EXPECT_NE(project.manifest.api.authorizer(route_of(project, "/a")->rules.authorizer), nullptr);
+  EXPECT_THAT(why_not(project, "Resources.F.Properties.Events.A"),
+              HasSubstr("no usage plan of its API has one whose value a file gives"));
+}
+
+TEST(ServerlessAuth, KeysAndPlans) {
+  const auto project = service_project(R"(
+provider:
+  name: aws
+  runtime: python3.11
+  apiGateway:
+    apiKeys:
+      - nameless
+      - {name: partner, value: aaaaaaaaaaaaaaaaaaaaaaaa}
+      - free: [{value: bbbbbbbbbbbbbbbbbbbbbbbb}, {name: stored, value: '${ssm:/key}'}]
+    usagePlan:
+      - free: {quota: {limit: 10, period: DAY}, throttle: {burstLimit: 2, rateLimit: 1}}
+      - paid: {quota: {limit: 10}}
+functions:
+  f:
+    handler: a.b
+    events:
+      - http: {path: a, method: get, private: true}
+      - http: {path: b, method: get}
+)");
+  expect_sound(project);
+  const auto& plans = project.manifest.api.plans;
+  ASSERT_EQ(plans.size(), 2u);
+  EXPECT_EQ(plans[0].name, "default");
+  EXPECT_EQ(plans[0].keys.at("partner"), "aaaaaaaaaaaaaaaaaaaaaaaa");
+  EXPECT_EQ(plans[1].name, "free");
+  EXPECT_EQ(plans[1].quota, 10u);
+  EXPECT_EQ(plans[1].throttle.burst, 2u);
+  EXPECT_EQ(plans[1].keys.size(), 1u);
+  EXPECT_TRUE(route_of(project, "/a")->rules.api_key);
+  EXPECT_FALSE(route_of(project, "/b")->rules.api_key);
+  const std::string keys = "provider.apiGateway.apiKeys";
+  EXPECT_THAT(why_not(project, keys + "[0]"), HasSubstr("no file gives the value"));
+  EXPECT_THAT(why_not(project, keys + "[2].free[1]"), HasSubstr("no file gives the value"));
+  EXPECT_THAT(why_not(project, "provider.apiGateway.usagePlan[1].paid"),
+              HasSubstr("without a key"));
+  const auto closed = service_project(
+      "provider: {name: aws, runtime: python3.11, apiGateway: {apiKeys: [one]}}\n"
+      "functions: {f: {handler: a.b, events: [{http: {path: a, method: get, private: true}}]}}\n");
+  EXPECT_TRUE(closed.manifest.routes.empty());
 }
 
 }  // namespace
