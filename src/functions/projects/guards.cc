@@ -1,6 +1,7 @@
 #include "functions/projects/guards.h"
 
 #include <fmt/format.h>
+#include <re2/re2.h>
 
 #include <algorithm>
 
@@ -52,6 +53,12 @@ std::vector<std::string> identity_sources(const Value& value) {
 }
 
 Guard Guards::add(const Value& at, Authorizer authorizer, std::vector<std::string> scopes) {
+  const RE2 pattern(authorizer.pattern, RE2::Quiet);
+  if (!pattern.ok()) {  // Java knows more
+    const std::string why = "its pattern is no regular expression of RE2: " + pattern.error();
+    report_.not_used(at, why);
+    return Guard::missing(fmt::format("the authorizer {} is not made ({})", authorizer.name, why));
+  }
   const std::string wanted = plain_name(authorizer.name);
   authorizer.name = wanted;
   for (int i = 2; authorizer.name == kIamAuthorizer || api_.authorizer(authorizer.name); ++i) {

@@ -9,7 +9,7 @@
 namespace mayfly::functions::projects {
 namespace {
 
-std::string lower(std::string text) {
+std::string lowered(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return text;
@@ -62,7 +62,7 @@ Guard ServerlessReader::read_authorizer(const std::string& name, const Value& on
   Section s(one, report_);
   Authorizer a;
   a.name = s.text("name", name);
-  const std::string type = lower(s.text("type", "jwt"));
+  const std::string type = lowered(s.text("type", "jwt"));
   std::string missing;
   if (type == "jwt") {
     a.identity = {"$request.header.Authorization"};
@@ -99,15 +99,15 @@ void ServerlessReader::guard_http_api(const Value& authorizer, RouteRules& rules
     report_.used(authorizer);
   } else {
     Section s(authorizer, report_);
-    type = lower(s.text("type"));
+    type = lowered(s.text("type"));
     name = s.text("name");
     if (s.unknown("scopes")) why_not = "nothing here says its scopes";
     scopes = s.look("scopes");
     if (s.has("id")) why_not = "its authorizer is not of this service";
     s.finish({{"id", "it is not of this service"}});
   }
-  if (lower(name) == "none" && type.empty()) return;
-  if (type == "aws_iam" || lower(name) == "aws_iam")
+  if (lowered(name) == "none" && type.empty()) return;
+  if (type == "aws_iam" || lowered(name) == "aws_iam")
     return ask(rules, Guard::iam(), scopes, report_, why_not);
   const auto known = provider_.authorizers.find(name);
   if (known != provider_.authorizers.end())
@@ -124,13 +124,13 @@ void ServerlessReader::guard_http(const Value& authorizer, RouteRules& rules,
   if (authorizer.is_scalar()) {
     const std::string text = filled_text_of(authorizer);
     report_.used(authorizer);
-    if (lower(text) == "none") return;
+    if (lowered(text) == "none") return;
     one.kind = Value::Kind::map;
-    const bool iam = lower(text) == "aws_iam", arn = text.starts_with("arn:");
+    const bool iam = lowered(text) == "aws_iam", arn = text.starts_with("arn:");
     one.members.emplace_back(iam ? "type" : arn ? "arn" : "name", authorizer);
   }
   Section s(one, report_);
-  const std::string type = lower(s.text("type", "token"));
+  const std::string type = lowered(s.text("type", "token"));
   if (type == "none") return s.finish();
   if (type == "aws_iam") {
     s.finish(kManaged);

@@ -258,6 +258,7 @@ functions:
       - http: {path: g, method: get, authorizer: nobody}
       - http: {path: h, method: get, private: '${ssm:/x}'}
       - http: {path: i, method: get, authorizer: who}
+      - http: {path: j, method: get, authorizer: {name: who, identityValidationExpression: '(?=x)y'}}
 resources: {Resources: {Pool: {Type: AWS::ApiGateway::Authorizer}}}
 )");
   expect_sound(project);
@@ -275,7 +276,7 @@ resources: {Resources: {Pool: {Type: AWS::ApiGateway::Authorizer}}}
   EXPECT_THAT(request->identity, ElementsAre("$request.header.K", "$context.path"));
   EXPECT_EQ(route_of(project, "/i")->rules.authorizer, "who");
   EXPECT_EQ(route_of(project, "/f")->rules.authorizer, kIamAuthorizer);
-  for (const int i : {3, 4, 6, 7})
+  for (const int i : {3, 4, 6, 7, 9})
     EXPECT_THAT(why_not(project, "functions.f.events[" + std::to_string(i) + "].http"),
                 HasSubstr("open to all: it is not made"))
         << i;
