@@ -8,6 +8,8 @@
 namespace mayfly::functions::projects {
 namespace {
 
+constexpr const char* kPolicy = "a resource policy says who may call it, and Mayfly checks none";
+
 const Reasons kAuthorizerReasons = {
     {"FunctionInvokeRole", "Mayfly has no IAM"},
     {"DisableFunctionDefaultPermissions", "the gateway may call every function"},
@@ -113,6 +115,7 @@ void SamReader::read_api_auth(const Value& auth, const std::string& id, Api& api
   });
   if (s.unknown("DefaultAuthorizer") || s.unknown("ApiKeyRequired"))
     api.unclear = "what its API asks of callers cannot be known here";
+  if (s.has("ResourcePolicy")) api.unclear = kPolicy;
   api.default_authorizer = s.text("DefaultAuthorizer");
   api.key_required = s.flag("ApiKeyRequired", false);
   s.flag("EnableIamAuthorizer", false);
@@ -121,7 +124,7 @@ void SamReader::read_api_auth(const Value& auth, const std::string& id, Api& api
   s.finish({{"AddDefaultAuthorizerToCorsPreflight", preflights},
             {"AddApiKeyRequiredToCorsPreflight", preflights},
             {"InvokeRole", "Mayfly has no IAM"},
-            {"ResourcePolicy", "Mayfly has no policies for callers"}});
+            {"ResourcePolicy", "Mayfly checks none: routes that have one are not made"}});
 }
 
 // SAM makes a plan and a key for it; the key's value is API Gateway's to make up. Keys with a value
@@ -169,17 +172,17 @@ void SamReader::guard(Section& s, const std::string& id, bool http, RouteRules& 
     scopes = auth.look("AuthorizationScopes");
     auth.finish({{"InvokeRole", "Mayfly has no IAM"},
                  {"OverrideApiAuth", "what an event says counts before what its API says"},
-                 {"ResourcePolicy", "Mayfly has no policies for callers"}});
+                 {"ResourcePolicy", "Mayfly checks none: routes that have one are not made"}});
+    if (auth.has("ResourcePolicy")) why_not = kPolicy;
     if (authorizer == "NONE" && scopes != nullptr)
       report_.not_used(*scopes, "there is no authorizer to check them");
   });
   if (unclear) why_not = "what it asks of callers cannot be known here";
   rules.api_key = key;
   const auto found = api.authorizers.find(authorizer);
+  if (!api.unclear.empty()) why_not = api.unclear;
   if (authorizer == "NONE") return;
-  if (!api.unclear.empty())
-    why_not = api.unclear;
-  else if (authorizer == "AWS_IAM")
+  if (authorizer == "AWS_IAM")
     ask(rules, Guard::iam(), scopes, report_, why_not);
   else if (found != api.authorizers.end())
     ask(rules, found->second, scopes, report_, why_not);

@@ -282,6 +282,22 @@ resources: {Resources: {Pool: {Type: AWS::ApiGateway::Authorizer}}}
         << i;
 }
 
+TEST(SamAuth, ResourcePolicies) {
+  const auto project = sam_project(R"(
+Resources:
+  Own: {Type: AWS::Serverless::Api, Properties: {StageName: x, Auth: {ResourcePolicy: {IpRangeWhitelist: [10.0.0.0/8]}}}})" +
+                                   kSamFunctions + R"(
+        A: {Type: Api, Properties: {RestApiId: !Ref Own, Path: /a, Method: get, Auth: {Authorizer: NONE}}}
+        B: {Type: Api, Properties: {Path: /b, Method: get}}
+        C: {Type: Api, Properties: {Path: /c, Method: get, Auth: {ResourcePolicy: {IpRangeWhitelist: [10.0.0.0/8]}}}}
+)");
+  ASSERT_EQ(project.manifest.routes.size(), 1u);
+  EXPECT_EQ(project.manifest.routes[0].path, "/b");
+  for (const char* name : {"A", "C"})
+    EXPECT_THAT(why_not(project, std::string("Resources.F.Properties.Events.") + name),
+                HasSubstr("resource policy"));
+}
+
 TEST(SamAuth, KeysAndPlans) {
   const std::string text = R"(
 Resources:
