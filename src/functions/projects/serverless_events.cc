@@ -130,6 +130,8 @@ void ServerlessReader::read_http(const Value& value, const std::string& function
   RouteRules rules;
   Builder::Entrance entrance;
   entrance.api = "ApiGatewayRestApi";
+  if (provider_.policy)
+    entrance.why_not = "a resource policy says who may call it, and Mayfly checks none";
   auto& why_not = entrance.why_not;
   rules.event = EventForm::v1;
   if (value.is_scalar()) {

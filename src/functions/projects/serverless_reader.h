@@ -65,6 +65,7 @@ class ServerlessReader {
     std::map<std::string, std::string> tags;
     std::string payload = "2.0";
     std::map<std::string, Guard> authorizers;  // of the HTTP API
+    bool policy = false;                       // a resource policy guards the REST API
   };
 
   Builder builder_;

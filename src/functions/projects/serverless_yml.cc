@@ -49,7 +49,7 @@ const Reasons kProviderReasons = {
     {"s3", "Mayfly has no buckets"},
     {"eventBridge", "rules and buses are Mayfly's own"},
     {"kmsKeyArn", "Mayfly has no keys of KMS"},
-    {"resourcePolicy", "Mayfly has no policies for callers"},
+    {"resourcePolicy", "Mayfly checks none: routes of http are not made"},
     {"snapStart", "instances are cloned without being asked to"},
     {"runtimeManagement", "the runtimes are those of this machine"},
     {"ephemeralStorageSize", "/tmp has the size that the server gives it"},
@@ -212,15 +212,17 @@ void ServerlessReader::read_provider(const Value& given) {
                 {"useProviderTags", "routes have no tags here"},
                 {"disableDefaultEndpoint", "the gateway answers to every name"}});
   });
+  provider_.policy = s.has("resourcePolicy");
   s.take("apiGateway", [&](const Value& v) {
     Section api(v, report_);
     read_usage(api);
+    provider_.policy = provider_.policy || api.has("resourcePolicy");
     api.finish({{"binaryMediaTypes", "bodies that are not text arrive in base64"},
                 {"shouldStartNameWithService", "routes are the gateway's"},
                 {"minimumCompressionSize", "answers are not compressed"},
                 {"restApiId", "routes are the gateway's"},
                 {"restApiRootResourceId", "routes are the gateway's"},
-                {"resourcePolicy", "Mayfly has no policies for callers"},
+                {"resourcePolicy", "Mayfly checks none: routes of http are not made"},
                 {"metrics", "/metrics has the figures"},
                 {"disableDefaultEndpoint", "the gateway answers to every name"}});
   });

@@ -362,6 +362,16 @@ Resources:)" + kSamFunctions + R"(
               HasSubstr("no usage plan of its API has one whose value a file gives"));
 }
 
+TEST(ServerlessAuth, ResourcePolicies) {
+  const auto project = service_project(R"(
+provider: {name: aws, runtime: python3.11, apiGateway: {resourcePolicy: [{Effect: Allow}]}}
+functions: {f: {handler: a.b, events: [{http: GET a}, {httpApi: GET /b}]}}
+)");
+  ASSERT_EQ(project.manifest.routes.size(), 1u);
+  EXPECT_EQ(project.manifest.routes[0].path, "/b");
+  EXPECT_THAT(why_not(project, "functions.f.events[0].http"), HasSubstr("resource policy"));
+}
+
 TEST(ServerlessAuth, KeysAndPlans) {
   const auto project = service_project(R"(
 provider:
