@@ -305,6 +305,27 @@ void Builder::read_environment(const Value& value, Settings& settings) {
   section.finish();
 }
 
+void Builder::read_logging(const Value& value, const LoggingKeys& keys, Settings& settings) {
+  Section section(value, report_);
+  LogSettings logs;
+  const auto choice = [&](const char* key, std::string& into,
+                          std::initializer_list<std::string_view> allowed) {
+    section.take(key, [&](const Value& one) {
+      into = filled_text_of(one);
+      if (std::find(allowed.begin(), allowed.end(), into) == allowed.end())
+        wrong(one, fmt::format("must be one of {}.", fmt::join(allowed, ", ")));
+      report_.used(one);
+    });
+  };
+  choice(keys.format, logs.format, {"Text", "JSON"});
+  choice(keys.level, logs.level, {"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"});
+  choice(keys.system_level, logs.system_level, {"DEBUG", "INFO", "WARN"});
+  if (logs.format != "JSON" && !(logs.level.empty() && logs.system_level.empty()))
+    wrong(value, fmt::format("levels count only with {}: JSON.", keys.format));
+  section.finish({{keys.group, "the log of a function has the function's name"}});
+  settings.logs = std::move(logs);
+}
+
 void Builder::check_json(const Value& at, const std::string& text, bool object) const {
   boost::system::error_code failed;
   const auto value = boost::json::parse(text, failed);

@@ -68,6 +68,11 @@ class Builder {
   void add_rule(const Value& at, Manifest::Rule rule);
   void set_cors(const Value& at, Cors cors, std::string_view what);
   void read_environment(const Value& value, Settings& settings);
+  // Format and levels of a function's log, by the names that the kind of project has for them.
+  struct LoggingKeys {
+    const char *format, *level, *system_level, *group;
+  };
+  void read_logging(const Value& value, const LoggingKeys& keys, Settings& settings);
   // The JSON object (or value) of a text.
   void check_json(const Value& at, const std::string& text, bool object) const;
   // Checks settings as every server would.

@@ -31,7 +31,6 @@ const Reasons kFunctionReasons = {
     {"SnapStart",
      "instances are cloned from one that has run the initialisation, without being "
      "asked to"},
-    {"LoggingConfig", "logs go to mayfly logs, as they are written"},
     {"CodeSigningConfigArn", "Mayfly does not check signatures of code"},
     {"RuntimeManagementConfig", "the runtimes are those of this machine"},
     {"RecursiveLoop", "Mayfly counts hops of events by itself"},
@@ -158,6 +157,10 @@ void SamReader::read_settings(Section& s, const Value& at, Manifest::Function& f
       builder_.read_environment(variables, settings);
     });
     environment.finish();
+  });
+  s.take("LoggingConfig", [&](const Value& v) {
+    builder_.read_logging(v, {"LogFormat", "ApplicationLogLevel", "SystemLogLevel", "LogGroup"},
+                          settings);
   });
   s.take("ReservedConcurrentExecutions", [&](const Value& v) {
     function.reserved_concurrency = static_cast<std::uint32_t>(whole_of(v, 0, 100'000));

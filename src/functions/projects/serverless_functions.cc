@@ -23,7 +23,6 @@ const Reasons kServerlessFunctionReasons = {
     {"ephemeralStorageSize", "/tmp has the size that the server gives it"},
     {"fileSystemConfig", "Mayfly mounts no file systems"},
     {"snapStart", "instances are cloned without being asked to"},
-    {"logs", "logs are kept as the server's settings say: mayfly logs"},
     {"logRetentionInDays", "logs are kept as the server's settings say"},
     {"disableLogs", "logs are kept as the server's settings say"},
     {"dependsOn", "the order is Mayfly's own"},
@@ -79,6 +78,10 @@ void ServerlessReader::read_settings(Section& s, const Value& at, Manifest::Func
   const Value* own = s.look("environment");
   const Value environment = merged(provider_.environment, own == nullptr ? Value() : *own);
   if (!environment.is_null()) builder_.read_environment(environment, settings);
+  s.take("logs", [&](const Value& v) {
+    builder_.read_logging(v, {"logFormat", "applicationLogLevel", "systemLogLevel", "logGroup"},
+                          settings);
+  });
   s.take("reservedConcurrency", [&](const Value& v) {
     function.reserved_concurrency = static_cast<std::uint32_t>(whole_of(v, 0, 100'000));
     report_.used(v);

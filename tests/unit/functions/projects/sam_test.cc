@@ -192,6 +192,22 @@ Resources:
   EXPECT_TRUE(project->manifest.queues.at(0).fifo);
 }
 
+TEST(Sam, Logs) {
+  const auto with = [](const std::string& config) {
+    return sam(std::string(kTop) +
+               "Resources:\n  F:\n    Type: AWS::Serverless::Function\n    Properties:\n"
+               "      {CodeUri: src, Runtime: python3.11, Handler: a.b, LoggingConfig: " +
+               config + "}\n");
+  };
+  const auto project = with("{LogFormat: JSON, ApplicationLogLevel: WARN, LogGroup: own}");
+  ASSERT_TRUE(project.has_value()) << project.error().message;
+  EXPECT_EQ(project->manifest.functions.at(0).settings.logs, (LogSettings{"JSON", "WARN", ""}));
+  EXPECT_THAT(why_not(*project, "Resources.F.Properties.LoggingConfig.LogGroup"),
+              HasSubstr("has the function's name"));
+  EXPECT_THAT(with("{LogFormat: XML}").error().message, HasSubstr("must be one of Text, JSON"));
+  EXPECT_THAT(with("{SystemLogLevel: WARN}").error().message, HasSubstr("only with LogFormat"));
+}
+
 TEST(Sam, Refusals) {
   const auto message = [](const std::string& text) {
     const auto project = sam(text);

@@ -224,6 +224,14 @@ functions:
   EXPECT_THAT(why_not(*project, "functions.f.events[7].websocket"), HasSubstr("WebSocket"));
 }
 
+TEST(Serverless, Logs) {
+  const auto project =
+      serverless(std::string(kHead) + kFunction +
+                 "    logs: {logFormat: JSON, systemLogLevel: DEBUG, logGroup: own}\n");
+  ASSERT_TRUE(project.has_value()) << project.error().message;
+  EXPECT_EQ(project->manifest.functions.at(0).settings.logs, (LogSettings{"JSON", "", "DEBUG"}));
+}
+
 TEST(Serverless, Refusals) {
   const auto message = [](const std::string& text) {
     const auto project = serverless(text);
