@@ -35,14 +35,15 @@ function(mayfly_asio_pch name)
   if(name STREQUAL "io")
     target_precompile_headers(mayfly_io PRIVATE
       <boost/asio.hpp> <boost/json.hpp> <fmt/format.h> <string> <vector> <memory> <unordered_map>
-      <functional>)
+      <functional> <map> <set> <deque> <list> <charconv> <span>)
   else()
     target_precompile_headers(mayfly_${name} REUSE_FROM mayfly_io)
   endif()
 endfunction()
 
+# What of Asio is no template is compiled once, in io/asio.cc.
 add_compile_definitions(BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_BOOST_COROUTINE
-                        SPDLOG_FMT_EXTERNAL)
+                        BOOST_ASIO_SEPARATE_COMPILATION SPDLOG_FMT_EXTERNAL)
 
 mayfly_room(base LINK Boost::headers fmt::fmt spdlog::spdlog OpenSSL::Crypto)
 mayfly_room(os LINK mayfly_base PkgConfig::SECCOMP)
@@ -53,7 +54,7 @@ find_package(prometheus-cpp CONFIG REQUIRED)
 mayfly_room(telemetry LINK mayfly_store mayfly_io mayfly_json prometheus-cpp::core)
 mayfly_room(sandbox LINK mayfly_io mayfly_wire mayfly_os)
 mayfly_room(functions LINK mayfly_telemetry mayfly_sandbox PkgConfig::ARCHIVE yaml-cpp
-            OpenSSL::Crypto mayfly_json)
+            ${RE2_LIBRARY} OpenSSL::Crypto mayfly_json)
 mayfly_room(engine LINK mayfly_functions mayfly_sandbox mayfly_telemetry)
 mayfly_room(simulation LINK mayfly_engine)
 mayfly_room(queues LINK mayfly_store mayfly_io OpenSSL::Crypto)
@@ -70,6 +71,9 @@ foreach(room io store telemetry sandbox functions engine queues tables identity 
              dialects server cli)
   mayfly_asio_pch(${room})
 endforeach()
+
+# Nearly all of its files include the parser of command lines, which is a header: compiled once.
+set_target_properties(mayfly_cli PROPERTIES UNITY_BUILD_BATCH_SIZE 0)
 
 # The spawner links nothing of Asio or RocksDB, and starts no thread.
 mayfly_room(spawner LINK mayfly_os mayfly_wire)

@@ -260,6 +260,25 @@ std::optional<std::string> unknown_command(const CLI::App& app, int argc, char**
          ".\nRun 'mayfly --help' for what they do.\n";
 }
 
+void add_serve(CLI::App& app, const Serve& serve, int& code) {
+  auto flags = std::make_shared<ServeFlags>();
+  CLI::App* c = app.add_subcommand("serve", "Run a server until SIGTERM or Ctrl-C");
+  c->footer("Example:\n  mayfly serve --gateway 0.0.0.0:80 --data /var/lib/mayfly\n");
+  c->add_option("--gateway", flags->gateway,
+                "Public port (default 127.0.0.1:8080; port 0: a free one)")
+      ->type_name("ADDR:PORT");
+  c->add_option("--api", flags->api, "API port (default 127.0.0.1:8081; port 0: a free one)")
+      ->type_name("ADDR:PORT");
+  c->add_option("--data", flags->data, "Data directory (default ~/.local/share/mayfly)")
+      ->type_name("DIR");
+  c->add_option("--config", flags->config, "Settings file; see --print-settings")
+      ->type_name("FILE");
+  c->add_option("--log-level", flags->log_level, "debug, info, warn or error");
+  c->add_flag("--print-settings", flags->print_settings,
+              "Print every setting with its meaning and the value in force, then end");
+  c->callback([&code, &serve, flags] { code = serve(*flags); });
+}
+
 }  // namespace
 
 CLI::App* sub(CLI::App& app, const std::string& name, const std::string& what) {
@@ -268,7 +287,7 @@ CLI::App* sub(CLI::App& app, const std::string& name, const std::string& what) {
   return made;
 }
 
-int run(int argc, char** argv, const std::string& version, const ExtraCommand& extra) {
+int run(int argc, char** argv, const std::string& version, const Serve& serve) {
   CLI::App app("Mayfly: functions without servers to care for.", "mayfly");
   app.footer("Start:\n  mayfly serve &\n  mayfly deploy hello.py && curl $(mayfly url hello)\n\n" +
              std::string(kExitCodes));
@@ -284,7 +303,7 @@ int run(int argc, char** argv, const std::string& version, const ExtraCommand& e
       ->type_name("DIR");
   app.add_flag("--json", context.json, "Print the API's JSON instead of text for people");
 
-  extra(app, code);
+  add_serve(app, serve, code);
   add_deploy(app, context, code);
   add_invoke(app, context, code);
   add_functions(app, context, code);

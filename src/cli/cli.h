@@ -4,10 +4,6 @@
 #include <functional>
 #include <string>
 
-namespace CLI {
-class App;
-}
-
 namespace mayfly::cli {
 
 // Exit codes; documented, scripts rely on them.
@@ -18,9 +14,14 @@ inline constexpr int kNotFound = 3;
 inline constexpr int kUnreachable = 4;  // no server, or not its key
 inline constexpr int kRefused = 5;      // the server said no, or a local file could not be read
 
-// Adds a command that lives elsewhere (serve); its callback sets the exit code.
-using ExtraCommand = std::function<void(CLI::App& app, int& exit_code)>;
+// Flags of `mayfly serve`, as given; empty: not given.
+struct ServeFlags {
+  std::string gateway, api, data, config, log_level;
+  bool print_settings = false;
+};
+// Runs the server, which is no part of this room; returns the exit code.
+using Serve = std::function<int(const ServeFlags& flags)>;
 
-int run(int argc, char** argv, const std::string& version, const ExtraCommand& extra);
+int run(int argc, char** argv, const std::string& version, const Serve& serve);
 
 }  // namespace mayfly::cli

@@ -78,6 +78,14 @@ void prepare_node_template(sandbox::LaunchSpec& spec) {
   set_env(spec.env, "LD_PRELOAD", preload);
 }
 
+// A program of the user's that is given the runtime's command line to start: the form of AWS,
+// https://docs.aws.amazon.com/lambda/latest/dg/runtimes-modify.html. Empty: none.
+std::string wrapper_of(const functions::Version& version) {
+  const auto& env = version.settings.env;
+  const auto found = env.find("AWS_LAMBDA_EXEC_WRAPPER");
+  return found == env.end() ? std::string() : found->second;
+}
+
 class FrameFactory final : public ProtocolFactory {
  public:
   // Looks once which programs are there, and which arguments their interpreters need.
@@ -124,6 +132,15 @@ class FrameFactory final : public ProtocolFactory {
       spec.argv.push_back(std::move(argument));
     }
     if (spec.cloneable && runtime.language == "node") prepare_node_template(spec);
+    if (const auto wrapper = wrapper_of(version); !wrapper.empty()) {
+      if (!wrapper.starts_with('/'))
+        return Error{Code::invalid_argument,
+                     "AWS_LAMBDA_EXEC_WRAPPER must be an absolute path, such as /var/task/wrapper "
+                     "or /opt/wrapper of a layer, not '" +
+                         wrapper + "'",
+                     "start of an instance", 0};
+      spec.argv.insert(spec.argv.begin(), wrapper);
+    }
     spec.mounts.push_back({folders_.at(runtime.language), "/var/runtime", false});
     for (const auto& prefix : runtime.prefixes) spec.mounts.push_back({prefix, prefix, false});
     set_env(spec.env, "_HANDLER", version.settings.handler);
@@ -143,8 +160,9 @@ class FrameFactory final : public ProtocolFactory {
                                settings_.event_bytes_max);
   }
 
-  bool clones(const functions::Version&, const functions::Runtime& runtime) const override {
-    return runtime.cloneable;
+  // What a wrapper does each time it starts cannot be cloned.
+  bool clones(const functions::Version& version, const functions::Runtime& runtime) const override {
+    return runtime.cloneable && wrapper_of(version).empty();
   }
   std::unique_ptr<InstanceProtocol> attach_clone(const functions::Version& version,
                                                  sandbox::Sandbox& sandbox,

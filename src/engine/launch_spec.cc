@@ -95,7 +95,9 @@ sandbox::LaunchSpec base_launch_spec(const functions::Version& version,
   set_env(env, "AWS_REGION", settings.region);
   set_env(env, "AWS_DEFAULT_REGION", settings.region);
   set_env(env, "AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand");
-  set_env(env, "AWS_LAMBDA_LOG_FORMAT", "Text");
+  const auto& logs = version.settings.logs;
+  set_env(env, "AWS_LAMBDA_LOG_FORMAT", logs.format.empty() ? "Text" : logs.format);
+  if (!logs.level.empty()) set_env(env, "AWS_LAMBDA_LOG_LEVEL", logs.level);
   set_env(env, "AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR");
   set_env(env, "AWS_XRAY_DAEMON_ADDRESS", "169.254.79.129:2000");
   if (const auto name = execution_env(runtime); !name.empty())

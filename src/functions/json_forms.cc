@@ -2,8 +2,9 @@
 // errors that name the key.
 
 #include <fmt/format.h>
-#include <boost/json.hpp>
 
+#include <algorithm>
+#include <boost/json.hpp>
 #include <limits>
 
 #include "functions/api_forms.h"
@@ -56,12 +57,33 @@ json::object settings_object(const Settings& s) {
                       {"env", std::move(env)},
                       {"async", async_object(s.async)}};
   if (!s.layers.empty()) object["layers"] = json::array(s.layers.begin(), s.layers.end());
+  if (s.logs != LogSettings())
+    object["logs"] = json::object{
+        {"format", s.logs.format}, {"level", s.logs.level}, {"system_level", s.logs.system_level}};
   if (!s.install) object["install"] = false;
   if (!s.other.empty()) {
     json::object& other = object["other"].emplace_object();
     for (const auto& [name, value] : s.other) other[name] = value;
   }
   return object;
+}
+
+Result<LogSettings> logs_from(const json::object& object, const std::string& where) {
+  LogSettings logs;
+  Fields fields(object, where);
+  fields.text("format", logs.format);
+  fields.text("level", logs.level);
+  fields.text("system_level", logs.system_level);
+  const auto check = [&](const char* key, const std::string& value,
+                         std::initializer_list<const char*> allowed) {
+    if (!value.empty() && std::find(allowed.begin(), allowed.end(), value) == allowed.end())
+      fields.fail(fmt::format("{}{} must be one of {}.", where, key, fmt::join(allowed, ", ")));
+  };
+  check("format", logs.format, {"Text", "JSON"});
+  check("level", logs.level, {"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"});
+  check("system_level", logs.system_level, {"DEBUG", "INFO", "WARN"});
+  MAYFLY_TRY(fields.finish());
+  return logs;
 }
 
 Result<Settings> settings_from(const json::object& object, const std::string& where) {
@@ -97,7 +119,13 @@ Result<Settings> settings_from(const json::object& object, const std::string& wh
     }
   }
   const auto* async = fields.object("async");
+  const auto* logs = fields.object("logs");
   MAYFLY_TRY(fields.finish());
+  if (logs != nullptr) {
+    auto read = logs_from(*logs, where + "logs.");
+    if (read.has_error()) return std::move(read).error();
+    s.logs = std::move(*read);
+  }
   if (async != nullptr) {
     auto read = async_from(*async, where);
     if (read.has_error()) return std::move(read).error();

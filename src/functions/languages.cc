@@ -1,7 +1,8 @@
 #include "functions/languages.h"
 
+#include <re2/re2.h>
+
 #include <algorithm>
-#include <regex>
 
 namespace mayfly::functions {
 namespace {
@@ -141,9 +142,8 @@ const Language* language_named(std::string_view name) {
 }
 
 const Language* language_of_id(std::string_view id) {
-  return first_that([id](const Language& language) {
-    return std::regex_match(id.begin(), id.end(), std::regex(std::string(language.ids)));
-  });
+  return first_that(
+      [id](const Language& language) { return RE2::FullMatch(id, RE2(language.ids)); });
 }
 
 const Language* language_of_extension(std::string_view extension) {

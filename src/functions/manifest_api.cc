@@ -1,5 +1,7 @@
 #include "functions/manifest_api.h"
 
+#include <re2/re2.h>
+
 #include "functions/api_forms.h"
 #include "functions/yaml_reader.h"
 
@@ -94,7 +96,12 @@ Authorizer authorizer_of(const std::string& name, const YAML::Node& node, const 
   keys.with("function", [&](auto& v) { a.function = filled_text_of(v, what + ": function"); });
   keys.with("payload", [&](auto& v) { a.payload = event_of(v, what + ": payload"); });
   keys.with("simple", [&](auto& v) { a.simple = boolean_of(v, what + ": simple"); });
-  keys.with("pattern", [&](auto& v) { a.pattern = filled_text_of(v, what + ": pattern"); });
+  keys.with("pattern", [&](auto& v) {
+    a.pattern = filled_text_of(v, what + ": pattern");
+    const RE2 pattern(a.pattern, RE2::Quiet);
+    if (!pattern.ok())
+      wrong(v, what + ": pattern is no regular expression of RE2: " + pattern.error() + ".");
+  });
   keys.with("ttl", [&](auto& v) { a.ttl_s = whole_of(v, what + ": ttl (in seconds)", 3600); });
   return a;
 }

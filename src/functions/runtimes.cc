@@ -1,13 +1,13 @@
 #include "functions/runtimes.h"
 
 #include <fmt/format.h>
+#include <re2/re2.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <regex>
 #include <set>
 #include <sstream>
 
@@ -72,12 +72,9 @@ void locate(Runtime& runtime) {
 std::string java_release(const std::string& program) {
   const auto home = fs::path(real_path(program)).parent_path().parent_path();
   std::ifstream file(home / "release");
-  std::string line;
-  while (std::getline(file, line)) {
-    std::smatch match;
-    if (std::regex_match(line, match, std::regex(R"re(JAVA_VERSION="(.+)")re")))
-      return "openjdk " + match[1].str();
-  }
+  std::string line, version;
+  while (std::getline(file, line))
+    if (RE2::FullMatch(line, R"re(JAVA_VERSION="(.+)")re", &version)) return "openjdk " + version;
   return first_lines({program, "--version"});
 }
 
@@ -92,12 +89,10 @@ bool inspect(Runtime& runtime, const Language* expected = nullptr) {
   const std::string said =
       java ? java_release(runtime.program) : first_lines({runtime.program, "--version"});
   for (const auto& language : languages()) {
-    std::smatch match;
     if (expected != nullptr && expected != &language) continue;
-    if (!std::regex_search(said, match, std::regex(std::string(language.said)))) continue;
+    if (!RE2::PartialMatch(said, RE2(language.said), &runtime.version)) continue;
     runtime.language = language.name;
     runtime.install_hint = install_hint(language);
-    runtime.version = match[1];
     runtime.cloneable = language.cloneable;
     locate(runtime);
     runtime.installed = true;
@@ -145,12 +140,12 @@ Runtime native(std::string name, std::vector<std::string> aliases) {
 // In the order in which they are preferred: the plain names of /usr/bin first.
 std::vector<std::string> candidates(const Language& language) {
   std::vector<std::string> paths;
-  const std::regex pattern{std::string(language.programs)};
+  const RE2 pattern(language.programs);
   for (const char* directory : {"/usr/bin", "/usr/local/bin"}) {
     std::error_code error;
     std::vector<std::string> found;
     for (const auto& entry : fs::directory_iterator(directory, error))
-      if (std::regex_match(entry.path().filename().string(), pattern))
+      if (RE2::FullMatch(entry.path().filename().string(), pattern))
         found.push_back(entry.path().string());
     std::sort(found.begin(), found.end());
     paths.insert(paths.end(), found.begin(), found.end());

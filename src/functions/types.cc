@@ -29,6 +29,11 @@ std::optional<Model> model_from_name(std::string_view name) {
   return std::nullopt;
 }
 
+bool logs_json(const Settings& settings) {
+  const auto variable = settings.env.find("AWS_LAMBDA_LOG_FORMAT");
+  return (variable == settings.env.end() ? settings.logs.format : variable->second) == "JSON";
+}
+
 std::uint32_t default_concurrency(Model model) {
   return model == Model::http || model == Model::http_port ? 64 : 1;
 }

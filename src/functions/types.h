@@ -43,6 +43,15 @@ struct AsyncSettings {
   bool operator==(const AsyncSettings&) const = default;
 };
 
+// How the log of a function is written, in the words of AWS; empty: the default.
+struct LogSettings {
+  std::string format;        // "Text" or "JSON"
+  std::string level;         // least level of lines in JSON: "TRACE" ... "FATAL"; default INFO
+  std::string system_level;  // of platform records in JSON: "DEBUG", "INFO" or "WARN"; default INFO
+
+  bool operator==(const LogSettings&) const = default;
+};
+
 // Settings as the user gave them; an unset value is a default from Defaults (limits.h).
 struct Settings {
   std::string runtime;  // "python3.11", "node", "native", "provided", "http", "exec"; empty: detect
@@ -61,6 +70,7 @@ struct Settings {
   // Packages that are unpacked, one over the other, at /opt of its instances; in this order, by
   // their SHA-256. Later ones hide files of earlier ones.
   std::vector<std::string> layers;
+  LogSettings logs;
   bool install = true;  // false: the package holds all it needs, npm and pip are not run
   // What a dialect keeps for its clients, under a name of its own ("aws.lambda"); no other part
   // looks at it.
@@ -68,6 +78,9 @@ struct Settings {
 
   bool operator==(const Settings&) const = default;
 };
+
+// By the settings, or by the variable that the runtimes read.
+bool logs_json(const Settings& settings);
 
 // An immutable snapshot of code and settings. Shared as shared_ptr<const Version>.
 struct Version {

@@ -1,11 +1,11 @@
 #include "functions/vendored.h"
 
 #include <fmt/format.h>
-#include <boost/json.hpp>
+#include <re2/re2.h>
 
 #include <algorithm>
+#include <boost/json.hpp>
 #include <filesystem>
-#include <regex>
 #include <sstream>
 
 #include "functions/json_forms.h"
@@ -33,13 +33,11 @@ bool is_there(const std::string& tree, std::initializer_list<const char*> names)
 // Group 1 of the pattern in each line of a file.
 std::vector<std::string> named_in(const std::string& path, const char* pattern) {
   std::vector<std::string> names;
-  const std::regex line_pattern(pattern);
+  const RE2 line_pattern(pattern);
   std::istringstream lines(text_of(path));
-  std::string line;
-  std::smatch match;
+  std::string line, name;
   while (std::getline(lines, line))
-    if (line.size() < 1024 && std::regex_search(line, match, line_pattern))
-      names.push_back(match[1]);
+    if (RE2::PartialMatch(line, line_pattern, &name)) names.push_back(name);
   return names;
 }
 

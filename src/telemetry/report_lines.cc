@@ -56,6 +56,14 @@ std::string tracing_of(const CallReport& report) {
                      quoted(report.trace_id));
 }
 
+// Cut between characters.
+std::string last_bytes(std::string text, std::size_t max) {
+  if (text.size() <= max) return text;
+  std::size_t from = text.size() - max;
+  while (from < text.size() && (static_cast<unsigned char>(text[from]) & 0xc0) == 0x80) ++from;
+  return text.substr(from);
+}
+
 std::string end_of_call(const CallReport& report) {
   std::string text = fmt::format(",\"status\":\"{}\"", status_of(report.outcome));
   if (!report.error_type.empty()) text += ",\"errorType\":" + quoted(report.error_type);
@@ -120,10 +128,21 @@ std::string log_with_report(const CallReport& report, std::string_view log, std:
   text.append(log);
   if (!text.ends_with('\n')) text += '\n';
   text += end_line(report) + '\n' + report_line(report) + '\n';
-  if (text.size() <= max) return text;
-  std::size_t from = text.size() - max;
-  while (from < text.size() && (static_cast<unsigned char>(text[from]) & 0xc0) == 0x80) ++from;
-  return text.substr(from);
+  return last_bytes(std::move(text), max);
+}
+
+// Levels by the table of AWS:
+// https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
+std::string log_with_records(WallTime now, const CallReport& report, std::string_view log,
+                             SystemLogLevel level, std::size_t max) {
+  const bool good = status_of(report.outcome) == "success";
+  std::string text;
+  if (level <= SystemLogLevel::info) text += start_record(now, report) + '\n';
+  text.append(log);
+  if (!text.empty() && !text.ends_with('\n')) text += '\n';
+  if (!good || level == SystemLogLevel::debug) text += runtime_done_record(now, report) + '\n';
+  if (!good || level <= SystemLogLevel::info) text += report_record(now, report) + '\n';
+  return last_bytes(std::move(text), max);
 }
 
 std::string start_record(WallTime now, const CallReport& report) {

@@ -45,6 +45,13 @@ std::uint64_t billed_ms(const CallReport& report);
 std::string log_with_report(const CallReport& report, std::string_view log,
                             std::size_t max = kLogTailMax);
 
+// Of platform records; each has a level of its own, a failed call's is warn.
+enum class SystemLogLevel { debug, info, warn };
+// The log of a call in the log format JSON: platform.start, log, platform.runtimeDone and
+// platform.report, as far as the level lets them; cut as above.
+std::string log_with_records(WallTime now, const CallReport& report, std::string_view log,
+                             SystemLogLevel level, std::size_t max = kLogTailMax);
+
 // The same as the JSON records of the Telemetry API and of the log format JSON:
 // {"time","type":"platform.start","record":{...}}.
 std::string start_record(WallTime now, const CallReport& report);

@@ -162,3 +162,34 @@ def test_node_log_lines(server, deployed):
     assert lines[0].split("\t")[1:3] == [answer.request_id, "INFO"]
     assert json.loads(lines[0].split("\t")[3])["awsRequestId"] == answer.request_id
     assert lines[1].split("\t")[1:] == [answer.request_id, "ERROR", "plain"]
+
+
+WRAPPER = """#!/bin/bash
+args=("$@")
+export WRAPPED=yes
+exec "${args[@]:0:$#-1}" %s "${args[@]: -1}"
+"""
+WRAPPED = {
+    "python": ("app.py", "-Xdev", "import os, sys\n"
+               "def handler(event, context):\n    return [os.environ['WRAPPED'], sys.flags.dev_mode]\n"),
+    "node": ("app.js", "--stack-size=700",
+             "exports.handler = async () => [process.env.WRAPPED, process.execArgv.includes('--stack-size=700')];\n"),
+}
+
+
+@pytest.mark.parametrize("runtime", sorted(WRAPPED))
+def test_wrapper_scripts(server, tmp_path, runtime):
+    file, option, source = WRAPPED[runtime]
+    (tmp_path / file).write_text(source)
+    wrapper = tmp_path / "wrapper"
+    wrapper.write_text(WRAPPER % option)
+    wrapper.chmod(0o755)
+    name = "wrapped-" + runtime
+    words = ["--name", name, "--runtime", runtime, "--handler", "app.handler"]
+    server.deploy(str(tmp_path), *words, "--env", "AWS_LAMBDA_EXEC_WRAPPER=/var/task/wrapper")
+    for _ in range(2):
+        assert json.loads(server.cli("invoke", name, "--data", "{}").stdout) == ["yes", True]
+    refused = server.cli("deploy", str(tmp_path), *words, "--env", "AWS_LAMBDA_EXEC_WRAPPER=wrapper", check=None)
+    assert refused.returncode != 0 and "AWS_LAMBDA_EXEC_WRAPPER must be an absolute path" in refused.stderr
+    missing = server.cli("deploy", str(tmp_path), *words, "--env", "AWS_LAMBDA_EXEC_WRAPPER=/opt/none", check=None)
+    assert missing.returncode != 0 and "/opt/none" in missing.stderr

@@ -472,12 +472,10 @@ SandboxApis make_sandbox_apis(const functions::Version& version, sandbox::Sandbo
   facts.account = settings.account;
   facts.arn = engine::function_arn(settings.region, settings.account, version);
   facts.external = external_extensions(version);
-  const auto format = version.settings.env.find("AWS_LAMBDA_LOG_FORMAT");
-  const bool json_logs = format != version.settings.env.end() && format->second == "JSON";
   SandboxApis apis;
   apis.telemetry = std::make_shared<TelemetryHub>(
       std::move(executor), [&sandbox](std::uint16_t port) { return sandbox.connector(port); },
-      json_logs, wall_now);
+      functions::logs_json(version.settings), wall_now);
   apis.extensions = std::make_shared<ExtensionsApi>(std::move(facts), apis.telemetry);
   return apis;
 }

@@ -27,9 +27,8 @@ constexpr std::size_t kKeptBytesMax = 64 * 1024;
 
 // Members that are kept as they came.
 constexpr std::string_view kKeptMembers[] = {
-    "Role",        "VpcConfig",     "DeadLetterConfig", "TracingConfig",
-    "KMSKeyArn",   "Architectures", "EphemeralStorage", "FileSystemConfigs",
-    "ImageConfig", "SnapStart",     "LoggingConfig"};
+    "Role",          "VpcConfig",        "DeadLetterConfig",  "TracingConfig", "KMSKeyArn",
+    "Architectures", "EphemeralStorage", "FileSystemConfigs", "ImageConfig",   "SnapStart"};
 
 // Names that AWS does not let a user set.
 constexpr std::string_view kReserved[] = {"_HANDLER",
@@ -168,8 +167,6 @@ Outcome<void> check_choices(const json::object& input) {
                  {"Active", "PassThrough"}));
   AWS_TRY(one_of(object_member(input, "SnapStart"), "ApplyOn", "snapStart.applyOn",
                  {"PublishedVersions", "None"}));
-  AWS_TRY(one_of(object_member(input, "LoggingConfig"), "LogFormat", "loggingConfig.logFormat",
-                 {"JSON", "Text"}));
   for (const auto& architecture : texts_member(input, "Architectures"))
     if (architecture != "x86_64" && architecture != "arm64")
       return validation(architecture.substr(0, 100), "architectures",
@@ -179,6 +176,60 @@ Outcome<void> check_choices(const json::object& input) {
                       "Member must satisfy regular expression pattern: "
                       "arn:(aws[a-zA-Z-]*)?:iam::\\d{12}:role/?[a-zA-Z_0-9+=,.@\\-_/]+");
   return {};
+}
+
+// LoggingConfig, which Mayfly acts on but for its LogGroup, which is only given back.
+Outcome<void> take_logging(const json::object& input, Settings& settings) {
+  const auto* logging = object_member(input, "LoggingConfig");
+  if (logging == nullptr) return {};
+  functions::LogSettings logs = settings.logs;
+  struct Choice {
+    const char* member;
+    const char* path;
+    std::string& into;
+    std::vector<std::string> allowed;
+  };
+  for (const Choice& choice :
+       {Choice{"LogFormat", "loggingConfig.logFormat", logs.format, {"JSON", "Text"}},
+        Choice{"ApplicationLogLevel",
+               "loggingConfig.applicationLogLevel",
+               logs.level,
+               {"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"}},
+        Choice{"SystemLogLevel",
+               "loggingConfig.systemLogLevel",
+               logs.system_level,
+               {"DEBUG", "INFO", "WARN"}}}) {
+    if (!logging->contains(choice.member)) continue;
+    choice.into = text_member(*logging, choice.member);
+    if (std::find(choice.allowed.begin(), choice.allowed.end(), choice.into) ==
+        choice.allowed.end())
+      return validation(
+          choice.into.substr(0, 100), choice.path,
+          fmt::format("Member must satisfy enum value set: [{}]", fmt::join(choice.allowed, ", ")));
+  }
+  const bool levels =
+      logging->contains("ApplicationLogLevel") || logging->contains("SystemLogLevel");
+  if (logs.format != "JSON") {
+    if (levels)
+      return invalid_parameter(
+          "LoggingConfig: ApplicationLogLevel and SystemLogLevel can be set "
+          "only when LogFormat is JSON.");
+    logs = {};
+  }
+  settings.logs = std::move(logs);
+  return {};
+}
+
+json::object logging_of(const functions::Version& version, const json::object& kept) {
+  const auto& logs = version.settings.logs;
+  json::object logging{{"LogFormat", logs.format.empty() ? "Text" : logs.format},
+                       {"LogGroup", "/aws/lambda/" + version.function}};
+  if (const json::value* group = kept.if_contains("LogGroup")) logging["LogGroup"] = *group;
+  if (logs.format == "JSON") {
+    logging["ApplicationLogLevel"] = logs.level.empty() ? "INFO" : logs.level;
+    logging["SystemLogLevel"] = logs.system_level.empty() ? "INFO" : logs.system_level;
+  }
+  return logging;
 }
 
 // DeadLetterConfig, which Mayfly acts on.
@@ -224,6 +275,7 @@ Outcome<void> take_configuration(const json::object& input, const functions::Run
   AWS_TRY(check_choices(input));
   AWS_TRY(take_environment(input, limits, settings));
   AWS_TRY(take_dead_letter(input, settings));
+  AWS_TRY(take_logging(input, settings));
   json::object kept = kept_of(settings);
   if (const std::string asked = text_member(input, "Runtime"); !asked.empty()) {
     auto runtime = runtime_for(asked, runtimes);
@@ -241,6 +293,9 @@ Outcome<void> take_configuration(const json::object& input, const functions::Run
                       "Member must have length less than or equal to 256");
   for (const auto member : kKeptMembers)
     if (const json::value* value = input.if_contains(member)) kept[member] = *value;
+  if (const auto* logging = object_member(input, "LoggingConfig"); logging != nullptr)
+    if (const std::string group = text_member(*logging, "LogGroup"); !group.empty())
+      kept["LogGroup"] = group;
   std::string text = json::serialize(kept);
   if (text.size() > kKeptBytesMax)
     return invalid_parameter(
@@ -332,10 +387,7 @@ json::object configuration_of(const functions::Version& version, const Home& hom
   json::value snap = kept_or("SnapStart", json::object{{"ApplyOn", "None"}});
   snap.as_object()["OptimizationStatus"] = "Off";
   out["SnapStart"] = std::move(snap);
-  json::value logging = kept_or("LoggingConfig", json::object{{"LogFormat", "Text"}});
-  if (!logging.as_object().contains("LogGroup"))
-    logging.as_object()["LogGroup"] = "/aws/lambda/" + version.function;
-  out["LoggingConfig"] = std::move(logging);
+  out["LoggingConfig"] = logging_of(version, kept);
   out["RuntimeVersionConfig"] = json::object{
       {"RuntimeVersionArn", "arn:aws:lambda:" + home.region + "::runtime:" + settings.runtime}};
   return out;

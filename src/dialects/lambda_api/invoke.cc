@@ -97,7 +97,16 @@ std::string log_result(const engine::Answer& answer, const functions::Version& v
         telemetry::timeout_line(now, answer.request_id, milliseconds(version.settings.timeout_ms)) +
         "\n\n";
   }
-  append_base64(encoded, telemetry::log_with_report(answer.report, tail));
+  const auto& logs = version.settings.logs;
+  if (functions::logs_json(version.settings)) {
+    using Level = telemetry::SystemLogLevel;
+    const Level level = logs.system_level == "DEBUG"  ? Level::debug
+                        : logs.system_level == "WARN" ? Level::warn
+                                                      : Level::info;
+    append_base64(encoded, telemetry::log_with_records(now, answer.report, tail, level));
+  } else {
+    append_base64(encoded, telemetry::log_with_report(answer.report, tail));
+  }
   return encoded;
 }
 

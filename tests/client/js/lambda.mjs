@@ -42,6 +42,17 @@ for await (const event of streamed.EventStream) {
 assert.deepEqual(JSON.parse(body), { event: { b: 2 }, stage: 'js' });
 assert.ok(complete && !complete.ErrorCode && complete.LogResult);
 
+const logging = (LoggingConfig) => call('UpdateFunctionConfiguration', { FunctionName, LoggingConfig });
+assert.equal((await logging({ LogFormat: 'JSON' })).LoggingConfig.SystemLogLevel, 'INFO');
+const inJson = await call('Invoke', { FunctionName, Payload: '{}', LogType: 'Tail' });
+const records = text(Buffer.from(inJson.LogResult, 'base64')).trim().split('\n').map((line) => JSON.parse(line));
+assert.deepEqual(records.map((one) => one.type ?? one.level), ['platform.start', 'INFO', 'platform.report']);
+assert.match(records[1].message, /seen/);
+assert.ok(records[2].record.metrics.billedDurationMs >= 1);
+await logging({ LogFormat: 'JSON', ApplicationLogLevel: 'ERROR', SystemLogLevel: 'WARN' });
+assert.equal((await call('Invoke', { FunctionName, Payload: '{}', LogType: 'Tail' })).LogResult ?? '', '');
+await logging({ LogFormat: 'Text' });
+
 assert.equal((await call('Invoke', { FunctionName, InvocationType: 'Event', Payload: '{}' })).StatusCode, 202);
 assert.equal((await call('PublishVersion', { FunctionName })).Version, '1');
 await call('CreateAlias', { FunctionName, Name: 'live', FunctionVersion: '1' });

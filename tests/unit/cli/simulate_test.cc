@@ -6,7 +6,6 @@
 
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <boost/json.hpp>
 
 #include "cli/cli.h"
@@ -27,7 +26,7 @@ Ran simulate(std::vector<std::string> words) {
   testing::internal::CaptureStdout();
   testing::internal::CaptureStderr();
   Ran ran;
-  ran.code = run(int(argv.size()), argv.data(), "0", [](CLI::App&, int&) {});
+  ran.code = run(int(argv.size()), argv.data(), "0", [](const ServeFlags&) { return kUsage; });
   std::fflush(stdout);
   ran.out = testing::internal::GetCapturedStdout();
   testing::internal::GetCapturedStderr();

@@ -55,6 +55,10 @@ TEST_F(LaunchSpecTest, LayersAreAtOpt) {
 TEST_F(LaunchSpecTest, LinesInJsonBeginAtInfoUnlessTheFunctionSaysOtherwise) {
   EXPECT_EQ(value_of("AWS_LAMBDA_LOG_FORMAT"), "Text");
   EXPECT_EQ(value_of("AWS_LAMBDA_LOG_LEVEL"), "(none)");
+  version.settings.logs = {"JSON", "WARN", ""};
+  EXPECT_EQ(value_of("AWS_LAMBDA_LOG_FORMAT"), "JSON");
+  EXPECT_EQ(value_of("AWS_LAMBDA_LOG_LEVEL"), "WARN");
+  version.settings.logs = {};
   version.settings.env["AWS_LAMBDA_LOG_FORMAT"] = "JSON";
   EXPECT_EQ(value_of("AWS_LAMBDA_LOG_LEVEL"), "INFO");
   version.settings.env["AWS_LAMBDA_LOG_LEVEL"] = "DEBUG";

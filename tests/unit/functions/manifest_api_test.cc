@@ -92,6 +92,7 @@ TEST(ManifestApi, Refusals) {
       {"api: {authorizers: {a: {type: other}}}", "jwt, request or token"},
       {"api: {authorizers: {a: {type: request, function: f}}}", "ttl must be 0"},
       {"api: {authorizers: {a: {type: token, function: f, identity: [h]}}}", "identity source"},
+      {"api: {authorizers: {a: {type: token, function: f, pattern: 'x(y'}}}", "missing )"},
       {"api: {authorizers: {aws_iam: {type: token, function: f}}}", "taken"},
       {"api: {plans: {p: {keys: {k: short}}}}", "20 to 128"},
       {"api: {plans: {p: {keys: {k: 01234567890123456789}, per: year}}}", "day, week or month"},

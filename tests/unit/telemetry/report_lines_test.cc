@@ -105,5 +105,21 @@ TEST(ReportLines, HaveAFormInJson) {
             std::string::npos);
 }
 
+TEST(ReportLines, RecordsHaveLevels) {
+  auto report = a_report();
+  const auto now = from_epoch_us(1'767'225'600'123'000);
+  using Level = SystemLogLevel;
+  const std::string start = start_record(now, report) + "\n", log = "{\"a\":1}\n";
+  const auto done = [&] { return runtime_done_record(now, report) + "\n"; };
+  const auto end = [&] { return report_record(now, report) + "\n"; };
+  EXPECT_EQ(log_with_records(now, report, log, Level::info), start + log + end());
+  EXPECT_EQ(log_with_records(now, report, log, Level::debug), start + log + done() + end());
+  EXPECT_EQ(log_with_records(now, report, log, Level::warn), log);
+  EXPECT_EQ(log_with_records(now, report, "", Level::warn), "");
+  report.outcome = Outcome::timeout;
+  EXPECT_EQ(log_with_records(now, report, log, Level::warn), log + done() + end());
+  EXPECT_EQ(log_with_records(now, report, log, Level::info, 10), end().substr(end().size() - 10));
+}
+
 }  // namespace
 }  // namespace mayfly::telemetry

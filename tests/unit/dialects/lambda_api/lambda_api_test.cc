@@ -195,6 +195,37 @@ TEST(LambdaConfiguration, Refusals) {
                   .starts_with("InvalidParameterValueException"));
 }
 
+TEST(LambdaConfiguration, LogsHaveAFormatAndLevels) {
+  functions::Settings settings = new_settings();
+  const auto take = [&](json::object logging) {
+    const auto taken =
+        take_configuration({{"LoggingConfig", std::move(logging)}}, found_runtimes(), {}, settings);
+    return taken.has_value() ? std::string("ok") : taken.error().code + taken.error().message;
+  };
+  const auto given = [&] {
+    functions::Version version;
+    version.function = "f";
+    version.settings = settings;
+    return json::serialize(
+        configuration_of(version, {"us-east-1", "000000000000"}, {}).at("LoggingConfig"));
+  };
+  EXPECT_EQ(given(), R"({"LogFormat":"Text","LogGroup":"/aws/lambda/f"})");
+  EXPECT_NE(take({{"ApplicationLogLevel", "WARN"}}).find("only when LogFormat is JSON"),
+            std::string::npos);
+  EXPECT_NE(take({{"LogFormat", "XML"}}).find("enum value set: [JSON, Text]"), std::string::npos);
+  EXPECT_NE(take({{"LogFormat", "JSON"}, {"SystemLogLevel", "ERROR"}}).find("[DEBUG, INFO, WARN]"),
+            std::string::npos);
+  EXPECT_EQ(settings.logs, functions::LogSettings());
+  EXPECT_EQ(take({{"LogFormat", "JSON"}, {"LogGroup", "/own"}}), "ok");
+  EXPECT_TRUE(functions::logs_json(settings));
+  EXPECT_EQ(given(), R"({"LogFormat":"JSON","LogGroup":"/own","ApplicationLogLevel":"INFO",)"
+                     R"("SystemLogLevel":"INFO"})");
+  EXPECT_EQ(take({{"SystemLogLevel", "WARN"}}), "ok");
+  EXPECT_EQ(settings.logs.system_level, "WARN");
+  EXPECT_EQ(take({{"LogFormat", "Text"}}), "ok");
+  EXPECT_EQ(settings.logs, functions::LogSettings());
+}
+
 TEST(LambdaLayers, Names) {
   const auto name = [](std::string_view text, std::string_view version = {}) {
     const auto ref = parse_layer(text, version);
