@@ -1,11 +1,9 @@
 """Function URLs: boto3 makes them, plain HTTP calls them, SigV4 opens those that want it."""
 
-import io
 import json
 import re
 import urllib.error
 import urllib.request
-import zipfile
 from urllib.parse import urlsplit
 
 import pytest
@@ -17,6 +15,7 @@ from botocore.credentials import Credentials  # noqa: E402
 from botocore.exceptions import ClientError  # noqa: E402
 
 from harness import run  # noqa: E402
+from packages import zipped  # noqa: E402
 
 ECHO = """
 import json
@@ -37,18 +36,11 @@ exports.handler = awslambda.streamifyResponse(async (event, stream) => {
 """
 
 
-def packed(source, name):
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        archive.writestr(zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0)), source)
-    return out.getvalue()
-
-
 @pytest.fixture
 def echo(functions, name):
     functions.create_function(FunctionName=name, Runtime="python3.12", Handler="app.handler",
                               Role="arn:aws:iam::000000000000:role/any",
-                              Code={"ZipFile": packed(ECHO, "app.py")})
+                              Code={"ZipFile": zipped({"app.py": ECHO})})
     yield name
     functions.delete_function(FunctionName=name)
 
@@ -170,7 +162,7 @@ def configured(account, method, function, **members):
 def test_streams_and_whole_answers(functions, account, name):
     functions.create_function(FunctionName=name, Runtime="nodejs18.x", Handler="index.handler",
                               Role="arn:aws:iam::000000000000:role/any",
-                              Code={"ZipFile": packed(STREAM, "index.js")})
+                              Code={"ZipFile": zipped({"index.js": STREAM})})
     try:
         status, made = configured(account, "POST", name, AuthType="NONE", InvokeMode="RESPONSE_STREAM")
         assert status == 201 and made["InvokeMode"] == "RESPONSE_STREAM"
@@ -205,7 +197,7 @@ def test_urls_last(make_server, account):
     server = make_server()
     client = Account(server).boto("lambda")
     client.create_function(FunctionName="kept", Runtime="python3.12", Handler="app.handler",
-                           Role="arn:aws:iam::000000000000:role/any", Code={"ZipFile": packed(ECHO, "app.py")})
+                           Role="arn:aws:iam::000000000000:role/any", Code={"ZipFile": zipped({"app.py": ECHO})})
     url = client.create_function_url_config(FunctionName="kept", AuthType="NONE")["FunctionUrl"]
     path = urlsplit(url).path
     server.kill()

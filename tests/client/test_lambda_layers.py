@@ -3,26 +3,20 @@
 import base64
 import concurrent.futures
 import hashlib
-import io
 import json
 import urllib.request
-import zipfile
 
 import pytest
 
 botocore = pytest.importorskip("botocore", reason="python3-boto3 is not installed")
 
+from packages import zipped  # noqa: E402
 from test_lambda_boto3 import ROLE, invoked, refused  # noqa: E402
 
 
 def archive(**files):
     """Names have __ for / and _dot_ for a dot."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as into:
-        for name, text in files.items():
-            name = name.replace("__", "/").replace("_dot_", ".")
-            into.writestr(zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0)), text)
-    return out.getvalue()
+    return zipped({name.replace("__", "/").replace("_dot_", "."): text for name, text in files.items()})
 
 
 @pytest.fixture

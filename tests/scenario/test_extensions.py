@@ -1,14 +1,12 @@
 """Extensions in layers: real programs in real sandboxes, beside a runtime of their own and beside managed ones."""
 
-import io
 import json
 import os
-import stat
-import zipfile
 
 import pytest
 
 from harness import ROOT, eventually
+from packages import zipped
 
 
 def source(name):
@@ -19,16 +17,6 @@ def source(name):
 EXTENSION = source("extension.py")
 BOOTSTRAP = source("extension_runtime.py")
 HANDLER = source("extension_handler.py")
-
-
-def zipped(files):
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as into:
-        for name, text in files.items():
-            entry = zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0))
-            entry.external_attr = (stat.S_IFREG | 0o755) << 16
-            into.writestr(entry, text)
-    return out.getvalue()
 
 
 @pytest.fixture(scope="module")

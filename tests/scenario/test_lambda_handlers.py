@@ -188,8 +188,8 @@ def test_wrapper_scripts(server, tmp_path, runtime):
     words = ["--name", name, "--runtime", runtime, "--handler", "app.handler"]
     server.deploy(str(tmp_path), *words, "--env", "AWS_LAMBDA_EXEC_WRAPPER=/var/task/wrapper")
     for _ in range(2):
-        assert json.loads(server.cli("invoke", name, "--data", "{}").stdout) == ["yes", True]
+        assert server.cli("invoke", name, "--data", "{}").json == ["yes", True]
     refused = server.cli("deploy", str(tmp_path), *words, "--env", "AWS_LAMBDA_EXEC_WRAPPER=wrapper", check=None)
-    assert refused.returncode != 0 and "AWS_LAMBDA_EXEC_WRAPPER must be an absolute path" in refused.stderr
+    assert refused.code != 0 and "AWS_LAMBDA_EXEC_WRAPPER must be an absolute path" in refused.err
     missing = server.cli("deploy", str(tmp_path), *words, "--env", "AWS_LAMBDA_EXEC_WRAPPER=/opt/none", check=None)
-    assert missing.returncode != 0 and "/opt/none" in missing.stderr
+    assert missing.code != 0 and "/opt/none" in missing.err
