@@ -20,6 +20,22 @@ std::string fingerprint(std::string_view text) {
   return fmt::format("{:08x}", static_cast<std::uint32_t>(hash ^ (hash >> 32)));
 }
 
+// Whether one request may have both paths.
+bool overlap(std::string_view a, std::string_view b) {
+  const auto segment = [](std::string_view& rest) {
+    rest.remove_prefix(std::min<std::size_t>(1, rest.size()));  // the slash
+    const std::string_view first = rest.substr(0, rest.find('/'));
+    rest.remove_prefix(first.size());
+    return first;
+  };
+  while (!a.empty() || !b.empty()) {
+    const std::string_view x = segment(a), y = segment(b);
+    if (x.ends_with("+}") || y.ends_with("+}")) return true;
+    if (x != y && !x.starts_with('{') && !y.starts_with('{')) return false;
+  }
+  return true;
+}
+
 void few(const Value& at, std::size_t count) {
   if (count >= kThingsMax) wrong(at, "there are too many of these.");
 }
@@ -113,28 +129,84 @@ Manifest::Function* Builder::function(std::string_view name) {
 }
 
 void Builder::add_route(const Value& at, std::string method, std::string path,
-                        const std::string& function, RouteRules rules) {
+                        const std::string& function, RouteRules rules, Entrance entrance) {
   std::transform(method.begin(), method.end(), method.begin(),
                  [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
   if (method == "*") method = "ANY";
   if (path.empty() || path[0] != '/') path = "/" + path;
   demand(at, check_route_method(method));
   demand(at, check_route_path(path));
-  const auto [there, fresh] = routes_.emplace(std::pair(method, route_shape(path)), at.line());
-  if (!fresh)
-    return report_.not_used(at, fmt::format("the route {} {} is that of line {}: all APIs of a "
-                                            "project share the gateway's paths.",
-                                            method, path, there->second));
-  few(at, manifest().routes.size());
-  Route route;
-  route.method = method;
-  route.path = path;
-  route.function = function;
+  few(at, routes_.size());
+  Wanted wanted;
+  wanted.place = at.place;
+  wanted.route.method = std::move(method);
+  wanted.route.path = std::move(path);
+  wanted.route.function = function;
+  wanted.route.rules = std::move(rules);
+  wanted.entrance = std::move(entrance);
+  routes_.push_back(std::move(wanted));
+}
+
+void Builder::make_routes() {
+  std::set<std::string> functions;
+  for (const auto& one : manifest().functions) functions.insert(one.name);
+  guards_.settle(functions);
+  std::map<std::pair<std::string, std::string>, int> lines;  // method and shape, to the line
+  std::vector<Wanted*> left;
+  for (auto& wanted : routes_) {
+    Value at;
+    at.place = wanted.place;
+    const auto& route = wanted.route;
+    // The first one counts, made or not: what asks nobody does not take its place.
+    const auto [there, fresh] =
+        lines.emplace(std::pair(route.method, route_shape(route.path)), at.line());
+    if (!fresh) {
+      report_.not_used(at, fmt::format("the route {} {} is that of line {}: all APIs of a project "
+                                       "share the gateway's paths.",
+                                       route.method, route.path, there->second));
+      continue;
+    }
+    auto& why = wanted.entrance.why_not;
+    if (why.empty()) why = guards_.why_not(route.rules, wanted.entrance.api);
+    if (why.empty())
+      make_route(at, wanted);
+    else
+      left.push_back(&wanted);
+  }
+  const std::size_t made = manifest().routes.size();
+  for (Wanted* wanted : left) {
+    Value at;
+    at.place = wanted->place;
+    const auto begin = manifest().routes.begin();
+    const auto end = begin + static_cast<std::ptrdiff_t>(made);
+    // A wider route would take its requests, and ask nobody.
+    const auto wider = std::find_if(
+        begin, end, [&](const Route& other) { return overlap(other.path, wanted->route.path); });
+    if (wider == end) {
+      report_.not_used(
+          at, wanted->entrance.why_not + ", and the route would be open to all: it is not made");
+      continue;
+    }
+    report_.not_used(at, fmt::format("{}, and the route would be open to all: it lets nobody in, "
+                                     "since {} {} would take its requests",
+                                     wanted->entrance.why_not, wider->method, wider->path));
+    wanted->route.rules = {};
+    wanted->route.rules.authorizer = guards_.closed();
+    manifest().routes.push_back(std::move(wanted->route));
+  }
+}
+
+void Builder::make_route(const Value& at, Wanted& wanted) {
+  const auto& rules = wanted.route.rules;
   std::string how = rules.event == EventForm::v1 ? ", events of the form 1.0" : "";
-  if (rules.authorizer == kIamAuthorizer) how += ", for signed requests";
-  route.rules = std::move(rules);
-  manifest().routes.push_back(std::move(route));
-  report_.made(at, fmt::format("route {} {} to {}{}", method, path, function, how));
+  if (rules.authorizer == kIamAuthorizer)
+    how += ", for signed requests";
+  else if (!rules.authorizer.empty())
+    how += ", when the authorizer " + rules.authorizer + " lets it";
+  if (rules.api_key) how += ", with an API key";
+  report_.made(at, fmt::format("route {} {} to {}{}", wanted.route.method, wanted.route.path,
+                               wanted.route.function, how));
+  manifest().routes.push_back(std::move(wanted.route));
 }
 
 void Builder::add_trigger(const Value& at, const std::string& name,
@@ -250,12 +322,7 @@ void Builder::check(const Value& at, const Settings& settings) const {
 }
 
 void Builder::finish() {
-  // Routes, and schedules of functions that are not made, would be refused.
-  auto& routes = manifest().routes;
-  routes.erase(
-      std::remove_if(routes.begin(), routes.end(),
-                     [this](const Route& route) { return function(route.function) == nullptr; }),
-      routes.end());
+  make_routes();
   project_.findings = report_.take();
 }
 

@@ -8,8 +8,10 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "functions/projects/document.h"
+#include "functions/projects/guards.h"
 #include "functions/projects/intrinsics.h"
 #include "functions/projects/project.h"
 #include "functions/projects/report.h"
@@ -24,6 +26,7 @@ class Builder {
   Report& report() { return report_; }
   Budget& budget() { return budget_; }
   Intrinsics& intrinsics() { return intrinsics_; }
+  Guards& guards() { return guards_; }
   const Surroundings& around() const { return around_; }
   const std::string& stack() const { return stack_; }
   const std::string& region() const { return region_; }
@@ -52,8 +55,13 @@ class Builder {
   // A function with that name is made; throws when there are two.
   Manifest::Function& add_function(const Value& at, const std::string& name);
   Manifest::Function* function(std::string_view name);
+  struct Entrance {
+    std::string why_not;  // it asks for what Mayfly does not have, and must not be open to all
+    std::string api;      // whose it is, as usage plans name APIs
+  };
+  // finish() makes it, if what its rules name is there by then.
   void add_route(const Value& at, std::string method, std::string path, const std::string& function,
-                 RouteRules rules = {});
+                 RouteRules rules = {}, Entrance entrance = {});
   void add_trigger(const Value& at, const std::string& function, Manifest::QueueTrigger trigger);
   void add_subscription(const Value& at, Manifest::Subscription subscription);
   void add_schedule(const Value& at, Manifest::Schedule schedule);
@@ -68,7 +76,14 @@ class Builder {
   void finish();
 
  private:
+  struct Wanted {
+    PlacePtr place;
+    Route route;
+    Entrance entrance;
+  };
   std::string unique(std::set<std::string>& names, std::string wanted, std::size_t max) const;
+  void make_routes();
+  void make_route(const Value& at, Wanted& wanted);
 
   Project& project_;
   const Surroundings& around_;
@@ -77,7 +92,8 @@ class Builder {
   Budget budget_;
   Intrinsics intrinsics_{budget_};
   std::set<std::string> apis_, stages_, schedule_names_, rule_names_;
-  std::map<std::pair<std::string, std::string>, int> routes_;  // method and shape, to the line
+  std::vector<Wanted> routes_;
+  Guards guards_{project_.manifest.api, report_};
   PlacePtr cors_at_;
 };
 

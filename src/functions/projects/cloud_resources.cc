@@ -19,7 +19,7 @@ struct Naming {
   std::string_view type, property;
   std::size_t max;
 };
-constexpr std::array<Naming, 17> kNamings = {{
+constexpr std::array<Naming, 19> kNamings = {{
     {"AWS::Serverless::Function", "FunctionName", 64},
     {"AWS::Lambda::Function", "FunctionName", 64},
     {"AWS::SQS::Queue", "QueueName", 80},
@@ -35,6 +35,8 @@ constexpr std::array<Naming, 17> kNamings = {{
     {"AWS::Serverless::HttpApi", "", 64},
     {"AWS::ApiGateway::RestApi", "", 64},
     {"AWS::ApiGatewayV2::Api", "", 64},
+    {"AWS::ApiGateway::ApiKey", "", 64},
+    {"AWS::ApiGateway::UsagePlan", "", 64},
     {"AWS::Logs::LogGroup", "LogGroupName", 512},
     {"AWS::Kinesis::Stream", "Name", 128},
 }};
@@ -73,7 +75,7 @@ CloudResource described(Builder& b, const std::string& logical, const std::strin
     b.add_api(logical);
     attributes = {{"ApiEndpoint", b.around().gateway}, {"ApiId", logical}, {"RestApiId", logical}};
   } else {
-    made.ref = name;
+    made.ref = type.starts_with("AWS::ApiGateway::") ? logical : name;
   }
   return made;
 }
@@ -299,9 +301,14 @@ void name_resource(Builder& b, const std::string& logical, const Value& raw) {
 }
 
 bool is_made(std::string_view type) {
-  static constexpr std::string_view kTypes[] = {"AWS::SQS::Queue", "AWS::SNS::Topic",
-                                                "AWS::SNS::Subscription", "AWS::Events::Rule",
-                                                "AWS::Lambda::EventSourceMapping"};
+  static constexpr std::string_view kTypes[] = {"AWS::SQS::Queue",
+                                                "AWS::SNS::Topic",
+                                                "AWS::SNS::Subscription",
+                                                "AWS::Events::Rule",
+                                                "AWS::Lambda::EventSourceMapping",
+                                                "AWS::ApiGateway::ApiKey",
+                                                "AWS::ApiGateway::UsagePlan",
+                                                "AWS::ApiGateway::UsagePlanKey"};
   return std::find(std::begin(kTypes), std::end(kTypes), type) != std::end(kTypes);
 }
 
@@ -315,6 +322,8 @@ void read_cloud_resource(Builder& b, const std::string& logical, const std::stri
     s.take("FunctionName", [&](const Value& v) { function = b.name_in(v, "lambda"); });
     return read_mapping(s, b, "EventSourceArn", function);
   }
+  if (type.starts_with("AWS::ApiGateway::"))
+    return read_usage_resource(b, logical, type, at, properties);
   const auto* known = b.intrinsics().resource(logical);
   if (known == nullptr || !known->ref)
     wrong(at, "its name is made of something that Mayfly does not have; give it a plain name.");

@@ -21,6 +21,12 @@ bool is_made(std::string_view type);
 void read_cloud_resource(Builder& builder, const std::string& logical, const std::string& type,
                          const Value& at, const Value& properties);
 
+// AWS::ApiGateway::ApiKey, UsagePlan, UsagePlanKey.
+void read_usage_resource(Builder& builder, const std::string& logical, const std::string& type,
+                         const Value& at, const Value& properties);
+// Quota and Throttle of a usage plan; upper: their keys begin with a capital letter.
+void read_plan_limits(Section& section, bool upper, UsagePlan& plan);
+
 // Why Mayfly does not make resources of a type.
 std::string why_not_made(std::string_view type);
 

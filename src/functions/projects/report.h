@@ -57,6 +57,11 @@ class Section {
   std::string text(std::string_view key, std::string otherwise = "");
   bool flag(std::string_view key, bool otherwise);
   bool has(std::string_view key) const { return value_.find(key) != nullptr; }
+  // It is there, and nobody can say what it is.
+  bool unknown(std::string_view key) const {
+    const Value* value = value_.find(key);
+    return value != nullptr && value->is_unknown();
+  }
   void finish(const Reasons& reasons = {});
   const Value& value() const { return value_; }
   Report& report() { return report_; }

@@ -103,7 +103,8 @@ void SamReader::read_api(const std::string& id, const Value& at, const Value& pr
     const Cors cors = cors_of(v, report_);
     if (!cors.allow_origins.empty()) builder_.set_cors(v, cors, "CORS of all routes");
   });
-  s.take("Auth", [&](const Value& v) { read_api_auth(v, api); });
+  if (s.unknown("Auth")) api.unclear = "what its API asks of callers cannot be known here";
+  s.take("Auth", [&](const Value& v) { read_api_auth(v, id, api); });
   s.text("Name");
   s.text("Description");
   const char* routes = "routes come from the events of functions";
@@ -131,19 +132,6 @@ void SamReader::read_api(const std::string& id, const Value& at, const Value& pr
     report_.made(at, "routes of the gateway " + builder_.around().gateway);
 }
 
-void SamReader::read_api_auth(const Value& auth, Api& api) {
-  Section s(auth, report_);
-  api.default_authorizer = s.text("DefaultAuthorizer");
-  api.key_required = s.flag("ApiKeyRequired", false);
-  const char* none = "authorizers of templates are not read: routes that ask for one are not made";
-  s.finish({{"Authorizers", none},
-            {"EnableIamAuthorizer", none},
-            {"AddDefaultAuthorizerToCorsPreflight", none},
-            {"AddApiKeyRequiredToCorsPreflight", none},
-            {"UsagePlan", "usage plans of templates are not read"},
-            {"ResourcePolicy", "Mayfly has no policies for callers"}});
-}
-
 void SamReader::read_event(const Value& event, const std::string& function) {
   Section outer(event, report_);
   const std::string type = outer.text("Type");
@@ -165,35 +153,6 @@ void SamReader::read_event(const Value& event, const std::string& function) {
   report_.not_used(event, why_no_event(type));
 }
 
-// A route that asks who calls is not made open to all.
-bool SamReader::guarded(Section& s, const Value& event, const std::string& id, bool http,
-                        RouteRules& rules) {
-  const auto found =
-      apis_.find(id.empty() ? (http ? "ServerlessHttpApi" : "ServerlessRestApi") : id);
-  std::string authorizer = found == apis_.end() ? "" : found->second.default_authorizer;
-  bool key = found != apis_.end() && found->second.key_required;
-  s.take("Auth", [&](const Value& v) {
-    Section auth(v, report_);
-    authorizer = auth.text("Authorizer", authorizer);
-    key = auth.flag("ApiKeyRequired", key);
-    auth.finish({{"AuthorizationScopes", "authorizers of templates are not read"},
-                 {"InvokeRole", "Mayfly has no IAM"},
-                 {"OverrideApiAuth", "authorizers of templates are not read"},
-                 {"ResourcePolicy", "Mayfly has no policies for callers"}});
-  });
-  if (authorizer == "NONE") authorizer.clear();
-  if (authorizer == "AWS_IAM") {
-    rules.authorizer = kIamAuthorizer;
-    authorizer.clear();
-  }
-  if (authorizer.empty() && !key) return false;
-  report_.not_used(event,
-                   fmt::format("{} of templates are not read, and the route would be open to "
-                               "all: it is not made. 'Auth: {{Authorizer: NONE}}' opens it",
-                               key && authorizer.empty() ? "API keys" : "authorizers"));
-  return true;
-}
-
 void SamReader::read_route(Section& s, const Value& event, const std::string& function, bool http) {
   const char* api_key = http ? "ApiId" : "RestApiId";
   const std::string api = s.text(api_key);
@@ -201,18 +160,18 @@ void SamReader::read_route(Section& s, const Value& event, const std::string& fu
   const std::string method = s.text("Method", http ? "ANY" : "");
   if (path.empty() || method.empty()) wrong(event, "a route has a Path and a Method.");
   RouteRules rules;
-  const bool closed = guarded(s, event, api, http, rules);
+  Builder::Entrance entrance;
+  guard(s, api, http, rules, entrance);
   if (s.text("PayloadFormatVersion", http ? "2.0" : "1.0") == "1.0") rules.event = EventForm::v1;
   s.finish({{"TimeoutInMillis", "the function's own timeout counts"},
             {"RouteSettings", "routes are not throttled"},
             {"RequestModel", "bodies are not checked"},
             {"RequestParameters", "parameters are not checked"}});
-  if (closed) return;
   if (path == "$default") {  // what no other route takes
-    builder_.add_route(event, "ANY", "/", function, rules);
-    return builder_.add_route(event, "ANY", "/{proxy+}", function, rules);
+    builder_.add_route(event, "ANY", "/", function, rules, entrance);
+    return builder_.add_route(event, "ANY", "/{proxy+}", function, rules, entrance);
   }
-  builder_.add_route(event, method, path, function, rules);
+  builder_.add_route(event, method, path, function, rules, entrance);
 }
 
 void SamReader::read_schedule(Section& s, const Value& event, const std::string& function,

@@ -222,8 +222,9 @@ void SamReader::read_function_url(const Value& url, const std::string& function)
             {"InvokeMode", "answers are streamed as the function gives them"}});
   if (type != "NONE")
     return report_.not_used(url,
-                            fmt::format("{} asks for callers' signatures, which the gateway does "
-                                        "not check: {} is open to all who reach the gateway",
+                            fmt::format("{} asks for callers' signatures: the Lambda API makes "
+                                        "such an address (aws lambda create-function-url-config); "
+                                        "{} is open to all who reach the gateway",
                                         type.substr(0, 40), builder_.function_url(function)));
   report_.made(url, builder_.function_url(function));
 }

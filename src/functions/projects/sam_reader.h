@@ -1,6 +1,6 @@
 #pragma once
 // Internal: reads one SAM template. sam_template.cc has the whole, sam_functions.cc the functions,
-// sam_events.cc what calls them.
+// sam_events.cc what calls them, sam_auth.cc who may.
 
 #include <map>
 #include <string>
@@ -20,6 +20,8 @@ class SamReader {
     bool http = false;               // HttpApi
     std::string default_authorizer;  // empty: none
     bool key_required = false;
+    std::map<std::string, Guard> authorizers;
+    std::string unclear;  // why nobody can say who may call its routes
   };
 
   void read_parameters(const Value& parameters);
@@ -34,7 +36,6 @@ class SamReader {
   void read_api_resource(const std::string& logical, const Value& raw);
   void read_resource(const std::string& logical, const Value& raw, bool functions);
   void read_api(const std::string& id, const Value& at, const Value& properties, bool http);
-  void read_api_auth(const Value& auth, Api& api);
   void read_outputs(const Value& outputs);
 
   // sam_functions.cc
@@ -47,11 +48,16 @@ class SamReader {
   // sam_events.cc
   void read_event(const Value& event, const std::string& function);
   void read_route(Section& s, const Value& event, const std::string& function, bool http);
-  bool guarded(Section& s, const Value& event, const std::string& api, bool http,
-               RouteRules& rules);
   void read_schedule(Section& s, const Value& event, const std::string& function, bool second);
   void read_topic_event(Section& s, const Value& event, const std::string& function);
   void read_rule_event(Section& s, const Value& event, const std::string& function);
+
+  // sam_auth.cc
+  void read_api_auth(const Value& auth, const std::string& id, Api& api);
+  Guard read_authorizer(const std::string& name, const Value& one, bool http);
+  void guard(Section& s, const std::string& api, bool http, RouteRules& rules,
+             Builder::Entrance& entrance);
+  void read_usage_plan(const Value& plan, const std::string& api);
 
   Builder builder_;
   Report& report_;

@@ -41,17 +41,7 @@ std::pair<std::string, std::string> method_and_path(const Value& value) {
   return {text.substr(0, blank), text.substr(text.find_last_of(' ') + 1)};
 }
 
-bool asks_for_signatures(const Value& authorizer) {
-  const Value* type = authorizer.is_map() ? authorizer.find("type") : &authorizer;
-  return type != nullptr && type->is_scalar() &&
-         (type->text == "aws_iam" || type->text == "AWS_IAM");
-}
-
-bool asks_who(const Value& authorizer) {
-  if (authorizer.is_scalar()) return authorizer.text != "NONE" && authorizer.text != "none";
-  const Value* type = authorizer.find("type");
-  return type == nullptr || !type->is_scalar() || (type->text != "NONE" && type->text != "none");
-}
+constexpr const char* kUnclear = "what it asks of callers cannot be known here";
 
 }  // namespace
 
@@ -86,13 +76,6 @@ Cors cors_from(const Value& value, Report& report) {
   return cors;
 }
 
-void ServerlessReader::not_open(const Value& at, std::string_view what) {
-  report_.not_used(at,
-                   fmt::format("{} of the framework are not read, and the route would be open to "
-                               "all: it is not made",
-                               what));
-}
-
 void ServerlessReader::read_event(const Value& event, const std::string& function) {
   if (event.is_scalar()) {  // "- httpApi" has no settings
     if (event.text == "httpApi") wrong(event, "must be like httpApi: 'GET /hello'.");
@@ -121,6 +104,8 @@ void ServerlessReader::read_event(const Value& event, const std::string& functio
 void ServerlessReader::read_http_api(const Value& value, const std::string& function) {
   std::string method, path;
   RouteRules rules;
+  Builder::Entrance entrance;
+  auto& why_not = entrance.why_not;
   if (provider_.payload == "1.0") rules.event = EventForm::v1;
   if (value.is_scalar()) {
     std::tie(method, path) = method_and_path(value);
@@ -129,23 +114,25 @@ void ServerlessReader::read_http_api(const Value& value, const std::string& func
     path = s.text("path");
     method = s.text("method", path == "*" ? "ANY" : "");
     if (path.empty() || method.empty()) wrong(value, "a route has a path and a method.");
-    const Value* authorizer = s.look("authorizer");
+    if (s.unknown("authorizer")) why_not = kUnclear;
+    s.take("authorizer", [&](const Value& v) { guard_http_api(v, rules, why_not); });
     s.finish();
-    if (authorizer != nullptr && asks_for_signatures(*authorizer))
-      rules.authorizer = kIamAuthorizer;
-    else if (authorizer != nullptr && asks_who(*authorizer))
-      return not_open(value, "authorizers");
   }
   if (path == "*") {
-    builder_.add_route(value, method, "/", function, rules);
-    return builder_.add_route(value, method, "/{proxy+}", function, rules);
+    builder_.add_route(value, method, "/", function, rules, entrance);
+    return builder_.add_route(value, method, "/{proxy+}", function, rules, entrance);
   }
-  builder_.add_route(value, method, path, function, rules);
+  builder_.add_route(value, method, path, function, rules, entrance);
 }
 
 void ServerlessReader::read_http(const Value& value, const std::string& function) {
   std::string method, path;
   RouteRules rules;
+  Builder::Entrance entrance;
+  entrance.api = "ApiGatewayRestApi";
+  if (provider_.policy)
+    entrance.why_not = "a resource policy says who may call it, and Mayfly checks none";
+  auto& why_not = entrance.why_not;
   rules.event = EventForm::v1;
   if (value.is_scalar()) {
     std::tie(method, path) = method_and_path(value);
@@ -158,8 +145,9 @@ void ServerlessReader::read_http(const Value& value, const std::string& function
       Cors cors = cors_from(v, report_);
       if (!cors.allow_origins.empty()) builder_.set_cors(v, std::move(cors), "CORS of all routes");
     });
-    const Value* authorizer = s.look("authorizer");
-    const bool key = s.flag("private", false);
+    if (s.unknown("authorizer") || s.unknown("private")) why_not = kUnclear;
+    s.take("authorizer", [&](const Value& v) { guard_http(v, rules, why_not); });
+    rules.api_key = s.flag("private", false);
     const std::string integration = s.text("integration", "lambda-proxy");
     s.finish({{"request", "bodies and parameters are not checked"},
               {"response", "answers are those of the function"},
@@ -172,13 +160,8 @@ void ServerlessReader::read_http(const Value& value, const std::string& function
         integration != "aws_proxy")
       return report_.not_used(
           value, fmt::format("integrations are lambda-proxy, not {}", integration.substr(0, 40)));
-    if (authorizer != nullptr && asks_for_signatures(*authorizer))
-      rules.authorizer = kIamAuthorizer;
-    else if (authorizer != nullptr && asks_who(*authorizer))
-      return not_open(value, "authorizers");
-    if (key) return not_open(value, "API keys");
   }
-  builder_.add_route(value, method, path, function, rules);
+  builder_.add_route(value, method, path, function, rules, entrance);
 }
 
 void ServerlessReader::read_sqs(const Value& value, const std::string& function) {

@@ -169,9 +169,10 @@ void ServerlessReader::read_url(const Value& url, const std::string& function) {
   }
   if (!authorizer.empty() && authorizer != "none")
     return report_.not_used(
-        url, fmt::format("{} asks for callers' signatures, which the gateway does not check: {} is "
-                         "open to all who reach the gateway",
-                         authorizer.substr(0, 40), builder_.function_url(function)));
+        url,
+        fmt::format("{} asks for callers' signatures: the Lambda API makes such an address (aws "
+                    "lambda create-function-url-config); {} is open to all who reach the gateway",
+                    authorizer.substr(0, 40), builder_.function_url(function)));
   report_.made(url, builder_.function_url(function));
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 // Internal: reads one serverless.yml whose variables are resolved. serverless_yml.cc has the whole,
-// serverless_functions.cc the functions and packages, serverless_events.cc what calls them.
+// serverless_functions.cc the functions and packages, serverless_events.cc what calls them,
+// serverless_auth.cc who may.
 
 #include <map>
 #include <string>
@@ -43,7 +44,18 @@ class ServerlessReader {
   void read_schedule(const Value& value, const std::string& function);
   void read_sns(const Value& value, const std::string& function);
   void read_rule(const Value& value, const std::string& function, bool bridge);
-  void not_open(const Value& at, std::string_view what);
+
+  // usage_plans.cc
+  void read_usage(Section& api);
+  void read_api_key(const Value& one, const std::string& plan);
+  Guards::Plan& serverless_plan(const Value& at, const std::string& name);
+
+  // serverless_auth.cc
+  void read_authorizers(const Value& authorizers);
+  Guard read_authorizer(const std::string& name, const Value& one);
+  std::string authorizing(Section& s, const char* arn, const char* key);
+  void guard_http_api(const Value& authorizer, RouteRules& rules, std::string& why_not);
+  void guard_http(const Value& authorizer, RouteRules& rules, std::string& why_not);
 
   // What functions take from the provider when they do not say.
   struct Provider {
@@ -52,6 +64,8 @@ class ServerlessReader {
     Value environment;
     std::map<std::string, std::string> tags;
     std::string payload = "2.0";
+    std::map<std::string, Guard> authorizers;  // of the HTTP API
+    bool policy = false;                       // a resource policy guards the REST API
   };
 
   Builder builder_;

@@ -38,8 +38,8 @@ const Reasons kProviderReasons = {
     {"ecr", "images are not run"},
     {"endpointType", "the gateway listens where the server says"},
     {"apiName", "routes are the gateway's"},
-    {"apiKeys", "keys of the framework are not read"},
-    {"usagePlan", "usage plans of the framework are not read"},
+    {"apiKeys", "version 3 has them under apiGateway"},
+    {"usagePlan", "version 3 has it under apiGateway"},
     {"websocketsApiName", "not read; mayfly.yaml has WebSockets of its own (api.websocket)"},
     {"websocketsApiRouteSelectionExpression",
      "not read; mayfly.yaml has WebSockets of its own (api.websocket)"},
@@ -49,7 +49,7 @@ const Reasons kProviderReasons = {
     {"s3", "Mayfly has no buckets"},
     {"eventBridge", "rules and buses are Mayfly's own"},
     {"kmsKeyArn", "Mayfly has no keys of KMS"},
-    {"resourcePolicy", "Mayfly has no policies for callers"},
+    {"resourcePolicy", "Mayfly checks none: routes of http are not made"},
     {"snapStart", "instances are cloned without being asked to"},
     {"runtimeManagement", "the runtimes are those of this machine"},
     {"ephemeralStorageSize", "/tmp has the size that the server gives it"},
@@ -203,10 +203,8 @@ void ServerlessReader::read_provider(const Value& given) {
       if (!made.allow_origins.empty())
         builder_.set_cors(cors, std::move(made), "CORS of all routes");
     });
-    const char* none =
-        "authorizers of the framework are not read: routes that ask for one are not made";
-    api.finish({{"authorizers", none},
-                {"name", "routes are the gateway's"},
+    api.take("authorizers", [&](const Value& one) { read_authorizers(one); });
+    api.finish({{"name", "routes are the gateway's"},
                 {"id", "routes are the gateway's"},
                 {"metrics", "/metrics has the figures"},
                 {"timeout", "the function's own timeout counts"},
@@ -214,19 +212,19 @@ void ServerlessReader::read_provider(const Value& given) {
                 {"useProviderTags", "routes have no tags here"},
                 {"disableDefaultEndpoint", "the gateway answers to every name"}});
   });
+  provider_.policy = s.has("resourcePolicy");
   s.take("apiGateway", [&](const Value& v) {
     Section api(v, report_);
-    api.finish(
-        {{"apiKeys", "keys of the framework are not read: routes that ask for one are not made"},
-         {"usagePlan", "usage plans of the framework are not read"},
-         {"binaryMediaTypes", "bodies that are not text arrive in base64"},
-         {"shouldStartNameWithService", "routes are the gateway's"},
-         {"minimumCompressionSize", "answers are not compressed"},
-         {"restApiId", "routes are the gateway's"},
-         {"restApiRootResourceId", "routes are the gateway's"},
-         {"resourcePolicy", "Mayfly has no policies for callers"},
-         {"metrics", "/metrics has the figures"},
-         {"disableDefaultEndpoint", "the gateway answers to every name"}});
+    read_usage(api);
+    provider_.policy = provider_.policy || api.has("resourcePolicy");
+    api.finish({{"binaryMediaTypes", "bodies that are not text arrive in base64"},
+                {"shouldStartNameWithService", "routes are the gateway's"},
+                {"minimumCompressionSize", "answers are not compressed"},
+                {"restApiId", "routes are the gateway's"},
+                {"restApiRootResourceId", "routes are the gateway's"},
+                {"resourcePolicy", "Mayfly checks none: routes of http are not made"},
+                {"metrics", "/metrics has the figures"},
+                {"disableDefaultEndpoint", "the gateway answers to every name"}});
   });
   s.take("layers", [&](const Value& v) { report_.not_used(v, "layers of projects are not read"); });
   s.finish(kProviderReasons);

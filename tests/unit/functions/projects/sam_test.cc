@@ -171,7 +171,9 @@ Resources:
   EXPECT_EQ(f->settings.async.dead_letter, "arn:aws:sqs:eu-test-1:123456789012:app-Dead.fifo");
   EXPECT_EQ(f->settings.async.on_failure, f->settings.async.dead_letter);
   const auto& routes = project->manifest.routes;
-  ASSERT_EQ(routes.size(), 3u);
+  ASSERT_EQ(routes.size(), 4u);
+  EXPECT_EQ(routes[3].path, "/closed");  // lets nobody in, as /{proxy+} would
+  EXPECT_EQ(routes[3].rules.authorizer, "nobody");
   EXPECT_EQ(routes[0].path, "/open");
   EXPECT_EQ(routes[0].rules.event, EventForm::v1);
   EXPECT_FALSE(routes[1].rules.event.has_value());

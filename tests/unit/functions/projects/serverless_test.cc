@@ -195,7 +195,9 @@ functions:
 )");
   ASSERT_FALSE(project.has_error()) << project.error().message;
   const auto& m = project->manifest;
-  ASSERT_EQ(m.routes.size(), 3u);
+  ASSERT_EQ(m.routes.size(), 4u);
+  EXPECT_EQ(m.routes[3].path, "/secret");  // lets nobody in, as /{proxy+} would
+  EXPECT_EQ(m.routes[3].rules.authorizer, "nobody");
   EXPECT_EQ(m.routes[1].path, "/{proxy+}");
   EXPECT_FALSE(m.routes[0].rules.event.has_value());
   EXPECT_EQ(m.routes[2].rules.event, EventForm::v1);
