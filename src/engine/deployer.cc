@@ -87,7 +87,7 @@ struct Deployer::State : std::enable_shared_from_this<State> {
       }
       take_findings(request.settings, std::move(probe), version);
     }
-    auto committed = co_await parts.catalogue.commit(std::move(version));
+    auto committed = co_await parts.catalogue.commit(std::move(version), std::move(request.along));
     if (committed.has_error()) {
       parts.dispatcher.retire(request.function, prepared->version->revision);
       co_return committed.error();

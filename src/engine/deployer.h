@@ -18,8 +18,9 @@ namespace mayfly::engine {
 struct DeployRequest {
   std::string function;
   functions::Settings settings;
-  std::string package;  // SHA-256 of a package that is stored already
-  bool check = true;    // start one instance first, and refuse the deploy when that fails
+  std::string package;          // SHA-256 of a package that is stored already
+  bool check = true;            // start one instance first, and refuse the deploy when that fails
+  functions::Along along = {};  // not looked at when nothing has changed
 };
 
 struct Deployed {

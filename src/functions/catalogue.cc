@@ -294,7 +294,39 @@ io::Task<Result<Catalogue::Candidate>> Catalogue::prepare(std::string function, 
   co_return candidate;
 }
 
-io::Task<Result<VersionPtr>> Catalogue::commit(Version version) {
+std::optional<Version> Catalogue::State::snapshot(const Entry* present,
+                                                  const Version& latest) const {
+  if (present != nullptr && !present->published.empty()) {
+    const VersionPtr& last = present->published.back();
+    Settings settings = last->settings;  // but for what the version itself is described as
+    settings.description = latest.settings.description;
+    if (last->digest == latest.digest && settings == latest.settings && last->model == latest.model)
+      return std::nullopt;
+  }
+  Version version = latest;
+  version.number = (present != nullptr ? present->last_number : 0) + 1;
+  version.revision = random_hex(8);
+  version.created_us = to_epoch_us(parts.clock.wall_now());
+  return version;
+}
+
+void Catalogue::State::show_published(VersionPtr version) {
+  auto& into = functions[version->function];
+  into.last_number = version->number;
+  into.published.push_back(std::move(version));
+}
+
+namespace {
+
+void put_published(store::Transaction& transaction, const Version& version) {
+  const std::string key = version_key(version.function, version.number);
+  transaction.require(key, std::nullopt).put(key, encode_version(version));
+  transaction.put(counter_key(version.function), kStoredVersion + std::to_string(version.number));
+}
+
+}  // namespace
+
+io::Task<Result<VersionPtr>> Catalogue::commit(Version version, Along along) {
   auto& s = *state_;
   MAYFLY_CO_TRY(check_name("function", version.function));
   auto locking = s.locks.lock("function " + version.function);
@@ -310,7 +342,13 @@ io::Task<Result<VersionPtr>> Catalogue::commit(Version version) {
   version.code_dir = s.code_dir(version.package);
   version.layers_dir = s.layers_dir(version.settings.layers);
   const auto* present = s.entry(version.function);
-  auto write = [&parts = s.parts, version,
+  Belongings belongings = present != nullptr ? present->belongings : Belongings();
+  const bool tagged = !along.tags.empty() && belongings.tags != along.tags;
+  if (tagged) belongings.tags = std::move(along.tags);
+  std::optional<Version> published;
+  if (along.publish) published = s.snapshot(present, version);
+  auto write = [&parts = s.parts, version, published,
+                kept = tagged ? belongings_to_json(belongings) : "",
                 before = present != nullptr ? present->latest->revision : ""]() -> Status {
     if (!parts.packages.contains(version.package))
       return Error{Code::not_found,
@@ -332,6 +370,8 @@ io::Task<Result<VersionPtr>> Catalogue::commit(Version version) {
                                        "' was changed by another server meanwhile."};
     store::Transaction transaction;
     transaction.require(key, std::move(expected)).put(key, encode_version(version));
+    if (!kept.empty()) transaction.put(belongings_key(version.function), kStoredVersion + kept);
+    if (published) put_published(transaction, *published);
     return parts.store.commit(transaction, store::Durability::synced);
   };
   auto writing = s.parts.pool.run(std::move(write));
@@ -339,6 +379,8 @@ io::Task<Result<VersionPtr>> Catalogue::commit(Version version) {
   if (written.has_error()) co_return std::move(written).error();
   VersionPtr visible = std::make_shared<const Version>(std::move(version));
   s.functions[visible->function].latest = visible;
+  if (tagged) s.functions[visible->function].belongings = std::move(belongings);
+  if (published) s.show_published(std::make_shared<const Version>(std::move(*published)));
   ++s.generation;
   co_return visible;
 }
@@ -352,33 +394,19 @@ io::Task<Result<VersionPtr>> Catalogue::publish(std::string function,
   const auto* entry = s.entry(function);
   if (entry == nullptr) co_return unknown_function(function);
   // Publishing twice without a change in between gives the same version.
-  if (!entry->published.empty()) {
-    const VersionPtr& last = entry->published.back();
-    Settings settings = last->settings;  // but for what the version itself is described as
-    settings.description = entry->latest->settings.description;
-    if (last->digest == entry->latest->digest && settings == entry->latest->settings &&
-        last->model == entry->latest->model)
-      co_return last;
-  }
-  Version version = *entry->latest;
-  if (description) version.settings.description = std::move(*description);
-  version.number = entry->last_number + 1;
-  version.revision = random_hex(8);
-  version.created_us = to_epoch_us(s.parts.clock.wall_now());
+  std::optional<Version> version = s.snapshot(entry, *entry->latest);
+  if (!version) co_return entry->published.back();
+  if (description) version->settings.description = std::move(*description);
   auto write = [&parts = s.parts, version]() -> Status {
-    const std::string key = version_key(version.function, version.number);
     store::Transaction transaction;
-    transaction.require(key, std::nullopt).put(key, encode_version(version));
-    transaction.put(counter_key(version.function), kStoredVersion + std::to_string(version.number));
+    put_published(transaction, *version);
     return parts.store.commit(transaction, store::Durability::synced);
   };
   auto writing = s.parts.pool.run(std::move(write));
   Status written = co_await std::move(writing);
   if (written.has_error()) co_return std::move(written).error();
-  VersionPtr visible = std::make_shared<const Version>(std::move(version));
-  auto& into = s.functions[function];
-  into.published.push_back(visible);
-  into.last_number = visible->number;
+  VersionPtr visible = std::make_shared<const Version>(std::move(*version));
+  s.show_published(visible);
   ++s.generation;
   co_return visible;
 }

@@ -3,6 +3,7 @@
 // memory for look-ups without a lock. Belongs to the engine's loop; writes go through the pool.
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -37,6 +38,12 @@ struct Defaults {
   // run outside of it, without running any code of the packages.
   bool install_outside = true;
   std::uint32_t install_timeout_ms = 300'000;  // setting functions.install_timeout_ms
+};
+
+// What comes with a deploy, in one with it: no crash leaves the one without the other.
+struct Along {
+  std::map<std::string, std::string> tags;  // instead of those that are there; empty: they stay
+  bool publish = false;                     // a snapshot, which publish() finds afterwards
 };
 
 class Catalogue {
@@ -77,12 +84,13 @@ class Catalogue {
   io::Task<Result<Candidate>> prepare(std::string function, Settings settings, std::string package);
 
   // Step 2, after the instance check filled in what it saw: durable, then visible.
-  io::Task<Result<VersionPtr>> commit(Version version);
+  io::Task<Result<VersionPtr>> commit(Version version, Along along = {});
 
   // Snapshot of $LATEST; the last one when nothing but the description is different.
   io::Task<Result<VersionPtr>> publish(std::string function,
                                        std::optional<std::string> description = std::nullopt);
-  // Of a published version; conflict while an alias leads to it.
+  // Of a published version, and of its provisioned concurrency; conflict while an alias leads to
+  // it.
   io::Task<Status> remove_version(std::string function, std::uint64_t number);
   // Changes what no running instance notices (settings that others look at) without a deploy: code,
   // revision and limits must stay. number 0: $LATEST.

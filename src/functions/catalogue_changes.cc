@@ -85,14 +85,19 @@ io::Task<Status> Catalogue::remove_version(std::string function, std::uint64_t n
                     "Unable to delete version because the following aliases "
                     "reference it: [" +
                         aliases + "]"};
-  auto write = [&parts = s.parts, function, number]() -> Status {
+  Belongings belongings = entry->belongings;
+  const bool provisioned = belongings.provisioned.erase(std::to_string(number)) > 0;
+  auto write = [&parts = s.parts, function, number,
+                kept = provisioned ? belongings_to_json(belongings) : ""]() -> Status {
     store::Transaction transaction;
     transaction.remove(version_key(function, number));
+    if (!kept.empty()) transaction.put(belongings_key(function), kStoredVersion + kept);
     return parts.store.commit(transaction, store::Durability::synced);
   };
   auto writing = s.parts.pool.run(std::move(write));
   Status written = co_await std::move(writing);
   if (written.has_error()) co_return std::move(written).error();
+  if (provisioned) s.functions[function].belongings = std::move(belongings);
   std::erase_if(s.functions[function].published,
                 [number](const VersionPtr& one) { return one->number == number; });
   ++s.generation;

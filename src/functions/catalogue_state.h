@@ -114,6 +114,9 @@ struct Catalogue::State {
   Version make_version(const std::string& function, const Settings& asked,
                        const std::string& package, const Detection& detection) const;
   Status check_routes(const App& app) const;
+  // The version that publishing makes of latest; none when the last one is the same already.
+  std::optional<Version> snapshot(const Entry* present, const Version& latest) const;
+  void show_published(VersionPtr version);
 };
 
 }  // namespace mayfly::functions

@@ -58,28 +58,38 @@ std::string period_name(functions::QuotaPeriod period, WallTime now) {
   return fmt::format("{:%Y-%m}", time);
 }
 
+std::optional<bool> Quotas::from_memory(const std::string& key, const std::string& period,
+                                        std::uint64_t quota) {
+  Lease& lease = leases_[key];
+  if (lease.period != period || lease.quota != quota) lease = {period, 0, false, quota};
+  if (lease.left == 0) return lease.over ? std::optional(false) : std::nullopt;
+  --lease.left;
+  return true;
+}
+
 io::Task<Result<bool>> Quotas::take(std::string key, functions::UsagePlan plan) {
   if (plan.quota == 0) co_return true;
   const std::string period = period_name(plan.period, parts_.clock.wall_now());
-  for (int attempt = 0; attempt < kLeaseTries; ++attempt) {
-    Lease& lease = leases_[key];
-    if (lease.period != period || lease.quota != plan.quota) lease = {period, 0, false, plan.quota};
-    if (lease.left > 0) {
-      --lease.left;
-      co_return true;
-    }
-    if (lease.over) co_return false;
-    TakeLease job{&parts_.store, "gateway/quota/" + key, period, plan.quota,
-                  std::clamp<std::uint64_t>(plan.quota / 100, 1, kLeaseMax)};
-    auto taking = parts_.pool.run(std::move(job));
-    Result<std::uint64_t> taken = co_await std::move(taking);
-    if (taken.has_error()) co_return std::move(taken).error();
-    Lease& now = leases_[key];  // others may have been here meanwhile
-    if (now.period != period) continue;
-    if (*taken == 0) now.over = true;
-    now.left += *taken;
+  if (const auto known = from_memory(key, period, plan.quota)) co_return *known;
+  auto locking = taking_.lock(key);
+  const auto guard = co_await std::move(locking);
+  if (guard.has_error()) co_return guard.error();
+  if (const auto known = from_memory(key, period, plan.quota)) co_return *known;
+  TakeLease job{&parts_.store, "gateway/quota/" + key, period, plan.quota,
+                std::clamp<std::uint64_t>(plan.quota / 100, 1, kLeaseMax)};
+  auto taking = parts_.pool.run(std::move(job));
+  Result<std::uint64_t> taken = co_await std::move(taking);
+  if (taken.has_error()) co_return std::move(taken).error();
+  // Requests of another period or quota may have changed the lease meanwhile: then this one is its
+  // own, and the rest is counted too much.
+  if (*taken == 0) {
+    Lease& now = leases_[key];
+    if (now.period == period && now.quota == plan.quota) now.over = true;
+    co_return false;
   }
-  co_return Error{Code::unavailable, "The count of an API key is changed too often.", "quota"};
+  Lease& now = leases_[key];
+  if (now.period == period && now.quota == plan.quota) now.left += *taken - 1;
+  co_return true;
 }
 
 }  // namespace mayfly::gateway

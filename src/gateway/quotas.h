@@ -1,14 +1,16 @@
 #pragma once
 // How many requests each API key has had in its day, week or month. The counts last: they are taken
-// from the store in leases, so that not every request waits for the disk; a crash counts at most
-// the rest of one lease too much. Belongs to one loop.
+// from the store in leases, so that not every request waits for the disk; the end of a server, by
+// a crash or not, counts at most the rest of one lease too much. Belongs to one loop.
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/clock.h"
 #include "functions/api.h"
+#include "functions/keyed_lock.h"
 #include "io/blocking.h"
 #include "io/body.h"
 #include "store/store.h"
@@ -37,7 +39,12 @@ class Quotas {
     bool over = false;  // the store has no more for this period
     std::uint64_t quota = 0;
   };
+  // What the lease in memory says; nullopt: it is used up, or of another period.
+  std::optional<bool> from_memory(const std::string& key, const std::string& period,
+                                  std::uint64_t quota);
+
   Parts parts_;
+  functions::KeyedLock taking_;  // one lease at a time, or a crash would count several too much
   std::map<std::string, Lease> leases_;
 };
 

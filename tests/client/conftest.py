@@ -3,7 +3,6 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "support"))
 
-import json  # noqa: E402
 import shutil  # noqa: E402
 import subprocess  # noqa: E402
 import tempfile  # noqa: E402
@@ -11,7 +10,7 @@ import uuid  # noqa: E402
 
 import pytest  # noqa: E402
 
-from harness import MAYFLY, run  # noqa: E402
+from account import Account  # noqa: E402,F401  tests import it from here
 from plugin import *  # noqa: E402,F401,F403  fixtures and hooks
 
 
@@ -19,26 +18,6 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 # What npm says when there is no network; all else is a fault of the lockfile.
 UNREACHABLE = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH", "EHOSTUNREACH",
                "ERR_SOCKET_TIMEOUT", "EIDLETIMEOUT")
-
-
-class Account:
-    """An access key of the server, and the environment in which AWS clients find it."""
-
-    def __init__(self, server):
-        self.url = server.api_url
-        made = run([MAYFLY, "keys", "create", "--name", "client tests", "--json", "--data", server.data], check=0)
-        key = json.loads(made.out)
-        self.id, self.secret = key["access_key_id"], key["secret_access_key"]
-        self.env = {**os.environ, "AWS_ACCESS_KEY_ID": self.id, "AWS_SECRET_ACCESS_KEY": self.secret,
-                    "AWS_DEFAULT_REGION": "us-east-1", "AWS_REGION": "us-east-1",
-                    "AWS_EC2_METADATA_DISABLED": "true", "AWS_PAGER": "", "HOME": server.home,
-                    "AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
-
-    def boto(self, service="sqs", **options):
-        boto3 = pytest.importorskip("boto3", reason="python3-boto3 is not installed")
-        options = {"aws_access_key_id": self.id, "aws_secret_access_key": self.secret,
-                   "region_name": "us-east-1", **options}
-        return boto3.client(service, endpoint_url=self.url, **options)
 
 
 @pytest.fixture(scope="session")

@@ -170,6 +170,9 @@ LambdaApi::Answer LambdaApi::delete_alias(Call call) {
       parts_.catalogue.change_belongings(ref.name, [name](functions::Belongings& belongings) {
         belongings.aliases.erase(name);
         belongings.provisioned.erase(name);
+        // Its URL and its policy: an alias of that name that comes later starts with nothing.
+        std::erase_if(belongings.other,
+                      [&name](const auto& one) { return one.first.ends_with(":" + name); });
         return ok();
       });
   const Status changed = co_await std::move(changing);

@@ -70,10 +70,11 @@ LambdaApi::Answer LambdaApi::create_function(Call call) {
   auto taking = take_code(call.input.at("Code").get_object());
   auto package = co_await std::move(taking);
   if (package.has_error()) co_return std::move(package).error();
-  auto deploying = deploy(name, std::move(settings), std::move(*package));
+  functions::Along along{tags, flag_member(call.input, "Publish")};
+  auto deploying = deploy(name, std::move(settings), std::move(*package), along);
   auto deployed = co_await std::move(deploying);
   if (deployed.has_error()) co_return std::move(deployed).error();
-  if (!tags.empty()) {
+  if (!tags.empty()) {  // they are there, unless somebody else made the same function meanwhile
     auto tagging = parts_.catalogue.change_belongings(
         name, [tags = std::move(tags)](functions::Belongings& belongings) {
           belongings.tags = tags;
@@ -83,7 +84,7 @@ LambdaApi::Answer LambdaApi::create_function(Call call) {
     if (tagged.has_error()) co_return lambda_fault(tagged.error());
   }
   VersionPtr version = *deployed;
-  if (flag_member(call.input, "Publish")) {
+  if (along.publish) {
     auto publishing = parts_.catalogue.publish(name);
     auto published = co_await std::move(publishing);
     if (published.has_error()) co_return lambda_fault(published.error());
@@ -208,15 +209,6 @@ LambdaApi::Answer LambdaApi::delete_function(Call call) {
     auto removing = parts_.catalogue.remove_version(ref.name, (*version)->number);
     const Status removed = co_await std::move(removing);
     if (removed.has_error()) co_return lambda_fault(removed.error());
-    if (parts_.catalogue.belongings(ref.name).provisioned.contains(ref.qualifier)) {
-      auto forgetting = parts_.catalogue.change_belongings(
-          ref.name, [name = ref.qualifier](functions::Belongings& belongings) {
-            belongings.provisioned.erase(name);
-            return ok();
-          });
-      const Status forgotten = co_await std::move(forgetting);
-      if (forgotten.has_error()) co_return lambda_fault(forgotten.error());
-    }
     parts_.dispatcher.retire(ref.name, (*version)->revision);
     parts_.changed();
   } else {

@@ -77,7 +77,7 @@ class LambdaApi : public aws::Service {
   io::Task<aws::Outcome<std::string>> take_code(Object code);
   io::Task<aws::Outcome<functions::VersionPtr>> deploy(std::string name,
                                                        functions::Settings settings,
-                                                       std::string package);
+                                                       std::string package, functions::Along along);
   io::Task<Object> describe(functions::VersionPtr version, std::string qualifier);
   io::Task<std::uint64_t> archive_bytes(std::string package);
   // The version that FunctionName and Qualifier of input name.

@@ -46,9 +46,10 @@ io::Task<Outcome<std::string>> LambdaApi::take_code(Object code) {
 }
 
 io::Task<Outcome<VersionPtr>> LambdaApi::deploy(std::string name, functions::Settings settings,
-                                                std::string package) {
+                                                std::string package, functions::Along along) {
   const VersionPtr before = parts_.catalogue.find(name, "");
-  engine::DeployRequest request{name, std::move(settings), std::move(package)};
+  engine::DeployRequest request{name, std::move(settings), std::move(package), true,
+                                std::move(along)};
   auto deploying = parts_.deployer.deploy(request);
   auto deployed = co_await std::move(deploying);
   if (deployed.has_value() && deployed->failure) {
@@ -97,11 +98,13 @@ LambdaApi::Answer LambdaApi::update_code(Call call) {
     would.package = *package;
     version = std::make_shared<const functions::Version>(std::move(would));
   } else {
-    auto deploying = deploy(ref.name, std::move(settings), std::move(*package));
+    functions::Along along;
+    along.publish = flag_member(call.input, "Publish");
+    auto deploying = deploy(ref.name, std::move(settings), std::move(*package), along);
     auto deployed = co_await std::move(deploying);
     if (deployed.has_error()) co_return std::move(deployed).error();
     version = *deployed;
-    if (flag_member(call.input, "Publish")) {
+    if (along.publish) {  // it is there but for a deploy that changed nothing
       auto publishing = parts_.catalogue.publish(ref.name);
       auto published = co_await std::move(publishing);
       if (published.has_error()) co_return lambda_fault(published.error());
@@ -131,7 +134,8 @@ LambdaApi::Answer LambdaApi::update_configuration(Call call) {
   if (auto good = take_layers(call.input, settings); good.has_error()) co_return good.error();
   auto holding = parts_.keeper->hold();
   const auto hold = co_await std::move(holding);
-  auto deploying = deploy(ref.name, std::move(settings), (*present)->package);
+  functions::Along nothing;
+  auto deploying = deploy(ref.name, std::move(settings), (*present)->package, nothing);
   auto deployed = co_await std::move(deploying);
   if (deployed.has_error()) co_return std::move(deployed).error();
   auto describing = describe(*deployed, "");

@@ -227,6 +227,49 @@ TEST_F(CatalogueTest, PublishedVersionsStay) {
   }
 }
 
+TEST_F(CatalogueTest, WhatComesAlongWithADeployIsOneWriteWithIt) {
+  const auto commit = [&](const std::string& code, Along along) {
+    const auto candidate = prepare("f", upload({{"app.py", code}}));
+    EXPECT_TRUE(candidate.has_value());
+    const int before = store_.synced;
+    EXPECT_TRUE(loop_.run(catalogue_->commit(*candidate->version, std::move(along))).has_value());
+    EXPECT_EQ(store_.synced, before + 1) << "a crash can leave no half of it";
+  };
+  commit("1", Along{{{"a", "b"}}, true});
+  commit("2", Along{{}, true});
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(catalogue_->belongings("f").tags, (std::map<std::string, std::string>{{"a", "b"}}));
+    ASSERT_EQ(catalogue_->versions("f").size(), 3u);
+    EXPECT_NE(catalogue_->find("f", "1")->package, catalogue_->find("f", "2")->package);
+    EXPECT_EQ(catalogue_->find("f", "2")->package, catalogue_->find("f", "")->package);
+    EXPECT_NE(catalogue_->find("f", "2")->revision, catalogue_->find("f", "")->revision);
+    EXPECT_EQ((*loop_.run(catalogue_->publish("f")))->number, 2u) << "it is published already";
+    open();
+  }
+  commit("3", Along{});
+  EXPECT_EQ(catalogue_->belongings("f").tags.size(), 1u);
+  EXPECT_EQ((*loop_.run(catalogue_->publish("f")))->number, 3u) << "no gap, no number twice";
+}
+
+TEST_F(CatalogueTest, ProvisionedConcurrencyGoesWithItsVersionInOneWrite) {
+  deploy("f", upload({{"app.py", "1"}}));
+  ASSERT_TRUE(loop_.run(catalogue_->publish("f")).has_value());
+  const auto provide = [](Belongings& belongings) {
+    belongings.provisioned["1"] = {2, 0};
+    belongings.tags["k"] = "v";
+    return ok();
+  };
+  ASSERT_TRUE(loop_.run(catalogue_->change_belongings("f", provide)).has_value());
+  const int before = store_.synced;
+  ASSERT_TRUE(loop_.run(catalogue_->remove_version("f", 1)).has_value());
+  EXPECT_EQ(store_.synced, before + 1);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_TRUE(catalogue_->belongings("f").provisioned.empty());
+    EXPECT_EQ(catalogue_->belongings("f").tags.size(), 1u);
+    open();
+  }
+}
+
 TEST_F(CatalogueTest, RemoveTakesVersionsAlong) {
   const std::string package = upload({{"app.py", "1"}});
   deploy("f", package);

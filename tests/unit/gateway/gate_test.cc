@@ -208,6 +208,35 @@ TEST_F(GateTest, KeysAndTheirQuota) {
   EXPECT_EQ(come("GET", "0123456789abcdefghij"), R"(429 {"message":"Too Many Requests"})");
 }
 
+TEST(QuotaLeases, RequestsAtOnceShareOne) {
+  io::BlockingPool pool(4);
+  const auto store = store::make_memory_store();
+  GateClock clock;
+  functions::UsagePlan plan;
+  plan.quota = 500;
+  plan.period = functions::QuotaPeriod::month;
+  int let_in = 0;
+  bool over = false;
+  // Each gateway is killed after twenty requests that came at once.
+  for (int gateway = 0; gateway < 100 && !over; ++gateway) {
+    Quotas quotas({*store, pool, clock});
+    boost::asio::io_context loop;
+    std::vector<std::future<Result<bool>>> came;
+    for (int i = 0; i < 20; ++i)
+      came.push_back(
+          boost::asio::co_spawn(loop, quotas.take("shop/basic/a", plan), boost::asio::use_future));
+    loop.run();
+    for (auto& one : came) {
+      const auto taken = one.get();
+      ASSERT_TRUE(taken.has_value()) << taken.error().message;
+      let_in += *taken ? 1 : 0;
+      over = over || !*taken;
+    }
+  }
+  // Shares of five; twenty are four of them, and nothing is left of the last.
+  EXPECT_EQ(let_in, 500);
+}
+
 TEST(QuotaPeriods, Names) {
   const WallTime now = from_epoch_us(1'763'665'200'000'000);
   EXPECT_EQ(period_name(functions::QuotaPeriod::day, now), "2025-11-20");
