@@ -51,7 +51,7 @@ struct DeployFlags {
   DeployOptions options;
   std::vector<std::string> env, parameters;
   double timeout_s = 0, keep_alive_s = -1;
-  std::string network, snapshot;
+  std::string network, snapshot, direct;
   bool no_check = false;
 };
 
@@ -86,6 +86,7 @@ int run_deploy(Context& context, DeployFlags& flags) {
   if (flags.keep_alive_s >= 0) settings.keep_alive_ms = to_ms(flags.keep_alive_s);
   if (flags.network == "none") settings.network = functions::NetworkMode::none;
   settings.snapshot = flags.snapshot != "off";
+  settings.direct = flags.direct != "off";
   flags.options.check = !flags.no_check;
   return deploy(context, flags.options);
 }
@@ -129,6 +130,10 @@ void add_deploy(CLI::App& app, Context& context, int& code) {
   c->add_option("--snapshot", flags->snapshot,
                 "on: instances are cloned from one that has run the initialisation, where the "
                 "runtime can; off: each runs it by itself (default: on)")
+      ->check(CLI::IsMember({"on", "off"}));
+  c->add_option("--direct", flags->direct,
+                "on: GATEWAY/function/NAME calls it; off: only its routes, its function URL and "
+                "its triggers do (default: on)")
       ->check(CLI::IsMember({"on", "off"}));
   c->add_option("--env", flags->env, "Environment variable NAME=VALUE; may be repeated")
       ->type_name("NAME=VALUE")

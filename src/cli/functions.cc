@@ -46,8 +46,15 @@ void line(std::string& out, const std::string& key, const std::string& value) {
   if (!value.empty()) out += fmt::format("{:<13}{}\n", key, printable(value));
 }
 
-// Where a function is called; the server's address is not part of the function.
+bool is_direct(const json::value& function) {
+  const auto* direct = value_of(value_of(function, "settings"), "direct").if_bool();
+  return direct == nullptr || *direct;
+}
+
+// Where a function is called; the server's address is not part of the function. Empty: it has no
+// address of its own.
 std::string url_of(Context& context, const json::value& function, int& code) {
+  if (!is_direct(function)) return {};
   const auto info = fetch_json(context, "GET", "/v1/info", code);
   if (!info) return {};
   const std::string version = text_of(function, "version");
@@ -94,6 +101,8 @@ std::string describe_text(const json::value& function, const std::string& url) {
   line(out, "keep-alive", keep_alive_text(value_of(function, "keep_alive")));
   line(out, "network", text_of(settings, "network"));
   line(out, "snapshot", flag_of(settings, "snapshot") ? "on" : "off");
+  if (!is_direct(function))
+    line(out, "direct", "off: it is called by its routes, function URL and triggers");
   line(out, "code", human_bytes(static_cast<std::uint64_t>(number_of(function, "code_bytes"))));
   line(out, "package", text_of(function, "package"));
   line(out, "revision", text_of(function, "revision"));
@@ -273,6 +282,12 @@ int show_url(Context& context, const std::string& name) {
   if (!answer) return code;
   const std::string url = url_of(context, *answer, code);
   if (code != kOk) return code;
+  if (url.empty()) {
+    write_err("mayfly: " + name +
+              " has no address of its own: its setting 'direct' is off. Its application's routes "
+              "call it.\n");
+    return kRefused;
+  }
   if (context.json) {
     json::object object;
     object["url"] = url;

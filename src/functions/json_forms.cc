@@ -60,6 +60,7 @@ json::object settings_object(const Settings& s) {
   if (s.logs != LogSettings())
     object["logs"] = json::object{
         {"format", s.logs.format}, {"level", s.logs.level}, {"system_level", s.logs.system_level}};
+  if (!s.direct) object["direct"] = false;
   if (!s.install) object["install"] = false;
   if (!s.other.empty()) {
     json::object& other = object["other"].emplace_object();
@@ -105,6 +106,7 @@ Result<Settings> settings_from(const json::object& object, const std::string& wh
   s.network = network == "none" ? NetworkMode::none : NetworkMode::nat;
   fields.boolean("snapshot", s.snapshot);
   fields.boolean("install", s.install);
+  fields.boolean("direct", s.direct);
   fields.texts("layers", s.layers);
   for (auto [key, into] : {std::pair("env", &s.env), std::pair("other", &s.other)}) {
     const auto* map = fields.object(key);

@@ -40,9 +40,10 @@ Manifest::Function read_function(const std::string& name, const YAML::Node& node
   function.name = name;
   auto& s = function.settings;
   const std::string what = "function '" + name + "'";
-  const Keys keys(node, what,
-                  {"path", "runtime", "handler", "memory", "timeout", "concurrency", "min", "max",
-                   "keep_alive", "network", "snapshot", "description", "env", "triggers", "async"});
+  const Keys keys(
+      node, what,
+      {"path", "runtime", "handler", "memory", "timeout", "concurrency", "min", "max", "keep_alive",
+       "network", "snapshot", "description", "env", "triggers", "async", "direct"});
   keys.require("path");
   keys.with("path", [&](auto& v) { function.path = filled_text_of(v, what + ": path"); });
   keys.with("runtime", [&](auto& v) { s.runtime = filled_text_of(v, what + ": runtime"); });
@@ -59,6 +60,7 @@ Manifest::Function read_function(const std::string& name, const YAML::Node& node
   });
   keys.with("keep_alive",
             [&](auto& v) { s.keep_alive_ms = milliseconds_of(v, what + ": keep_alive"); });
+  keys.with("direct", [&](auto& v) { s.direct = on_of(v, what + ": direct"); });
   keys.with("snapshot", [&](auto& v) { s.snapshot = on_of(v, what + ": snapshot"); });
   keys.with("concurrency", [&](auto& v) {
     s.concurrency = whole_of(v, what + ": concurrency", 100'000);

@@ -71,6 +71,8 @@ struct Settings {
   // their SHA-256. Later ones hide files of earlier ones.
   std::vector<std::string> layers;
   LogSettings logs;
+  bool direct = true;   // false: the gateway has no /function/NAME for it; only its routes, its
+                        // function URL and its triggers call it, and the API
   bool install = true;  // false: the package holds all it needs, npm and pip are not run
   // What a dialect keeps for its clients, under a name of its own ("aws.lambda"); no other part
   // looks at it.

@@ -215,6 +215,14 @@ io::Task<io::HttpResponse> Gateway::State::call_path(io::HttpRequest request, Ro
                 "find function"};
     co_return error_response(error, Party::client, Phase::route, id);
   }
+  if (!match.version->settings.direct) {
+    Error error{Code::permission_denied,
+                "The function '" + function +
+                    "' is not called by its name here: only by the routes of its application, its "
+                    "function URL and its triggers (its setting 'direct' is off).",
+                "find function"};
+    co_return error_response(error, Party::client, Phase::route, id);
+  }
   io::Task<io::HttpResponse> task = call(std::move(request), std::move(match), id);
   io::HttpResponse response = co_await std::move(task);
   co_return response;

@@ -77,6 +77,8 @@ def test_sam_says_what_it_did_not_use(host, shop):
         assert finding["file"] == "template.yaml" and finding["line"] > 0, finding
         last = finding["path"].split(".")[-1].split("[")[0]
         assert last in lines[finding["line"] - 1], finding
+    direct = host.call("sam-shop-OrdersFunction")
+    assert direct.status == 403 and b"'direct' is off" in direct.body, "nobody comes in beside the routes"
     assert host.http("GET", "/secret").status == 404, "a route that asks who calls is not open to all"
     used = paths(shop["used"])
     assert used["Resources.OrdersFunction"]["as"].startswith("function sam-shop-OrdersFunction")
@@ -89,7 +91,8 @@ def test_sam_says_what_it_did_not_use(host, shop):
 def test_sam_limits_tags_and_alias(host, shop):
     told = host.api("PUT", "/v1/functions/sam-shop-OrdersFunction/belongings", {}).expect(200).json
     assert told == {"tags": {"team": "shop"}, "reserved_concurrency": 20, "aliases": {"live": 1}}
-    assert host.call("sam-shop-OrdersFunction:live").status == 200
+    event = {"version": "2.0", "routeKey": "$default", "rawPath": "/", "requestContext": {"http": {"method": "GET"}}}
+    assert host.invoke("sam-shop-OrdersFunction:live", event).status == 200
 
 
 def test_sam_queue_schedule_topic_and_rule(host, shop):

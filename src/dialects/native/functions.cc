@@ -89,7 +89,8 @@ Reply Api::State::put_function(Call call) {
   object["unchanged"] = deployed->unchanged;
   object["created"] = deployed->created;
   object["detected"] = json::array(deployed->detected.begin(), deployed->detected.end());
-  object["url"] = facts.gateway_url + "/function/" + call.name;
+  if (deployed->version->settings.direct)
+    object["url"] = facts.gateway_url + "/function/" + call.name;
   co_return json_reply(200, object);
 }
 

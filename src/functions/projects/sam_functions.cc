@@ -136,6 +136,7 @@ void SamReader::read_settings(Section& s, const Value& at, Manifest::Function& f
   auto& settings = function.settings;
   settings.timeout_ms = kTimeoutMs;
   settings.memory_mb = kMemoryMb;
+  settings.direct = false;  // at AWS nobody calls it who was not let in
   settings.runtime = s.text("Runtime");
   settings.handler = s.text("Handler");
   if (settings.runtime.empty()) wrong(at, "it has no Runtime, as in python3.11 or nodejs20.x.");
@@ -226,9 +227,9 @@ void SamReader::read_function_url(const Value& url, const std::string& function)
   if (type != "NONE")
     return report_.not_used(url,
                             fmt::format("{} asks for callers' signatures: the Lambda API makes "
-                                        "such an address (aws lambda create-function-url-config); "
-                                        "{} is open to all who reach the gateway",
-                                        type.substr(0, 40), builder_.function_url(function)));
+                                        "such an address (aws lambda create-function-url-config)",
+                                        type.substr(0, 40)));
+  builder_.function(function)->settings.direct = true;
   report_.made(url, builder_.function_url(function));
 }
 

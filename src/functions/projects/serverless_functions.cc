@@ -62,6 +62,7 @@ void ServerlessReader::read_settings(Section& s, const Value& at, Manifest::Func
   settings.handler = s.text("handler");
   if (settings.handler.empty()) wrong(at, "it has no handler, as in src/hello.handler.");
   settings.memory_mb = provider_.memory_mb;
+  settings.direct = false;  // at AWS nobody calls it who was not let in
   settings.timeout_ms = provider_.timeout_ms;
   s.take("description", [&](const Value& v) {
     settings.description = text_of(v);
@@ -174,8 +175,9 @@ void ServerlessReader::read_url(const Value& url, const std::string& function) {
     return report_.not_used(
         url,
         fmt::format("{} asks for callers' signatures: the Lambda API makes such an address (aws "
-                    "lambda create-function-url-config); {} is open to all who reach the gateway",
-                    authorizer.substr(0, 40), builder_.function_url(function)));
+                    "lambda create-function-url-config)",
+                    authorizer.substr(0, 40)));
+  builder_.function(function)->settings.direct = true;
   report_.made(url, builder_.function_url(function));
 }
 

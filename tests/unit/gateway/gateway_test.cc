@@ -193,6 +193,18 @@ TEST_F(GatewayTest, CallsFunctionsByName) {
   EXPECT_EQ(send("HEAD", "/function/web").body, "http|$default|/function/web|/");
 }
 
+TEST_F(GatewayTest, FunctionsThatAreNotDirectAreCalledByTheirRoutesOnly) {
+  auto closed = std::make_shared<functions::Version>(*versions_["hello"]);
+  closed->settings.direct = false;
+  versions_["hello"] = closed;
+  for (const char* path : {"/function/hello", "/async-function/hello", "/function/hello/pets"}) {
+    const auto got = send("POST", path);
+    EXPECT_EQ(got.status, 403) << path;
+    EXPECT_TRUE(got.says("setting 'direct' is off")) << got.body;
+  }
+  EXPECT_EQ(send("GET", "/pets/7").status, 200);
+}
+
 TEST_F(GatewayTest, AsksForTheModelWhenItIsUnknown) {
   EXPECT_EQ(send("GET", "/function/new").body, "http|$default|/function/new|/");
   model_ = functions::Model::runtime_api;
