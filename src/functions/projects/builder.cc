@@ -91,6 +91,12 @@ std::string Builder::name_in(const Value& value, std::string_view service) const
   return std::string(rest);
 }
 
+std::string Builder::qualified_function_in(const Value& value) const {
+  const std::string name = name_in(value, "lambda"), mark = ":function:" + name + ":";
+  const auto at = value.text.find(mark);
+  return at == std::string::npos ? name : name + ":" + value.text.substr(at + mark.size());
+}
+
 std::string Builder::at_gateway(std::string text) const {
   for (const auto& api : apis_) {
     const std::string host = api + ".execute-api." + region_ + ".amazonaws.com";

@@ -49,6 +49,8 @@ class Builder {
 
   // The name in an ARN of that service ("sqs"), in a URL of a queue, or the name itself.
   std::string name_in(const Value& value, std::string_view service) const;
+  // The function of a name or ARN with its alias or version: "NAME" or "NAME:QUALIFIER".
+  std::string qualified_function_in(const Value& value) const;
   // Addresses of APIs at AWS become the gateway's.
   std::string at_gateway(std::string text) const;
 

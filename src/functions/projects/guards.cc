@@ -86,7 +86,8 @@ void Guards::settle(const std::set<std::string>& functions) {
   for (auto& one : api_.authorizers) {
     Value at;
     at.place = places_[one.name];
-    if (one.function.empty() || functions.contains(one.function)) {
+    if (one.function.empty() ||
+        functions.contains(one.function.substr(0, one.function.find(':')))) {
       report_.made(at, fmt::format("authorizer {}{}", one.name,
                                    one.function.empty() ? " of tokens of " + one.issuer
                                                         : " asks " + one.function));

@@ -88,7 +88,7 @@ Guard function_guard(Section& s, Builder& b, const std::string& name, const Valu
     }
   }
   s.take("FunctionArn", [&](const Value& v) {
-    a.function = b.name_in(v, "lambda");
+    a.function = b.qualified_function_in(v);
     b.report().used(v);
   });
   s.take("Identity", [&](const Value& v) { read_identity(v, a, b.report()); });

@@ -48,7 +48,7 @@ void ServerlessReader::read_authorizers(const Value& authorizers) {
 std::string ServerlessReader::authorizing(Section& s, const char* arn, const char* key) {
   std::string name;
   s.take(arn, [&](const Value& v) {
-    name = builder_.name_in(v, "lambda");
+    name = builder_.qualified_function_in(v);
     report_.used(v);
   });
   const std::string own = s.text(key);

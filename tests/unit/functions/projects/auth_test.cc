@@ -74,7 +74,7 @@ Resources:
           Asked:
             AuthorizerPayloadFormatVersion: 2.0
             EnableSimpleResponses: true
-            FunctionArn: !GetAtt Who.Arn
+            FunctionArn: !Sub "${Who.Arn}:live"
             FunctionInvokeRole: arn:aws:iam::1:role/x
             Identity: {Headers: [X-Key], QueryStrings: [k], ReauthorizeEvery: 60}
           Vague:
@@ -103,7 +103,7 @@ Resources:
   const Authorizer* asked = api.authorizer("Asked");
   ASSERT_NE(asked, nullptr);
   EXPECT_EQ(asked->kind, Authorizer::Kind::request);
-  EXPECT_EQ(asked->function, "app-Who");
+  EXPECT_EQ(asked->function, "app-Who:live");
   EXPECT_EQ(asked->payload, EventForm::v2);
   EXPECT_TRUE(asked->simple);
   EXPECT_EQ(asked->ttl_s, 60u);
