@@ -14,8 +14,7 @@ from botocore.awsrequest import AWSRequest  # noqa: E402
 from botocore.credentials import Credentials  # noqa: E402
 from botocore.exceptions import ClientError  # noqa: E402
 
-from harness import run  # noqa: E402
-from packages import zipped  # noqa: E402
+from harness import run, zip_bytes  # noqa: E402
 
 ECHO = """
 import json
@@ -40,7 +39,7 @@ exports.handler = awslambda.streamifyResponse(async (event, stream) => {
 def echo(functions, name):
     functions.create_function(FunctionName=name, Runtime="python3.12", Handler="app.handler",
                               Role="arn:aws:iam::000000000000:role/any",
-                              Code={"ZipFile": zipped({"app.py": ECHO})})
+                              Code={"ZipFile": zip_bytes({"app.py": ECHO})})
     yield name
     functions.delete_function(FunctionName=name)
 
@@ -162,7 +161,7 @@ def configured(account, method, function, **members):
 def test_streams_and_whole_answers(functions, account, name):
     functions.create_function(FunctionName=name, Runtime="nodejs18.x", Handler="index.handler",
                               Role="arn:aws:iam::000000000000:role/any",
-                              Code={"ZipFile": zipped({"index.js": STREAM})})
+                              Code={"ZipFile": zip_bytes({"index.js": STREAM})})
     try:
         status, made = configured(account, "POST", name, AuthType="NONE", InvokeMode="RESPONSE_STREAM")
         assert status == 201 and made["InvokeMode"] == "RESPONSE_STREAM"
@@ -197,7 +196,7 @@ def test_urls_last(make_server, account):
     server = make_server()
     client = Account(server).boto("lambda")
     client.create_function(FunctionName="kept", Runtime="python3.12", Handler="app.handler",
-                           Role="arn:aws:iam::000000000000:role/any", Code={"ZipFile": zipped({"app.py": ECHO})})
+                           Role="arn:aws:iam::000000000000:role/any", Code={"ZipFile": zip_bytes({"app.py": ECHO})})
     url = client.create_function_url_config(FunctionName="kept", AuthType="NONE")["FunctionUrl"]
     path = urlsplit(url).path
     server.kill()

@@ -14,8 +14,7 @@ import pytest
 botocore = pytest.importorskip("botocore", reason="python3-boto3 is not installed")
 from botocore.exceptions import ClientError  # noqa: E402
 
-from harness import eventually  # noqa: E402
-from packages import zipped  # noqa: E402
+from harness import eventually, zip_bytes  # noqa: E402
 
 ROLE = "arn:aws:iam::000000000000:role/any"
 ECHO = """
@@ -33,7 +32,7 @@ def handler(event, context):
 def made(functions, name):
     def make(source=ECHO, name=name, **more):
         options = {"Runtime": "python3.12", "Handler": "app.handler", "Role": ROLE, **more}
-        return functions.create_function(FunctionName=name, Code={"ZipFile": zipped({"app.py": source})}, **options)
+        return functions.create_function(FunctionName=name, Code={"ZipFile": zip_bytes({"app.py": source})}, **options)
     yield make
     for version in functions.get_paginator("list_functions").paginate().search("Functions[].FunctionName"):
         if version and version.startswith(name):
@@ -72,7 +71,7 @@ def test_model_and_reference_agree():
 
 
 def test_life_of_a_function(functions, made, name):
-    code = zipped({"app.py": ECHO})
+    code = zip_bytes({"app.py": ECHO})
     created = made(Description="d", Timeout=5, MemorySize=256, Environment={"Variables": {"STAGE": "test"}},
                    Tags={"team": "a"}, TracingConfig={"Mode": "Active"}, Architectures=["arm64"])
     assert created["ResponseMetadata"]["HTTPStatusCode"] == 201
@@ -107,7 +106,7 @@ def test_life_of_a_function(functions, made, name):
     assert refused(functions.update_function_configuration, FunctionName=name, Timeout=3,
                    RevisionId=created["RevisionId"]) == ("PreconditionFailedException", 412)
 
-    other = zipped({"app.py": "def handler(event, context): return 'other'"})
+    other = zip_bytes({"app.py": "def handler(event, context): return 'other'"})
     dry = functions.update_function_code(FunctionName=name, ZipFile=other, DryRun=True)
     assert dry["CodeSha256"] != digest
     assert functions.get_function_configuration(FunctionName=name)["CodeSha256"] == digest
@@ -128,12 +127,12 @@ def test_errors_have_their_types(account, functions, made, name):
     good = {"FunctionName": name + "-x", "Runtime": "python3.11", "Handler": "a.b", "Role": ROLE}
     assert refused(create, **good, Code={"ZipFile": b"no zip"}) == invalid
     assert refused(create, **good, Code={"S3Bucket": "bucket", "S3Key": "k"}) == invalid
-    assert refused(create, **{**good, "Runtime": "cobol"}, Code={"ZipFile": zipped({"app.py": ECHO})}) == invalid
-    assert refused(create, **good, Code={"ZipFile": zipped({"app.py": ECHO})}, Timeout=901) == validation
-    assert refused(create, **good, Code={"ZipFile": zipped({"app.py": ECHO})}, MemorySize=64) == validation
-    assert refused(create, **good, Code={"ZipFile": zipped({"app.py": ECHO})},
+    assert refused(create, **{**good, "Runtime": "cobol"}, Code={"ZipFile": zip_bytes({"app.py": ECHO})}) == invalid
+    assert refused(create, **good, Code={"ZipFile": zip_bytes({"app.py": ECHO})}, Timeout=901) == validation
+    assert refused(create, **good, Code={"ZipFile": zip_bytes({"app.py": ECHO})}, MemorySize=64) == validation
+    assert refused(create, **good, Code={"ZipFile": zip_bytes({"app.py": ECHO})},
                    Environment={"Variables": {"A": "x" * 5000}}) == invalid
-    assert refused(create, **good, Code={"ZipFile": zipped({"app.py": ECHO})},
+    assert refused(create, **good, Code={"ZipFile": zip_bytes({"app.py": ECHO})},
                    Environment={"Variables": {"AWS_REGION": "x"}}) == invalid
     assert refused(create, FunctionName=name + "-x", Role=ROLE, PackageType="Image",
                    Code={"ImageUri": "x"}) == invalid
@@ -388,7 +387,7 @@ def test_provisioned_concurrency_lasts(make_server, name):
     functions = Account(server).boto("lambda")
     source = "import os\ndef handler(event, context): return os.environ['AWS_LAMBDA_INITIALIZATION_TYPE']\n"
     functions.create_function(FunctionName=name, Runtime="python3.12", Handler="app.handler", Role=ROLE,
-                              Code={"ZipFile": zipped({"app.py": source})}, Publish=True)
+                              Code={"ZipFile": zip_bytes({"app.py": source})}, Publish=True)
     assert invoked(functions, name)[1] == "on-demand"
     put = functions.put_provisioned_concurrency_config(FunctionName=name, Qualifier="1", ProvisionedConcurrentExecutions=2)
     assert put["ResponseMetadata"]["HTTPStatusCode"] == 202 and put["RequestedProvisionedConcurrentExecutions"] == 2

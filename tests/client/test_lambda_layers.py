@@ -10,13 +10,13 @@ import pytest
 
 botocore = pytest.importorskip("botocore", reason="python3-boto3 is not installed")
 
-from packages import zipped  # noqa: E402
+from harness import zip_bytes  # noqa: E402
 from test_lambda_boto3 import ROLE, invoked, refused  # noqa: E402
 
 
 def archive(**files):
     """Names have __ for / and _dot_ for a dot."""
-    return zipped({name.replace("__", "/").replace("_dot_", "."): text for name, text in files.items()})
+    return zip_bytes({name.replace("__", "/").replace("_dot_", "."): text for name, text in files.items()})
 
 
 @pytest.fixture

@@ -5,8 +5,7 @@ import os
 
 import pytest
 
-from harness import ROOT, eventually
-from packages import zipped
+from harness import ROOT, eventually, zip_bytes
 
 
 def source(name):
@@ -32,7 +31,7 @@ def client(server):
 @pytest.fixture(scope="module")
 def layer(client):
     answer = client.publish_layer_version(
-        LayerName="watchers", Content={"ZipFile": zipped({"extensions/watcher": EXTENSION})})
+        LayerName="watchers", Content={"ZipFile": zip_bytes({"extensions/watcher": EXTENSION})})
     return answer["LayerVersionArn"]
 
 
@@ -44,7 +43,7 @@ def function(request, client, layer, server):
         name = "ext-%s-%d-%s" % (request.param.split(".")[0], len(made), os.urandom(3).hex())
         code = {"bootstrap": BOOTSTRAP} if request.param.startswith("provided") else {"app.py": HANDLER}
         client.create_function(FunctionName=name, Runtime=request.param, Handler="app.handler", Layers=[layer],
-                               Role="arn:aws:iam::000000000000:role/any", Code={"ZipFile": zipped(code)},
+                               Role="arn:aws:iam::000000000000:role/any", Code={"ZipFile": zip_bytes(code)},
                                Timeout=timeout, Environment={"Variables": env})
         made.append(name)
         return name
