@@ -68,6 +68,7 @@ Call::Call(std::shared_ptr<Core> the_core, std::shared_ptr<Pool> the_pool,
   record.bytes_in = invocation.body.size();
   want_tail = invocation.want_log_tail;
   background = invocation.background;
+  if (!background) core->awaited_at = now;
   core->call_began();
 }
 

@@ -66,6 +66,7 @@ class Core : public std::enable_shared_from_this<Core> {
   std::unordered_map<std::string, std::shared_ptr<Pool>> pools;
   bool stopping = false;
   std::uint64_t calls_running = 0;
+  SteadyTime awaited_at{};  // when the last call came that somebody waits for
   Park quiet;  // stop() waits here for the last call
 
  private:

@@ -381,6 +381,12 @@ bool Dispatcher::takes_cpu(const functions::VersionPtr& version) const {
   return pool && scaler::takes_cpu(pool->view());
 }
 
+bool Dispatcher::callers_wait() const {
+  constexpr milliseconds kMoment{100};
+  const auto& core = *state_->core;
+  return core.awaited_at != SteadyTime{} && core.now() - core.awaited_at < kMoment;
+}
+
 io::Task<Result<Model>> Dispatcher::model_of(functions::VersionPtr version) {
   if (version->model != Model::unknown) co_return version->model;
   const auto core = state_->core;

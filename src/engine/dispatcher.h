@@ -105,6 +105,9 @@ class Dispatcher {
   // cores are idle.
   bool takes_cpu(const functions::VersionPtr& version) const;
 
+  // Somebody waits for a call, or did a moment ago: of whatever function.
+  bool callers_wait() const;
+
   // The model of a version: at once when known, else by starting its first instance.
   io::Task<Result<functions::Model>> model_of(functions::VersionPtr version);
 

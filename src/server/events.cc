@@ -1,5 +1,8 @@
 #include "server/events.h"
 
+#include <algorithm>
+#include <thread>
+
 #include "os/cpu_meter.h"
 
 namespace mayfly::server {
@@ -8,8 +11,11 @@ namespace mayfly::server {
 class Events::DispatcherRunner final : public triggers::Runner {
  public:
   DispatcherRunner(functions::Catalogue& catalogue, engine::Dispatcher& dispatcher,
-                   const engine::Reserved& reserved)
-      : catalogue_(catalogue), dispatcher_(dispatcher), reserved_(reserved) {}
+                   const engine::Reserved& reserved, std::uint32_t messages_beside_callers)
+      : catalogue_(catalogue),
+        dispatcher_(dispatcher),
+        reserved_(reserved),
+        messages_beside_callers_(messages_beside_callers) {}
 
   functions::VersionPtr find(const std::string& name, const std::string& qualifier) override {
     return catalogue_.find(name, qualifier);
@@ -19,6 +25,14 @@ class Events::DispatcherRunner final : public triggers::Runner {
   }
   bool saturated(const functions::VersionPtr& version) override {
     return cpu_.saturated(std::chrono::steady_clock::now()) && dispatcher_.takes_cpu(version);
+  }
+  // A batch is one event, one answer and one transaction: what waits behind a large one waits long.
+  Share share(const functions::VersionPtr& version) override {
+    Share share;
+    if (!dispatcher_.callers_wait()) return share;
+    share.messages = messages_beside_callers_;
+    if (dispatcher_.takes_cpu(version)) share.batches = batches_beside_callers_;
+    return share;
   }
   io::Task<Result<functions::Model>> model_of(functions::VersionPtr version) override {
     return dispatcher_.model_of(std::move(version));
@@ -31,6 +45,9 @@ class Events::DispatcherRunner final : public triggers::Runner {
   functions::Catalogue& catalogue_;
   engine::Dispatcher& dispatcher_;
   const engine::Reserved& reserved_;
+  const std::uint32_t messages_beside_callers_;
+  const std::uint32_t batches_beside_callers_ =
+      std::max(2u, std::thread::hardware_concurrency()) - 1;  // one core is for the callers
   os::CpuMeter cpu_;
 };
 
@@ -49,13 +66,15 @@ Result<std::unique_ptr<Events>> Events::make(Parts parts) {
   events->moves_ = std::make_unique<queues::MoveTasks>(
       queues::MoveTasks::Parts{executor, *events->queues_, p.store, *events->committer_, p.clock});
   events->state_ = std::make_unique<tables::State>(p.store, *events->committer_, p.pool);
-  events->services_ = std::make_unique<triggers::Services>(*events->queues_, *events->state_);
+  events->services_ =
+      std::make_unique<triggers::Services>(*events->queues_, *events->state_, p.pool);
   events->targets_ = std::make_unique<triggers::Targets>(*events->queues_);
   return events;
 }
 
 Status Events::attach(engine::Dispatcher& dispatcher, const engine::Reserved& reserved) {
-  runner_ = std::make_unique<DispatcherRunner>(parts_.catalogue, dispatcher, reserved);
+  runner_ = std::make_unique<DispatcherRunner>(parts_.catalogue, dispatcher, reserved,
+                                               parts_.calls.messages_beside_callers);
   triggers::TriggerSettings settings;
   settings.region = parts_.engine.region;
   settings.account = parts_.engine.account;

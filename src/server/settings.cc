@@ -273,6 +273,10 @@ void add_engine(std::vector<SettingSpec>& table) {
                          kAny,
                          "Bodies of queued messages kept in memory; what is over is read from the "
                          "disk when its turn comes."));
+  table.push_back(number("triggers.messages_beside_callers", "messages",
+                         FIELD(calls.messages_beside_callers), 1, 10'000,
+                         "Of a batch of a queue trigger without a window while callers wait for "
+                         "functions: who waits comes first."));
 }
 
 void add_calls(std::vector<SettingSpec>& table) {

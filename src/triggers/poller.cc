@@ -22,12 +22,10 @@ constexpr std::uint32_t kVisibilityMax = 43'200;
 
 // Messages to ask for, so that the event stays near its limit.
 std::uint32_t chunk_of(const Source& source, std::size_t event_max, std::size_t bytes,
-                       std::size_t have) {
+                       std::size_t wanted) {
   const std::size_t left = bytes >= event_max ? 0 : event_max - bytes;
   const std::size_t fit = std::clamp<std::size_t>(
       left / std::max<std::size_t>(1, source.message_bytes), 1, kMessagesAtOnce);
-  const std::size_t wanted =
-      source.mapping->batch - std::min<std::size_t>(have, source.mapping->batch);
   return static_cast<std::uint32_t>(std::min(fit, wanted));
 }
 
@@ -46,9 +44,8 @@ io::Task<bool> have_room(std::shared_ptr<State> state, std::shared_ptr<Poller> p
   Source& source = *poller->source;
   milliseconds patience = kRoomFirst;
   while (!poller->ended) {
-    const std::uint32_t most = source.mapping->concurrency == 0
-                                   ? source.limit
-                                   : std::min(source.limit, source.mapping->concurrency);
+    std::uint32_t most = std::min(source.limit, state->parts.runner.share(version).batches);
+    if (source.mapping->concurrency != 0) most = std::min(most, source.mapping->concurrency);
     const bool by_batches = source.status.running >= most;
     const auto pause =
         std::chrono::ceil<milliseconds>(source.not_before - state->parts.clock.steady_now());
@@ -94,9 +91,12 @@ struct Gathered {
 
 // A batch: the first message is waited for as long as it takes, the others for the window.
 io::Task<Gathered> gather(std::shared_ptr<State> state, std::shared_ptr<Poller> poller,
-                          std::uint32_t hold_s) {
+                          std::uint32_t hold_s, std::uint32_t most) {
   Source& source = *poller->source;
   const auto mapping = source.mapping;
+  // Who gave it a window prefers large batches to early ones.
+  const std::size_t batch =
+      mapping->window_s > 0 ? mapping->batch : std::min<std::size_t>(mapping->batch, most);
   const std::size_t event_max = state->parts.settings.event_bytes_max;
   Gathered out;
   std::size_t bytes = 0;
@@ -104,8 +104,8 @@ io::Task<Gathered> gather(std::shared_ptr<State> state, std::shared_ptr<Poller> 
   queues::ReceiveOptions options;
   options.visibility_s = hold_s;
   options.wait = kLongWait;
-  while (!poller->ended && out.messages.size() < mapping->batch && bytes < event_max) {
-    options.max = chunk_of(source, event_max, bytes, out.messages.size());
+  while (!poller->ended && out.messages.size() < batch && bytes < event_max) {
+    options.max = chunk_of(source, event_max, bytes, batch - out.messages.size());
     auto receiving = state->parts.queues.receive(mapping->queue, options);
     auto received = co_await std::move(receiving);
     if (received.has_error()) {
@@ -169,7 +169,8 @@ io::Task<void> poll(std::shared_ptr<State> state, std::shared_ptr<Poller> poller
     const auto counts = state->parts.queues.counts(mapping->queue);
     if (source->status.running == 0 && counts.has_value() && counts->visible == 0)
       source->limit = 2;
-    auto gathering = gather(state, poller, hold_seconds(*mapping, *queue, *version));
+    auto gathering = gather(state, poller, hold_seconds(*mapping, *queue, *version),
+                            state->parts.runner.share(version).messages);
     Gathered gathered = co_await std::move(gathering);
     if (poller->ended || source->removed) {
       give_back(state, *mapping, gathered.messages);

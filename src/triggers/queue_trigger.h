@@ -34,6 +34,12 @@ class Runner {
   virtual std::uint32_t room(const functions::VersionPtr& version) = 0;
   // The function computes and no core is left: more at once would only take time from what runs.
   virtual bool saturated(const functions::VersionPtr& version) = 0;
+  // What may be under way at once for a function now, beside callers who wait for theirs.
+  struct Share {
+    std::uint32_t batches = UINT32_MAX;
+    std::uint32_t messages = UINT32_MAX;  // of a batch
+  };
+  virtual Share share(const functions::VersionPtr& version) = 0;
   virtual io::Task<Result<functions::Model>> model_of(functions::VersionPtr version) = 0;
   virtual io::Task<engine::Answer> invoke(engine::Invocation invocation) = 0;
 };

@@ -4,12 +4,13 @@
 #include <unordered_map>
 
 #include "telemetry/bytes.h"
-#include "triggers/effects.h"
 #include "wire/http_message.h"
 #include "wire/json_slices.h"
 
 namespace mayfly::triggers {
 namespace {
+
+constexpr std::size_t kEffectsAtOnce = 16 * 1024;
 
 std::string item_json(const tables::Item& item) {
   std::string json = "{\"key\":";
@@ -103,10 +104,18 @@ io::Task<Result<std::string>> Services::ask(functions::VersionPtr, std::string q
   co_return json + "]}";
 }
 
+// Much of it is read beside the loop.
+io::Task<Result<Effects>> Services::parse(std::string effects) {
+  if (effects.size() < kEffectsAtOnce) co_return parse_effects(effects);
+  auto parsing = pool_.run([effects = std::move(effects)] { return parse_effects(effects); });
+  co_return co_await std::move(parsing);
+}
+
 io::Task<Status> Services::commit(functions::VersionPtr, std::string effects,
                                   std::shared_ptr<engine::Settlement> settlement,
                                   std::string result) {
-  auto staged = parse_effects(effects);
+  auto parsing = parse(std::move(effects));
+  auto staged = co_await std::move(parsing);
   if (staged.has_error()) co_return staged.error();
   auto* const held = dynamic_cast<QueueSettlement*>(settlement.get());
   queues::Batch batch;

@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "engine/function_services.h"
+#include "io/blocking.h"
 #include "queues/engine.h"
 #include "tables/state.h"
+#include "triggers/effects.h"
 
 namespace mayfly::triggers {
 
@@ -56,8 +58,9 @@ Result<std::vector<std::size_t>> failures_of(std::string_view result,
 // Belongs to the engine's loop.
 class Services final : public engine::FunctionServices {
  public:
-  // Both outlive this.
-  Services(queues::QueueEngine& queues, tables::State& state) : queues_(queues), state_(state) {}
+  // All of them outlive this.
+  Services(queues::QueueEngine& queues, tables::State& state, io::BlockingPool& pool)
+      : queues_(queues), state_(state), pool_(pool) {}
 
   io::Task<Result<std::string>> ask(functions::VersionPtr version, std::string question) override;
   io::Task<Status> commit(functions::VersionPtr version, std::string effects,
@@ -65,8 +68,11 @@ class Services final : public engine::FunctionServices {
                           std::string result) override;
 
  private:
+  io::Task<Result<Effects>> parse(std::string effects);
+
   queues::QueueEngine& queues_;
   tables::State& state_;
+  io::BlockingPool& pool_;
 };
 
 }  // namespace mayfly::triggers

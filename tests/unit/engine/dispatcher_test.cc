@@ -301,6 +301,23 @@ TEST_F(DispatcherTest, WorkThatNobodyWaitsForYieldsTheCpu) {
   EXPECT_EQ(call_background(), 1000u) << "others may come again at once";
 }
 
+TEST_F(DispatcherTest, CallersWaitUntilAMomentAfterTheLastOfThem) {
+  EXPECT_FALSE(dispatcher().callers_wait()) << "nobody has called yet";
+  Invocation one = invocation(version);
+  one.background = true;
+  auto answer = spawn(loop, dispatcher().invoke(std::move(one)));
+  wait(answer);
+  EXPECT_FALSE(dispatcher().callers_wait()) << "nobody waits for that one";
+  bool seen = false;
+  for (int i = 0; i < 20 && !seen; ++i) {  // a slow machine may let the moment pass
+    call_now();
+    seen = dispatcher().callers_wait();
+  }
+  EXPECT_TRUE(seen);
+  pass(milliseconds(101));
+  EXPECT_FALSE(dispatcher().callers_wait());
+}
+
 TEST_F(DispatcherTest, CancelledInLineLeavesNothing) {
   sandboxes.launch_takes = milliseconds(50);
   boost::asio::cancellation_signal signal;

@@ -58,7 +58,7 @@ class AsyncFixture : public ::testing::Test {
   void open() {
     targets = std::make_unique<Targets>(*world.engine);
     state = std::make_unique<tables::State>(*memory, *world.committer, world.pool);
-    services = std::make_unique<Services>(*world.engine, *state);
+    services = std::make_unique<Services>(*world.engine, *state, world.pool);
     calls = std::make_unique<AsyncCalls>(AsyncCalls::Parts{
         world.loop, *world.engine, *memory, *world.committer, world.pool, world.clock, *targets,
         [this](const std::string& name, const std::string&) -> functions::VersionPtr {

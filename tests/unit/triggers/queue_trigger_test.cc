@@ -269,6 +269,41 @@ TEST_F(TriggerTest, MoreBatchesAtOnceOnlyWhileThereAreCoresLeft) {
   EXPECT_EQ(triggers->status(m.id).handled, 3'900u);
 }
 
+TEST_F(TriggerTest, BesideCallersBatchesAreSmallAndFew) {
+  runner.deploy("f", "r1");
+  make_queue("q");
+  runner.fair_share = {.batches = 1, .messages = 3};
+  send("q", numbered(0, 10));
+  std::size_t most = 0;
+  runner.handler = [&](const Event& event) {
+    most = std::max(most, event.bodies.size());
+    EXPECT_EQ(in_flight("q"), event.bodies.size()) << "one batch at a time";
+    return Deed{};
+  };
+  add(mapping("q", 10));
+  until_empty("q");
+  quiet();
+  EXPECT_EQ(most, 3u);
+  EXPECT_EQ(runner.events.size(), 4u);
+  runner.fair_share = {};
+  send("q", numbered(10, 20));
+  until_empty("q");
+  EXPECT_EQ(most, 10u) << "once nobody waits";
+}
+
+TEST_F(TriggerTest, ABatchWithAWindowStaysLargeBesideCallers) {
+  runner.deploy("f", "r1");
+  make_queue("q");
+  runner.fair_share.messages = 3;
+  Mapping m = mapping("q", 10);
+  m.window_s = 5;
+  send("q", numbered(0, 10));
+  add(m);
+  until_empty("q");
+  ASSERT_EQ(runner.events.size(), 1u);
+  EXPECT_EQ(runner.events[0].bodies.size(), 10u);
+}
+
 TEST_F(TriggerTest, AnAnswerNamesTheMessagesThatFailed) {
   runner.deploy("f", "r1");
   make_queue("dead");

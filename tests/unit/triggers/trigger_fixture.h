@@ -52,6 +52,7 @@ class FakeRunner final : public Runner {
   std::map<std::string, functions::VersionPtr> functions;
   std::uint32_t room_left = 100;
   bool no_core_left = false;
+  Share fair_share;
   engine::FunctionServices* services = nullptr;
   std::vector<Event> events;
   std::uint32_t running = 0, most = 0;
@@ -81,6 +82,7 @@ class FakeRunner final : public Runner {
     return room_left > running ? room_left - running : 0;
   }
   bool saturated(const functions::VersionPtr&) override { return no_core_left; }
+  Share share(const functions::VersionPtr&) override { return fair_share; }
   io::Task<Result<functions::Model>> model_of(functions::VersionPtr version) override {
     co_return version->model;
   }
@@ -142,7 +144,7 @@ class TriggerTest : public ::testing::Test {
 
   void open() {
     state = std::make_unique<tables::State>(*store, *world.committer, world.pool);
-    services = std::make_unique<Services>(*world.engine, *state);
+    services = std::make_unique<Services>(*world.engine, *state, world.pool);
     targets = std::make_unique<Targets>(*world.engine);
     runner.services = services.get();
     triggers = std::make_unique<QueueTriggers>(

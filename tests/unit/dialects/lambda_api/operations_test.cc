@@ -126,7 +126,7 @@ struct Operations : engine::testing::DispatcherFixture {
   triggers::Targets targets{*world.engine};
   triggers::testing::FakeRunner runner;
   tables::State state{*memory, *world.committer, pool};
-  triggers::Services no_services{*world.engine, state};
+  triggers::Services no_services{*world.engine, state, world.pool};
   identity::AccessKeys keys{{*memory, pool, clock}};
   std::optional<engine::Deployer> deployer;
   std::optional<triggers::AsyncCalls> calls;
