@@ -1,9 +1,15 @@
 """Several invocations at once in threads: WSGI apps, and sync handlers with a concurrency over 1.
 
-The main thread reads; each worker thread runs one invocation at a time and sends for itself.
+One thread leads: it reads, and hands invocations to workers, each of which runs one at a time and
+sends for itself. Handing over costs more than a short handler takes, so while a function's handlers
+are short the leader runs them itself, one after the other. Should one of them block after all, a
+watching thread takes the lead within two ticks, and the function has to be quick for twice as long
+before the leader runs its handlers again.
 """
 
 import threading
+import time
+from _thread import get_ident
 from collections import deque
 from queue import SimpleQueue
 
@@ -25,6 +31,13 @@ from .serve import exit_code, leave, send_ready
 from .state import taken
 
 DEFAULT_THREADS = 64
+
+_TICK = 0.01  # seconds; a handler that runs longer than one or two of them is blocked
+_QUICK = 0.001  # seconds that a handler takes at most to count as short
+_STREAK = 32  # short handlers in a row that make the leader run them
+_NEVER = 1 << 62
+_IDLE_TICKS = 100  # without a handler to watch: the watching thread ends
+_FLUSH_AFTER = 0.0005  # seconds a reply may wait for more of its kind
 
 
 class Stream:
@@ -57,6 +70,14 @@ class ThreadServer:
         self.idle = 0
         self.threads = 0
         self.closing = False
+        self.decoder = frames.Decoder()
+        self.received = iter(())  # frames that the leader has not taken yet
+        self.leader = None  # the thread that leads
+        self.inside = None  # the stream whose handler the leader runs
+        self.quick = 0  # short handlers in a row
+        self.streak = _STREAK  # that many are wanted
+        self.watched = False
+        self.flushed = 0.0
         if app.kind == "wsgi":
             from .wsgi import WsgiRunner
 
@@ -67,18 +88,84 @@ class ThreadServer:
             self.run_one = self.run_event
 
     def run(self):
-        decoder = frames.Decoder()
         send_ready(self.channel, self.app)
-        while True:
-            data = self.channel.recv()
-            if not data:
-                leave(0)
-            for stream, kind, flags, payload in decoder.feed(data):
-                self.take(stream, kind, flags, payload)
-            if self.out:
-                self.channel.flush()
+        self.lead()
 
-    # ---- the main thread
+    # ---- the leader
+
+    def lead(self):
+        """Until another thread leads; then this one is a worker."""
+        logs.current.set(None)  # who started it may have been at work
+        me = self.leader = get_ident()
+        while self.leader == me:
+            for stream, kind, flags, payload in self.received:
+                self.take(stream, kind, flags, payload)
+                if self.leader != me:
+                    break
+            else:
+                if self.out:
+                    self.channel.flush()
+                data = self.channel.recv()
+                if not data:
+                    leave(0)
+                self.flushed = time.monotonic()
+                self.received = iter(self.decoder.feed(data))
+        with self.lock:
+            self.threads += 1
+            self.idle += 1
+        self.work()
+
+    def run_here(self, stream):
+        """The leader runs a handler that is expected to be short."""
+        with self.lock:
+            self.inside = stream
+            watch = not self.watched
+            self.watched = True
+        if watch:
+            self.start(self.watch, "mayfly-watch")
+        self.run_call(stream)
+        now = time.monotonic()
+        if now - self.flushed > _FLUSH_AFTER:
+            self.channel.flush()
+            self.flushed = now
+
+    def watch(self):
+        """Takes the lead when the leader's handler is the same for a whole tick."""
+        seen, unchanged = None, 0
+        while True:
+            time.sleep(_TICK)
+            with self.lock:
+                inside = self.inside
+                if inside is not None and inside is seen:
+                    self.hand_over(get_ident())
+                    self.watched = False
+                    break
+                unchanged = unchanged + 1 if inside is None else 0
+                if unchanged > _IDLE_TICKS:
+                    self.watched = False
+                    self.quick = 0  # calls are rare: a worker that waits is as good
+                    return
+                seen = inside
+        self.channel.flush()
+        self.lead()
+
+    def hand_over(self, leader):
+        """The handler that the leader runs waits for something. The lock is held."""
+        self.inside, self.leader = None, leader
+        self.quick, self.streak = 0, min(self.streak * 2, _NEVER)
+
+    def let_lead(self):
+        """Before a handler waits for what only the leader reads."""
+        with self.lock:
+            if self.inside is None or self.leader != get_ident():
+                return
+            self.hand_over(None)
+            self.streak = _NEVER
+        self.channel.flush()
+        self.start(self.lead, "mayfly-lead")
+
+    def start(self, target, name):
+        threading.Thread(target=target, name=name, daemon=True).start()
 
     def take(self, number, kind, flags, payload):
         if kind == frames.INVOKE:
@@ -147,31 +234,36 @@ class ThreadServer:
             self.out.append(frames.window_frame(number, len(payload)))
 
     def dispatch(self, stream):
+        if self.quick >= self.streak:
+            return self.run_here(stream)
         self.jobs.put(stream)
         with self.lock:
             if self.idle > 0 or self.threads >= self.limit:
                 self.idle -= 1  # claims an idle worker, or counts one who is wanted
                 return
             self.threads += 1
-        threading.Thread(target=self.work, name="mayfly-%d" % self.threads, daemon=True).start()
+        self.start(self.work, "mayfly-%d" % self.threads)
 
     # ---- workers
 
     def work(self):
         while True:
             stream = self.jobs.get()
-            logs.current.set(stream.context)
-            try:
-                self.run_one(stream)
-            except SystemExit as error:
-                leave(exit_code(error))
-            except BaseException as error:
-                self.raised(stream, error)
-            self.end(stream)
-            logs.current.set(None)
+            self.run_call(stream)
             stream = None
             with self.lock:
                 self.idle += 1
+
+    def run_call(self, stream):
+        logs.current.set(stream.context)
+        try:
+            self.run_one(stream)
+        except SystemExit as error:
+            leave(exit_code(error))
+        except BaseException as error:
+            self.raised(stream, error)
+        self.end(stream)
+        logs.current.set(None)
 
     def wake(self, stream):
         if stream.changed is not None:
@@ -187,6 +279,8 @@ class ThreadServer:
         if stream.context._partial is not None:
             logs.finish(stream.context)
         with self.lock:
+            if self.inside is stream:
+                self.inside = None
             self.streams.pop(stream.number, None)
             over = self.closing and not self.streams
         if over:
@@ -195,6 +289,8 @@ class ThreadServer:
 
     def send(self, *parts):
         self.out.extend(parts)
+        if self.inside is not None and self.leader == get_ident():
+            return  # goes out with others
         try:
             self.channel.flush()
         except ConnectionError:
@@ -223,8 +319,9 @@ class ThreadServer:
         """Asks the engine from any thread but the one that reads, and waits."""
         if question is None:
             return take(None)
-        if not self.channel.usable or threading.current_thread() is threading.main_thread():
+        if not self.channel.usable or context._stream not in self.streams:
             raise RuntimeError("context.state is for the handler itself, while it runs")
+        self.let_lead()
         waiting = [threading.Lock(), None]
         waiting[0].acquire()
         with self.lock:
@@ -237,6 +334,8 @@ class ThreadServer:
     def take_credit(self, stream, wanted):
         """How many of the wanted body bytes may be sent now; waits for at least one."""
         wanted = min(wanted, frames.BODY_BYTES)
+        if stream.credit <= 0:
+            self.let_lead()
         with self.lock:
             while stream.credit <= 0 and not stream.context._cancelled:
                 self.wait(stream)
@@ -279,7 +378,9 @@ class ThreadServer:
         except ValueError as error:
             return self.failed(stream, unmarshal_fault(error))
         stream.body = None
+        began = time.monotonic()
         result = self.app.target(event, context)
+        self.quick = self.quick + 1 if time.monotonic() - began < _QUICK else 0
         if hasattr(result, "__await__"):
             import asyncio
 

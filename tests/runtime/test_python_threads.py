@@ -1,0 +1,113 @@
+"""Python handlers with a concurrency over 1: the leader runs short ones itself, and no handler that
+blocks after all holds up the others."""
+
+import pytest
+
+from conftest import PY
+
+SOURCE = """\
+import _thread
+import sys
+import threading
+
+gates = {}
+
+
+def handler(event, context):
+    op = event.get("op")
+    if op == "block":
+        print("blocks")
+        gates.setdefault(event["gate"], threading.Event()).wait()
+        print("goes on")
+    if op == "open":
+        gates.setdefault(event["gate"], threading.Event()).set()
+    if op == "ask":
+        return context.state.get("k")
+    if op == "large":
+        return "x" * event["size"]
+    if op == "raise":
+        raise ValueError("boom")
+    if op == "exit":
+        sys.exit(3)
+    print("line of", context.aws_request_id)
+    return _thread.get_ident() == threading.main_thread().ident
+"""
+SHORT = 100  # more handlers in a row than it takes to run them in the leader
+
+
+@pytest.fixture
+def runtime(tmp_path):
+    (tmp_path / "app.py").write_text(SOURCE)
+    with PY.start(tmp_path, concurrency=4) as started:
+        started.wait_ready()
+        yield started
+
+
+def make_quick(runtime):
+    for _ in range(SHORT):
+        if runtime.event({}).result():
+            return
+    raise AssertionError("the main thread ran none of the handlers")
+
+
+def test_short_handlers_are_run_by_the_thread_that_reads(runtime):
+    assert runtime.event({}).result() is False  # nothing is known of the function yet
+    make_quick(runtime)
+    calls = [runtime.start_event({}, {"id": "id-%d" % n}) for n in range(4)]
+    for n, call in enumerate(calls):
+        assert runtime.finish(call).result() is True
+        assert call.log(1) == "line of id-%d\n" % n
+    assert runtime.event({"op": "raise"}).error["errorMessage"] == "boom"
+    assert runtime.event({}).result() is True, "a failure that is quick is quick"
+    assert runtime.shutdown() == 0
+
+
+def test_one_that_blocks_does_not_hold_up_the_others(runtime):
+    make_quick(runtime)
+    blocked = [runtime.start_event({"op": "block", "gate": "a"}, {"id": "b%d" % n}) for n in range(2)]
+    assert runtime.event({}, {"id": "between"}).log(1) == "line of between\n"
+    runtime.event({"op": "open", "gate": "a"})
+    for n, call in enumerate(blocked):
+        runtime.finish(call)
+        assert call.log(1) == "blocks\ngoes on\nline of b%d\n" % n
+    assert runtime.event({}).result() is False, "another thread reads now"
+    assert runtime.shutdown() == 0
+
+
+def test_what_was_answered_before_one_that_blocks_is_sent(runtime):
+    make_quick(runtime)
+    first = runtime.start_event({})
+    blocked = runtime.start_event({"op": "block", "gate": "b"})
+    assert runtime.finish(first).result() is True
+    runtime.event({"op": "open", "gate": "b"})
+    runtime.finish(blocked)
+
+
+def test_the_leader_may_ask(runtime):
+    make_quick(runtime)
+    for value in (7, 8):
+        call = runtime.start_event({"op": "ask"})
+        runtime.answer(call, {"value": value, "etag": "e"})
+        assert runtime.finish(call).result() == value
+
+
+def test_a_large_answer_of_the_leader(runtime):
+    make_quick(runtime)
+    size = 3 << 20
+    assert len(runtime.event({"op": "large", "size": size}).result()) == size
+    assert runtime.event({}).result() is False, "another thread has read the credit meanwhile"
+
+
+def test_a_call_that_the_leader_runs_can_be_cancelled_and_the_process_be_shut_down(runtime):
+    make_quick(runtime)
+    blocked = runtime.start_event({"op": "block", "gate": "c"})
+    runtime.cancel(blocked)
+    runtime.event({"op": "open", "gate": "c"})
+    runtime.finish(blocked)
+    assert runtime.shutdown() == 0
+
+
+def test_exit_in_the_leader_ends_the_process(runtime):
+    make_quick(runtime)
+    runtime.start_event({"op": "exit"})
+    assert runtime.process.wait(20) == 3
