@@ -67,7 +67,7 @@ class Core : public std::enable_shared_from_this<Core> {
   bool stopping = false;
   std::uint64_t calls_running = 0;
   SteadyTime awaited_at{};  // when the last call came that somebody waits for
-  Park quiet;  // stop() waits here for the last call
+  Park quiet;               // stop() waits here for the last call
 
  private:
   void pump_launches();
