@@ -34,6 +34,7 @@ DEFAULT_THREADS = 64
 
 _TICK = 0.01  # seconds; a handler that runs longer than one or two of them is blocked
 _QUICK = 0.001  # seconds that a handler takes at most to count as short
+_SLOW = 0.005  # seconds after which one that the leader ran was not
 _STREAK = 32  # short handlers in a row that make the leader run them
 _NEVER = 1 << 62
 _IDLE_TICKS = 100  # without a handler to watch: the watching thread ends
@@ -42,6 +43,8 @@ _FLUSH_AFTER = 0.0005  # seconds a reply may wait for more of its kind
 
 class Stream:
     """One invocation. Members are changed under the server's lock, except by its own worker."""
+
+    __slots__ = ("number", "context", "head", "complete", "body", "credit", "changed", "replied", "over")
 
     def __init__(self, number, meta, head, body, complete, ask):
         self.number = number
@@ -77,7 +80,8 @@ class ThreadServer:
         self.quick = 0  # short handlers in a row
         self.streak = _STREAK  # that many are wanted
         self.watched = False
-        self.flushed = 0.0
+        self.flushed = 0.0  # when the leader last sent
+        self.over_at = 0.0  # when it was through with the last handler, or received
         if app.kind == "wsgi":
             from .wsgi import WsgiRunner
 
@@ -108,7 +112,7 @@ class ThreadServer:
                 data = self.channel.recv()
                 if not data:
                     leave(0)
-                self.flushed = time.monotonic()
+                self.flushed = self.over_at = time.monotonic()
                 self.received = iter(self.decoder.feed(data))
         with self.lock:
             self.threads += 1
@@ -116,15 +120,15 @@ class ThreadServer:
         self.work()
 
     def run_here(self, stream):
-        """The leader runs a handler that is expected to be short."""
-        with self.lock:
-            self.inside = stream
-            watch = not self.watched
+        """The leader runs a handler that is expected to be short. It is inside already."""
+        if not self.watched:
             self.watched = True
-        if watch:
             self.start(self.watch, "mayfly-watch")
+        began = self.over_at
         self.run_call(stream)
-        now = time.monotonic()
+        self.over_at = now = time.monotonic()
+        if now - began > _SLOW:
+            self.quick = 0
         if now - self.flushed > _FLUSH_AFTER:
             self.channel.flush()
             self.flushed = now
@@ -206,9 +210,15 @@ class ThreadServer:
         meta, head, body = frames.split_invoke(payload, flags)
         complete = bool(flags & frames.END)
         stream = Stream(number, meta, head, body, complete, self.ask)
+        fits = bool(flags & frames.HTTP) == (self.app.model == "http")
+        here = fits and complete and self.quick >= self.streak
         with self.lock:
             self.streams[number] = stream
-        if bool(flags & frames.HTTP) != (self.app.model == "http"):
+            if here:
+                self.inside = stream
+        if here:
+            return self.run_here(stream)
+        if not fits:
             message = "the invocation does not fit the model of the function"
             self.error(stream, fault("Runtime.ProtocolError", message))
             return self.end(stream)
@@ -234,8 +244,6 @@ class ThreadServer:
             self.out.append(frames.window_frame(number, len(payload)))
 
     def dispatch(self, stream):
-        if self.quick >= self.streak:
-            return self.run_here(stream)
         self.jobs.put(stream)
         with self.lock:
             if self.idle > 0 or self.threads >= self.limit:
@@ -378,9 +386,12 @@ class ThreadServer:
         except ValueError as error:
             return self.failed(stream, unmarshal_fault(error))
         stream.body = None
-        began = time.monotonic()
-        result = self.app.target(event, context)
-        self.quick = self.quick + 1 if time.monotonic() - began < _QUICK else 0
+        if self.inside is stream:
+            result = self.app.target(event, context)
+        else:
+            began = time.monotonic()
+            result = self.app.target(event, context)
+            self.quick = self.quick + 1 if time.monotonic() - began < _QUICK else 0
         if hasattr(result, "__await__"):
             import asyncio
 
@@ -392,7 +403,14 @@ class ThreadServer:
             if parts is None:
                 return self.failed(stream, marshal_fault(error))
             return self.stream_event(stream, *parts)
-        self.send_body(stream, b"", 0, text, True)
+        size = len(text)
+        if self.inside is not stream or size > frames.INITIAL_WINDOW or context._effects is not None:
+            return self.send_body(stream, b"", 0, text, True)
+        if context._partial is not None:
+            logs.finish(context)
+        stream.replied = stream.over = True
+        header = frames.REPLY_HEADER.pack(4 + size, stream.number, frames.REPLY, frames.END, 0, 0)
+        self.out.append(header + text)
 
     def stream_event(self, stream, head, items):
         if streaming.is_async_stream(items):
