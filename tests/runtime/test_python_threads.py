@@ -125,3 +125,34 @@ def test_exit_in_the_leader_ends_the_process(runtime):
     make_quick(runtime)
     runtime.start_event({"op": "exit"})
     assert runtime.process.wait(20) == 3
+
+
+WSGI = """\
+import _thread
+import threading
+
+gate = threading.Event()
+
+
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    if environ["PATH_INFO"] == "/block":
+        yield b"blocks "
+        gate.wait()
+    if environ["PATH_INFO"] == "/open":
+        gate.set()
+    yield b"led" if _thread.get_ident() == threading.main_thread().ident else b"worked"
+"""
+
+
+def test_short_requests_of_a_wsgi_app_too(tmp_path):
+    (tmp_path / "app.py").write_text(WSGI)
+    with PY.start(tmp_path, concurrency=4) as runtime:
+        runtime.wait_ready()
+        assert runtime.http("GET", "/").body == b"worked"
+        assert any(runtime.http("GET", "/").body == b"led" for _ in range(SHORT))
+        blocked = runtime.start_http("GET", "/block")
+        assert runtime.http("GET", "/").body in (b"led", b"worked"), "whoever reads now"
+        runtime.http("GET", "/open")
+        assert runtime.finish(blocked).body.startswith(b"blocks ")
+        assert runtime.shutdown() == 0

@@ -273,6 +273,14 @@ class ThreadServer:
         self.end(stream)
         logs.current.set(None)
 
+    def begin_timing(self, stream):
+        """Of the user's code in a worker; the leader looks at the clock for itself."""
+        return None if self.inside is stream else time.monotonic()
+
+    def end_timing(self, began):
+        if began is not None:
+            self.quick = self.quick + 1 if time.monotonic() - began < _QUICK else 0
+
     def wake(self, stream):
         if stream.changed is not None:
             stream.changed.notify_all()
@@ -386,12 +394,9 @@ class ThreadServer:
         except ValueError as error:
             return self.failed(stream, unmarshal_fault(error))
         stream.body = None
-        if self.inside is stream:
-            result = self.app.target(event, context)
-        else:
-            began = time.monotonic()
-            result = self.app.target(event, context)
-            self.quick = self.quick + 1 if time.monotonic() - began < _QUICK else 0
+        began = self.begin_timing(stream)
+        result = self.app.target(event, context)
+        self.end_timing(began)
         if hasattr(result, "__await__"):
             import asyncio
 

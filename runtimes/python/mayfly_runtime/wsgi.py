@@ -128,14 +128,17 @@ class WsgiRunner:
     def run(self, stream):
         environ = self.environ(stream)
         response = _Response(self.server, stream)
+        began = self.server.begin_timing(stream)
         chunks = self.app(environ, response.start)
         try:
             if type(chunks) in (list, tuple):
+                self.server.end_timing(began)
                 response.finish(b"".join(chunks))
                 return
             for chunk in chunks:
                 if chunk:
                     response.write(chunk)
+            self.server.end_timing(began)
             response.finish(b"")
         finally:
             close = getattr(chunks, "close", None)
