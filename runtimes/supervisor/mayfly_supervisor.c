@@ -27,6 +27,7 @@ enum {
   kNameMax = 128,
   kReplyMax = 4096,
   kLogPart = 16 * 1024,
+  kPartsAtEnd = 16,    // of an extension's output, when one has failed
   kEndMs = 2000,       // for everything, once it has been told to end
   kRuntimeEndMs = 500  // for the runtime of that
 };
@@ -42,6 +43,7 @@ static int extension_count;
 static pid_t runtime_pid;
 static int runtime_status = -1;  // of waitpid, once it has ended
 static int signal_fd = -1, start_fd = -1, control_fd = -1;
+static int asked_for_trouble;              // on start_fd, once that has said to start
 static long long end_by, kill_runtime_by;  // ms; 0: nobody ends
 
 static long long now_ms(void) {
@@ -220,6 +222,18 @@ static void pass_output(struct Extension* one) {
   tell("log", text, name + (size_t)got, reply);
 }
 
+// All that they have written by now; one that never stops is not waited for.
+static void pass_all_output(void) {
+  char reply[kReplyMax + 1];
+  for (int i = 0; i < extension_count; ++i)
+    for (int parts = 0; parts < kPartsAtEnd && extensions[i].output >= 0; ++parts) {
+      struct pollfd ready = {extensions[i].output, POLLIN, 0};
+      if (poll(&ready, 1, 0) <= 0) break;
+      pass_output(&extensions[i]);
+    }
+  tell("said", "", 0, reply);
+}
+
 static void begin_end(void) {
   if (end_by == 0) end_by = now_ms() + kEndMs;
 }
@@ -309,10 +323,15 @@ static void wait_for_something(char** words) {
   if (ready[1].revents) {
     char reply[kReplyMax + 1];
     int status = receive_reply(start_fd, reply);
-    close(start_fd);
-    start_fd = -1;
-    // Otherwise an extension has failed, and the engine ends us.
-    if (status == 200 && end_by == 0) start_runtime(words);
+    const int may_start = status == 200 && !asked_for_trouble;
+    asked_for_trouble = may_start && send_request(start_fd, "GET", "trouble", "", 0) == 0;
+    if (!asked_for_trouble) {
+      close(start_fd);
+      start_fd = -1;
+    }
+    if (may_start && end_by == 0) start_runtime(words);
+    // An extension has failed; the engine ends us when it has heard all.
+    if (!may_start && status > 0) pass_all_output();
   }
   for (int i = 0; i < extension_count; ++i)
     if (ready[i + 2].revents && extensions[i].output >= 0) pass_output(&extensions[i]);

@@ -329,6 +329,9 @@ int run(int argc, char** argv, const std::string& version, const Serve& serve) {
   add_rule(*command(app, "rule", "Rules: which events go to which targets",
                     "mayfly rule put orders --pattern '{\"source\":[\"shop\"]}' --target hello"),
            context, code);
+  add_layer(*command(app, "layer", "Layers: packages that functions find at /opt",
+                     "mayfly layer rm tools:3"),
+            context, code);
   add_keys(*command(app, "keys", "Access keys, with which clients of AWS services sign",
                     "mayfly keys create --name backup --json"),
            context, code);

@@ -71,6 +71,11 @@ struct BillOptions {
 };
 int bill(Context& context, const BillOptions& options);
 
+// Deletes each at path + name, and says so.
+int remove_named(Context& context, const std::string& path, const std::vector<std::string>& names);
+
+// layers.cc: `mayfly layer ls, rm`.
+void add_layer(CLI::App& command, Context& context, int& code);
 // keys.cc: `mayfly keys create, ls, rm`.
 void add_keys(CLI::App& command, Context& context, int& code);
 

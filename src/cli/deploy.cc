@@ -4,12 +4,14 @@
 #include <boost/json/serialize.hpp>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <sstream>
 
 #include "cli/commands.h"
 #include "cli/deploy_events.h"
 #include "cli/deploy_project.h"
 #include "functions/app.h"
+#include "functions/layers.h"
 
 namespace mayfly::cli {
 
@@ -67,15 +69,90 @@ void print_deployed(const Context& context, const std::string& name, const json:
   if (!unchanged)
     for (const auto& note : list_of(answer, "detected"))
       if (note.is_string()) line += "  " + printable(std::string(note.get_string())) + "\n";
+  if (const auto& url = value_of(answer, "function_url"); url.is_object())
+    line += fmt::format("  function URL {}{}\n", text_of(url, "url"),
+                        text_of(url, "auth") == "iam" ? ", for signed requests" : "");
   write_out(line);
+}
+
+Result<PackedFile> pack_by(const std::string& path, const std::vector<std::string>& patterns) {
+  std::error_code failed;
+  if (patterns.empty() || !fs::is_directory(path, failed)) return pack(path);
+  return pack_selected(path, patterns);
 }
 
 Result<PackedFile> pack_function(const functions::Manifest::Function& function) {
   if (!function.inline_file.empty()) return pack_text(function.inline_file, function.inline_code);
-  std::error_code failed;
-  if (function.patterns.empty() || !fs::is_directory(function.path, failed))
-    return pack(function.path);
-  return pack_selected(function.path, function.patterns);
+  return pack_by(function.path, function.patterns);
+}
+
+json::array texts_array(const std::vector<std::string>& texts) {
+  return json::array(texts.begin(), texts.end());
+}
+
+// Packs, sends and publishes one layer; version is the number that it has now.
+int deploy_layer(Context& context, const functions::Manifest::Layer& layer, std::uint64_t& version,
+                 json::array& summary) {
+  auto packed = pack_by(layer.path, layer.patterns);
+  if (packed.has_error()) return fail(packed.error());
+  if (const int code = send_package(context, *packed); code != kOk) return code;
+  const json::object body{{"package", packed->sha256},
+                          {"description", layer.description},
+                          {"license", layer.license},
+                          {"runtimes", texts_array(layer.runtimes)},
+                          {"architectures", texts_array(layer.architectures)}};
+  int code = kOk;
+  auto answer = fetch_json(context, "PUT", "/v1/layers/" + percent_encode(layer.name), code,
+                           json::serialize(body));
+  if (!answer) return code;
+  version = static_cast<std::uint64_t>(number_of(value_of(*answer, "layer"), "version"));
+  const bool unchanged = flag_of(*answer, "unchanged");
+  if (!context.json) {
+    const bool colour = context.colour();
+    write_out(fmt::format("layer {}  {}\n",
+                          paint(fmt::format("{}:{}", layer.name, version), Colour::bold, colour),
+                          paint(unchanged ? "unchanged" : "published",
+                                unchanged ? Colour::dim : Colour::green, colour)));
+  }
+  summary.push_back(std::move(*answer));
+  return kOk;
+}
+
+// The functions then name the layers of the manifest by their versions.
+int deploy_layers(Context& context, functions::Manifest& manifest, const fs::path& folder,
+                  json::object& summary) {
+  std::map<std::string, std::uint64_t> versions;
+  json::array deployed;
+  for (auto layer : manifest.layers) {
+    layer.path = (folder / layer.path).string();
+    const int code = deploy_layer(context, layer, versions[layer.name], deployed);
+    if (code != kOk) return code;
+  }
+  if (!deployed.empty()) summary["layers"] = std::move(deployed);
+  for (auto& function : manifest.functions)
+    for (auto& text : function.layers) {
+      const auto ref = functions::parse_layer_ref(text);
+      if (!ref || ref->version != 0) continue;
+      if (const auto own = versions.find(ref->name); own != versions.end())
+        text = fmt::format("{}:{}", own->first, own->second);
+    }
+  return kOk;
+}
+
+// The function URL that a manifest gives a function.
+int deploy_url(Context& context, const functions::Manifest::Function& function,
+               json::value& deployed) {
+  if (!function.url) return kOk;
+  json::object body{{"auth", function.url->iam ? "iam" : "none"}, {"stream", function.url->stream}};
+  if (!function.url->cors.allow_origins.empty())
+    body["cors"] = json::parse(functions::cors_to_json(function.url->cors));
+  std::string path = "/v1/functions/" + percent_encode(function.name) + "/url";
+  if (!function.alias.empty()) path += "?alias=" + percent_encode(function.alias);
+  int code = kOk;
+  auto answer = fetch_json(context, "PUT", path, code, json::serialize(body));
+  if (!answer) return code;
+  deployed.as_object()["function_url"] = std::move(*answer);
+  return kOk;
 }
 
 // Packs, sends and deploys one function; answer is what the server said.
@@ -91,6 +168,7 @@ int deploy_one(Context& context, const functions::Manifest::Function& function, 
   boost::system::error_code failed;
   body["settings"] = json::parse(functions::settings_to_json(function.settings), failed);
   body["check"] = check;
+  if (!function.layers.empty()) body["layers"] = texts_array(function.layers);
   int code = kOk;
   auto got = fetch_json(context, "PUT", "/v1/functions/" + percent_encode(name), code,
                         json::serialize(body));
@@ -179,6 +257,7 @@ int deploy_functions(Context& context, const functions::Manifest& manifest, cons
     if (function.inline_file.empty()) function.path = (folder / function.path).string();
     int code = deploy_one(context, function, check, answer);
     if (code == kOk) code = deploy_belongings(context, function);
+    if (code == kOk) code = deploy_url(context, function, answer);
     if (code == kUnreachable) return code;
     if (code != kOk) {
       write_err("mayfly: function " + function.name + " was not deployed.\n");
@@ -193,14 +272,15 @@ int deploy_functions(Context& context, const functions::Manifest& manifest, cons
 }
 
 // All that a manifest names; paths are relative to folder.
-int deploy_all(Context& context, const functions::Manifest& manifest, const std::string& file,
+int deploy_all(Context& context, functions::Manifest manifest, const std::string& file,
                const fs::path& folder, bool check, json::object& summary) {
   const std::vector<std::string> resources = resources_of(manifest);
   if (manifest.functions.empty() && manifest.routes.empty() && manifest.sites.empty() &&
       resources.empty() && manifest.api.websocket.path.empty())
     return usage_error(file +
-                       " describes nothing: it has no functions, routes, static folders, queues, "
-                       "topics or schedules");
+                       " describes nothing: it has no functions, layers, routes, static folders, "
+                       "queues, topics or schedules");
+  if (const int code = deploy_layers(context, manifest, folder, summary); code != kOk) return code;
   if (const int code = deploy_queues(context, manifest, summary); code != kOk) return code;
   // Routes to functions that are not there would be refused anyway.
   if (const int code = deploy_functions(context, manifest, folder, check, summary); code != kOk)

@@ -283,7 +283,9 @@ std::vector<std::string> resources_of(const Manifest& manifest) {
   for (const auto& rule : manifest.rules) names.push_back("rule:" + rule.name);
   for (const auto& subscription : manifest.subscriptions)
     names.push_back("subscription:" + subscription.topic + ":" + subscription.target);
+  for (const auto& layer : manifest.layers) names.push_back("layer:" + layer.name);
   for (const auto& function : manifest.functions) {
+    if (function.url) names.push_back("url:" + function.name);
     for (const auto& trigger : function.queues)
       names.push_back("trigger:" + trigger.queue + ":" + function.name);
     for (const auto& subscription : function.topics)
@@ -302,8 +304,10 @@ void report_unnamed(const functions::App& before, const functions::App& now, jso
     if (context.json) continue;
     const auto colon = resource.find(':');
     const std::string kind = resource.substr(0, colon), name = resource.substr(colon + 1);
-    const std::string remove =
-        kind == "subscription" ? "mayfly topic unsubscribe" : "mayfly " + kind + " rm " + name;
+    const std::string remove = kind == "subscription" ? "mayfly topic unsubscribe"
+                               : kind == "url"
+                                   ? "aws lambda delete-function-url-config --function-name " + name
+                                   : "mayfly " + kind + " rm " + name;
     write_out(fmt::format("{} {}  is no longer named here, and stays; `{}` removes it\n", kind,
                           printable(name), printable(remove)));
   }

@@ -6,10 +6,12 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 
 #include "cli/pack.h"
 #include "functions/languages.h"
+#include "functions/layers.h"
 
 namespace mayfly::cli {
 
@@ -67,6 +69,33 @@ void settle_runtimes(const json::value& answer, projects::Project& project) {
         finding.what +=
             fmt::format(", on the newest {} here: there is no {}", language->title, runtime);
     runtime = std::string(language->name);
+  }
+}
+
+// Layers of other accounts and of extensions of AWS are not here: the functions do without them.
+void settle_layers(const json::value& answer, projects::Project& project) {
+  std::set<std::string> there;  // "NAME", "NAME:VERSION"
+  for (const auto& layer : list_of(answer, "layers")) {
+    there.insert(text_of(layer, "name"));
+    there.insert(fmt::format("{}:{}", text_of(layer, "name"), number_of(layer, "version")));
+  }
+  for (const auto& layer : project.manifest.layers) there.insert(layer.name);
+  const auto missing = [&there](const std::string& text) {
+    const auto ref = functions::parse_layer_ref(text);
+    return !ref ||
+           !there.contains(ref->version == 0 ? ref->name
+                                             : fmt::format("{}:{}", ref->name, ref->version));
+  };
+  for (auto& function : project.manifest.functions) std::erase_if(function.layers, missing);
+  for (auto& finding : project.findings) {
+    if (finding.kind != projects::Finding::Kind::used || !finding.what.starts_with("layer "))
+      continue;
+    const std::string ref = finding.what.substr(6);
+    if (!missing(ref)) continue;
+    finding.kind = projects::Finding::Kind::not_used;
+    finding.what = "the server has no layer " + ref +
+                   ": `aws lambda publish-layer-version` makes one, and `mayfly layer ls` lists "
+                   "those there are";
   }
 }
 
@@ -131,6 +160,8 @@ Result<projects::Project> read_project(Context& context, const std::string& file
   if (!info) return Error{Code::unavailable, ""};
   const auto runtimes = fetch_json(context, "GET", "/v1/runtimes", exit_code);
   if (!runtimes) return Error{Code::unavailable, ""};
+  const auto layers = fetch_json(context, "GET", "/v1/layers", exit_code);
+  if (!layers) return Error{Code::unavailable, ""};
   std::error_code failed;
   const fs::path folder = fs::absolute(file, failed).lexically_normal().parent_path();
   projects::Surroundings around;
@@ -144,6 +175,12 @@ Result<projects::Project> read_project(Context& context, const std::string& file
   around.api = text_of(*info, "api");
   around.parameters = options.parameters;
   around.environment = environment_variable;
+  around.function_url = [&context, &exit_code](const std::string& name, const std::string& alias) {
+    const auto url = fetch_json(
+        context, "GET",
+        "/v1/functions/" + percent_encode(name) + "/url?alias=" + percent_encode(alias), exit_code);
+    return url ? text_of(*url, "url") : std::string();
+  };
   around.read_file = [folder](const std::string& path) { return read_inside(folder, path); };
   auto project = kind == projects::ProjectKind::sam ? projects::read_sam_template(text, around)
                                                     : projects::read_serverless_yml(text, around);
@@ -152,6 +189,7 @@ Result<projects::Project> read_project(Context& context, const std::string& file
     project->findings.push_back({projects::Finding::Kind::not_used, "samconfig.toml", "", 0,
                                  "it is not read: --name and --parameter say the same"});
   settle_runtimes(*runtimes, *project);
+  settle_layers(*layers, *project);
   return project;
 }
 

@@ -37,22 +37,6 @@ int list_keys(Context& context) {
   return kOk;
 }
 
-int remove_keys(Context& context, const std::vector<std::string>& ids) {
-  int worst = kOk;
-  for (const auto& id : ids) {
-    int code = kOk;
-    const auto answer = fetch_json(context, "DELETE", "/v1/keys/" + percent_encode(id), code);
-    if (code == kUnreachable) return code;
-    if (!answer)
-      worst = code;
-    else if (context.json)
-      print_json(*answer);
-    else
-      write_out(id + "  removed\n");
-  }
-  return worst;
-}
-
 }  // namespace
 
 void add_keys(CLI::App& command, Context& context, int& code) {
@@ -72,7 +56,7 @@ void add_keys(CLI::App& command, Context& context, int& code) {
   CLI::App* rm = command.add_subcommand("rm", "Remove keys: what they sign is refused at once");
   rm->fallthrough();
   rm->add_option("ID", *ids, "Access key ids")->required();
-  rm->callback([&context, &code, ids] { code = remove_keys(context, *ids); });
+  rm->callback([&context, &code, ids] { code = remove_named(context, "/v1/keys/", *ids); });
 }
 
 }  // namespace mayfly::cli

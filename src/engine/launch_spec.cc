@@ -107,7 +107,7 @@ sandbox::LaunchSpec base_launch_spec(const functions::Version& version,
   for (const auto& [name, value] : version.settings.env)
     if (!reserved(name)) set_env(env, name, value);
   // As on Lambda, lines in JSON are filtered, and text is not.
-  if (has_env(env, "AWS_LAMBDA_LOG_FORMAT=JSON") && !has_env(env, "AWS_LAMBDA_LOG_LEVEL="))
+  if (functions::logs_json(version.settings) && !has_env(env, "AWS_LAMBDA_LOG_LEVEL="))
     set_env(env, "AWS_LAMBDA_LOG_LEVEL", "INFO");
   set_env(env, "AWS_LAMBDA_FUNCTION_NAME", version.function);
   set_env(env, "AWS_LAMBDA_FUNCTION_VERSION", number);

@@ -78,8 +78,7 @@ void Pool::settle(const Ready* ready) {
     effective_ = std::move(learnt);
   }
   concurrency_ = std::max(1u, effective_->concurrency);
-  if (effective_->model == Model::runtime_api || effective_->model == Model::stdio)
-    concurrency_ = 1;
+  if (effective_->model == Model::stdio) concurrency_ = 1;
   const auto* factory = core_->factory_for(*effective_);
   per_call_ = factory != nullptr && factory->per_call(*effective_);
 }

@@ -3,6 +3,7 @@
 // limits of pace, and WebSocket routes. Plain values, as mayfly.yaml says them
 // (docs/reference/api_gateway.md); the gateway acts on them.
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -68,8 +69,13 @@ struct WebSocketApi {
   std::map<std::string, std::string> routes;       // "$connect", "$default", key to function
   std::string authorizer;                          // of $connect; kind request
   bool api_key = false;
-  bool respond = false;  // what a route answers goes back to the client
+  bool respond = false;                 // what a route answers goes back to the client
+  std::vector<std::string> responding;  // else the keys of the routes for which it does
   bool operator==(const WebSocketApi&) const = default;
+
+  bool responds(std::string_view key) const {
+    return respond || std::find(responding.begin(), responding.end(), key) != responding.end();
+  }
 };
 
 struct Api {

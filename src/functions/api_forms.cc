@@ -130,6 +130,7 @@ Result<WebSocketApi> websocket_from(const JObject& object) {
   fields.text("authorizer", api.authorizer);
   fields.boolean("api_key", api.api_key);
   fields.boolean("respond", api.respond);
+  fields.texts("responding", api.responding);
   MAYFLY_TRY(fields.finish());
   return api;
 }
@@ -206,6 +207,10 @@ Status check_websocket(const App& app) {
   if (api.routes.empty()) return invalid("websocket: there are no routes.");
   for (const auto& [key, function] : api.routes)
     MAYFLY_TRY(check_name("function", function.substr(0, function.find(':'))));
+  for (const auto& key : api.responding)
+    if (!api.routes.contains(key))
+      return invalid("websocket: there is no route '" + key.substr(0, 100) +
+                     "' that could respond.");
   if (!api.authorizer.empty()) {
     const Authorizer* a = app.api.authorizer(api.authorizer);
     if (a == nullptr || a->kind != Authorizer::Kind::request || a->simple)
@@ -269,7 +274,8 @@ JObject api_object(const Api& api) {
                                {"routes", texts_of_map(socket.routes)},
                                {"authorizer", socket.authorizer},
                                {"api_key", socket.api_key},
-                               {"respond", socket.respond}};
+                               {"respond", socket.respond},
+                               {"responding", json_array_of(socket.responding)}};
   return out;
 }
 

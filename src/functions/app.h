@@ -110,6 +110,20 @@ struct Manifest {
     std::optional<std::uint32_t> flexible_s, retries, max_age_s;
     bool enabled = true;
   };
+  // Published when it differs from the newest version that the server has.
+  struct Layer {
+    std::string name;
+    std::string path;                   // folder or archive: what functions find at /opt
+    std::vector<std::string> patterns;  // as Function::patterns
+    std::string description, license;
+    std::vector<std::string> runtimes, architectures;
+  };
+  // An address of the function's own (docs/reference/api_gateway.md).
+  struct Url {
+    bool iam = false;     // requests are signed
+    bool stream = false;  // answers go out as they come
+    Cors cors;
+  };
   struct Function {
     std::string name;
     std::string path;                      // file, folder or archive
@@ -120,6 +134,8 @@ struct Manifest {
     std::map<std::string, std::string> tags;
     std::optional<std::uint32_t> reserved_concurrency;
     std::string alias;  // leads to a version that the deploy publishes; empty: none is published
+    std::vector<std::string> layers;  // in order: "NAME" (the newest version), "NAME:3", ARNs
+    std::optional<Url> url;           // of the alias, where there is one
     std::vector<QueueTrigger> queues;
     std::vector<Subscription> topics;
   };
@@ -131,6 +147,7 @@ struct Manifest {
   };
   std::string name;  // default: the folder's name
   std::vector<Function> functions;
+  std::vector<Layer> layers;
   std::vector<Route> routes;  // only those to functions
   std::vector<StaticSite> sites;
   Cors cors;
@@ -150,6 +167,8 @@ Result<Manifest> parse_manifest(std::string_view yaml, std::string_view folder_n
 // with invalid_argument naming the key.
 std::string app_to_json(const App& app);
 Result<App> app_from_json(std::string_view json);
+std::string cors_to_json(const Cors& cors);
+Result<Cors> cors_from_json(std::string_view json);
 std::string settings_to_json(const Settings& settings);
 Result<Settings> settings_from_json(std::string_view json);
 std::string version_to_json(const Version& version);  // for people and clients: no host paths

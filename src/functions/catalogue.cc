@@ -1,6 +1,6 @@
 // Rows in the store, all under "f/"; every value begins with a version byte:
 //   f/l/FUNCTION             $LATEST
-//   f/n/FUNCTION             the last number given to a version
+//   f/n/FUNCTION             the last number given to a version; stays when the function goes
 //   f/v/FUNCTION\0<number>   a published version, big-endian number
 //   f/x/FUNCTION             what belongs to it: aliases, tags (belongings.h)
 //   f/a/APPLICATION          an application
@@ -58,13 +58,13 @@ Status Catalogue::State::load_versions(std::string_view prefix) {
 }
 
 Status Catalogue::State::load_counters() {
-  return parts.store.scan(
-      {"f/n/", store::prefix_end("f/n/")}, [&](std::string_view key, std::string_view value) {
-        auto& into = functions[std::string(key.substr(4))];
-        value.remove_prefix(std::min<std::size_t>(1, value.size()));
-        std::from_chars(value.data(), value.data() + value.size(), into.last_number);
-        return true;
-      });
+  return parts.store.scan({"f/n/", store::prefix_end("f/n/")},
+                          [&](std::string_view key, std::string_view value) {
+                            auto& last = last_numbers[std::string(key.substr(4))];
+                            value.remove_prefix(std::min<std::size_t>(1, value.size()));
+                            std::from_chars(value.data(), value.data() + value.size(), last);
+                            return true;
+                          });
 }
 
 Status Catalogue::State::load_apps() {
@@ -188,6 +188,7 @@ Catalogue::~Catalogue() = default;
 Status Catalogue::load() {
   auto& s = *state_;
   s.functions.clear();
+  s.last_numbers.clear();
   s.apps.clear();
   MAYFLY_TRY(s.load_versions(kLatestPrefix));
   MAYFLY_TRY(s.load_versions(kVersionPrefix));
@@ -304,16 +305,16 @@ std::optional<Version> Catalogue::State::snapshot(const Entry* present,
       return std::nullopt;
   }
   Version version = latest;
-  version.number = (present != nullptr ? present->last_number : 0) + 1;
+  const auto last = last_numbers.find(latest.function);
+  version.number = (last != last_numbers.end() ? last->second : 0) + 1;
   version.revision = random_hex(8);
   version.created_us = to_epoch_us(parts.clock.wall_now());
   return version;
 }
 
 void Catalogue::State::show_published(VersionPtr version) {
-  auto& into = functions[version->function];
-  into.last_number = version->number;
-  into.published.push_back(std::move(version));
+  last_numbers[version->function] = version->number;
+  functions[version->function].published.push_back(std::move(version));
 }
 
 namespace {
@@ -419,8 +420,7 @@ io::Task<Status> Catalogue::remove(std::string function) {
   if (s.entry(function) == nullptr) co_return unknown_function(function);
   auto write = [&parts = s.parts, function]() -> Status {
     store::Transaction transaction;
-    transaction.remove(latest_key(function)).remove(counter_key(function));
-    transaction.remove(belongings_key(function));
+    transaction.remove(latest_key(function)).remove(belongings_key(function));  // the count stays
     const std::string prefix = versions_prefix(function);
     transaction.delete_ranges.emplace_back(prefix, store::prefix_end(prefix));
     return parts.store.commit(transaction, store::Durability::synced);

@@ -50,7 +50,6 @@ inline Error unknown_function(std::string_view name) {
 struct Entry {
   VersionPtr latest;
   std::vector<VersionPtr> published;  // by number
-  std::uint64_t last_number = 0;
   Belongings belongings;
 
   // A published version; null when there is none.
@@ -77,6 +76,9 @@ struct Catalogue::State {
 
   Parts parts;
   std::unordered_map<std::string, Entry, TextHash, std::equal_to<>> functions;
+  // The last number given to a version, by function; also of functions that were removed: as on
+  // AWS, one that is made anew goes on counting.
+  std::unordered_map<std::string, std::uint64_t> last_numbers;
   std::map<std::string, App> apps;
   std::uint64_t generation = 1;
   KeyedLock locks;

@@ -94,6 +94,25 @@ Status check_name(std::string_view what, std::string_view name) {
                   name.substr(0, 100), what == "application" ? "an" : "a", what));
 }
 
+Status check_layer_name(std::string_view name) {
+  if (is_layer_name(name)) return ok();
+  return invalid(
+      fmt::format("The name of a layer is made of 1 to 140 letters, digits, - and _; '{}' is not "
+                  "such a name.",
+                  name.substr(0, 150)));
+}
+
+Status check_layer_refs(const std::vector<std::string>& layers) {
+  if (layers.size() > kLayersMax)
+    return invalid(
+        fmt::format("A function has at most {} layers, not {}.", kLayersMax, layers.size()));
+  for (const auto& layer : layers)
+    if (!parse_layer_ref(layer))
+      return invalid(fmt::format("A layer is named as NAME, NAME:VERSION or by its ARN, not '{}'.",
+                                 layer.substr(0, 200)));
+  return ok();
+}
+
 Status check_settings(const Settings& s, const Defaults& defaults) {
   if (s.memory_mb != 0 && (s.memory_mb < 16 || s.memory_mb > defaults.memory_mb_max))
     return invalid(
@@ -200,14 +219,17 @@ Status check_app(const App& app) {
       return invalid("The route " + route.method + " " + route.path + " is there twice.");
   }
   MAYFLY_TRY(check_api(app));
-  if (app.cors.allow_credentials &&
-      std::find(app.cors.allow_origins.begin(), app.cors.allow_origins.end(), "*") !=
-          app.cors.allow_origins.end())
+  return check_cors(app.cors);
+}
+
+Status check_cors(const Cors& cors) {
+  if (cors.allow_credentials && std::find(cors.allow_origins.begin(), cors.allow_origins.end(),
+                                          "*") != cors.allow_origins.end())
     return invalid(
         "cors: browsers refuse credentials together with the origin *; name the "
         "origins.");
-  for (const auto* list : {&app.cors.allow_origins, &app.cors.allow_methods,
-                           &app.cors.allow_headers, &app.cors.expose_headers})
+  for (const auto* list :
+       {&cors.allow_origins, &cors.allow_methods, &cors.allow_headers, &cors.expose_headers})
     for (const auto& item : *list)
       for (const char c : item)
         if (static_cast<unsigned char>(c) <= 0x20 || c == 0x7f || c == ',')

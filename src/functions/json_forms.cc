@@ -12,6 +12,7 @@
 #include "functions/checks.h"
 #include "functions/json_fields.h"
 #include "functions/json_forms.h"
+#include "functions/log_choices.h"
 
 namespace mayfly::functions {
 namespace {
@@ -75,14 +76,13 @@ Result<LogSettings> logs_from(const json::object& object, const std::string& whe
   fields.text("format", logs.format);
   fields.text("level", logs.level);
   fields.text("system_level", logs.system_level);
-  const auto check = [&](const char* key, const std::string& value,
-                         std::initializer_list<const char*> allowed) {
-    if (!value.empty() && std::find(allowed.begin(), allowed.end(), value) == allowed.end())
+  const auto check = [&](const char* key, const std::string& value, const auto& allowed) {
+    if (!value.empty() && !is_choice(allowed, value))
       fields.fail(fmt::format("{}{} must be one of {}.", where, key, fmt::join(allowed, ", ")));
   };
-  check("format", logs.format, {"Text", "JSON"});
-  check("level", logs.level, {"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"});
-  check("system_level", logs.system_level, {"DEBUG", "INFO", "WARN"});
+  check("format", logs.format, kLogFormats);
+  check("level", logs.level, kLogLevels);
+  check("system_level", logs.system_level, kSystemLogLevels);
   MAYFLY_TRY(fields.finish());
   return logs;
 }
@@ -134,6 +134,15 @@ Result<Settings> settings_from(const json::object& object, const std::string& wh
     s.async = std::move(*read);
   }
   return s;
+}
+
+json::object cors_object(const Cors& cors) {
+  return {{"allow_origins", json_array_of(cors.allow_origins)},
+          {"allow_methods", json_array_of(cors.allow_methods)},
+          {"allow_headers", json_array_of(cors.allow_headers)},
+          {"expose_headers", json_array_of(cors.expose_headers)},
+          {"allow_credentials", cors.allow_credentials},
+          {"max_age_s", cors.max_age_s}};
 }
 
 Result<Cors> cors_from(const json::object& object) {
@@ -194,6 +203,16 @@ Result<json::object> parse_object(std::string_view text, std::string_view what) 
   return std::move(value.get_object());
 }
 
+std::string cors_to_json(const Cors& cors) {
+  return json::serialize(cors_object(cors));
+}
+
+Result<Cors> cors_from_json(std::string_view text) {
+  auto object = parse_object(text, "the CORS settings");
+  if (object.has_error()) return std::move(object).error();
+  return cors_from(*object);
+}
+
 std::string settings_to_json(const Settings& settings) {
   return json::serialize(settings_object(settings));
 }
@@ -217,16 +236,8 @@ std::string app_to_json(const App& app) {
     if (!(route.rules == RouteRules{})) item["rules"] = rules_object(route.rules);
     routes.push_back(std::move(item));
   }
-  const auto& cors = app.cors;
-  json::object object{{"name", app.name},
-                      {"routes", std::move(routes)},
-                      {"cors",
-                       {{"allow_origins", json_array_of(cors.allow_origins)},
-                        {"allow_methods", json_array_of(cors.allow_methods)},
-                        {"allow_headers", json_array_of(cors.allow_headers)},
-                        {"expose_headers", json_array_of(cors.expose_headers)},
-                        {"allow_credentials", cors.allow_credentials},
-                        {"max_age_s", cors.max_age_s}}}};
+  json::object object{
+      {"name", app.name}, {"routes", std::move(routes)}, {"cors", cors_object(app.cors)}};
   if (!(app.api == Api{})) object["api"] = api_object(app.api);
   if (!app.resources.empty()) object["resources"] = json_array_of(app.resources);
   return json::serialize(object);

@@ -52,6 +52,28 @@ bool is_layer_name(std::string_view name) {
          });
 }
 
+std::optional<LayerRef> parse_layer_ref(std::string_view text) {
+  constexpr std::size_t kArnParts = 6;  // arn:aws:lambda:REGION:ACCOUNT:layer
+  std::vector<std::string_view> parts;
+  for (std::string_view rest = text;;) {
+    const auto colon = rest.find(':');
+    parts.push_back(rest.substr(0, colon));
+    if (colon == std::string_view::npos || parts.size() > kArnParts + 2) break;
+    rest.remove_prefix(colon + 1);
+  }
+  if (parts[0] == "arn" && parts.size() > kArnParts && parts[1].starts_with("aws") &&
+      parts[2] == "lambda" && parts[5] == "layer")
+    parts.erase(parts.begin(), parts.begin() + kArnParts);
+  if (parts.size() > 2 || !is_layer_name(parts[0])) return std::nullopt;
+  LayerRef ref{std::string(parts[0]), 0};
+  if (parts.size() == 1) return ref;
+  const auto [end, failed] =
+      std::from_chars(parts[1].data(), parts[1].data() + parts[1].size(), ref.version);
+  if (failed != std::errc() || end != parts[1].data() + parts[1].size() || ref.version == 0)
+    return std::nullopt;
+  return ref;
+}
+
 std::string layer_to_json(const LayerVersion& layer) {
   const auto list = [](const std::vector<std::string>& texts) {
     return boost::json::array(texts.begin(), texts.end());
@@ -155,6 +177,33 @@ io::Task<Result<LayerVersionPtr>> Layers::publish(LayerVersion layer) {
   auto locking = locks_.lock(layer.name);
   auto guard = co_await std::move(locking);
   if (guard.has_error()) co_return std::move(guard).error();
+  auto publishing = publish_locked(std::move(layer));
+  co_return co_await std::move(publishing);
+}
+
+io::Task<Result<Layers::Published>> Layers::publish_changed(LayerVersion layer) {
+  auto locking = locks_.lock(layer.name);
+  auto guard = co_await std::move(locking);
+  if (guard.has_error()) co_return std::move(guard).error();
+  Published published;
+  const auto present = layers_.find(layer.name);
+  if (present != layers_.end()) {
+    published.layer = present->second.rbegin()->second;
+    LayerVersion same = *published.layer;
+    same.number = layer.number;
+    same.policy = layer.policy;
+    same.created_us = layer.created_us;
+    published.unchanged = same == layer;
+  }
+  if (published.unchanged) co_return published;
+  auto publishing = publish_locked(std::move(layer));
+  auto made = co_await std::move(publishing);
+  if (made.has_error()) co_return std::move(made).error();
+  published.layer = std::move(*made);
+  co_return published;
+}
+
+io::Task<Result<LayerVersionPtr>> Layers::publish_locked(LayerVersion layer) {
   layer.number = last_numbers_[layer.name] + 1;
   const std::string key = layer_key(layer.name, layer.number);
   store::Transaction transaction;

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -34,6 +35,12 @@ struct LayerVersion {
 using LayerVersionPtr = std::shared_ptr<const LayerVersion>;
 
 bool is_layer_name(std::string_view name);
+struct LayerRef {
+  std::string name;
+  std::uint64_t version = 0;  // 0: none was named
+};
+// NAME, NAME:VERSION, or an ARN of a layer or of a version of one, of any region and account.
+std::optional<LayerRef> parse_layer_ref(std::string_view text);
 // The stored form, without its version byte.
 std::string layer_to_json(const LayerVersion& layer);
 Result<LayerVersion> layer_from_json(std::string_view json);
@@ -56,6 +63,13 @@ class Layers {
 
   // Durable, then visible. number is given here; name must be one, and the package be there.
   io::Task<Result<LayerVersionPtr>> publish(LayerVersion layer);
+  // The newest version when it is the same but for its number, its time and its policy, else a new
+  // one.
+  struct Published {
+    LayerVersionPtr layer;
+    bool unchanged = false;
+  };
+  io::Task<Result<Published>> publish_changed(LayerVersion layer);
   // not_found when it is not there. An error of change() leaves all as it was; it runs on the loop,
   // and must leave name, number and package.
   io::Task<Result<LayerVersionPtr>> change(std::string name, std::uint64_t number,
@@ -67,6 +81,8 @@ class Layers {
 
  private:
   io::Task<Status> commit(store::Transaction transaction);
+  // The name's lock is held.
+  io::Task<Result<LayerVersionPtr>> publish_locked(LayerVersion layer);
 
   const Parts parts_;
   KeyedLock locks_;

@@ -20,6 +20,7 @@ using namespace yaml;
 
 constexpr std::size_t kManifestBytesMax = 1u << 20;
 constexpr std::size_t kListMax = 10'000;
+constexpr std::uint32_t kUrlMaxAge = 86'400;  // as Lambda has it
 
 void read_env(const YAML::Node& node, const std::string& what, Settings& settings) {
   if (!node.IsMap()) wrong(node, what + " must be a mapping (NAME: value).");
@@ -34,16 +35,82 @@ void read_env(const YAML::Node& node, const std::string& what, Settings& setting
   }
 }
 
+Cors read_cors(const YAML::Node& node) {
+  Cors cors;
+  const Keys keys(node, "cors",
+                  {"origins", "methods", "headers", "expose", "credentials", "max_age"});
+  keys.with("origins", [&](auto& v) { cors.allow_origins = texts_of(v, "cors: origins"); });
+  keys.with("methods", [&](auto& v) {
+    cors.allow_methods = texts_of(v, "cors: methods");
+    for (const auto& method : cors.allow_methods)
+      if (method != "*") unwrap(v, check_route_method(method));
+  });
+  keys.with("headers", [&](auto& v) { cors.allow_headers = texts_of(v, "cors: headers"); });
+  keys.with("expose", [&](auto& v) { cors.expose_headers = texts_of(v, "cors: expose"); });
+  keys.with("credentials",
+            [&](auto& v) { cors.allow_credentials = boolean_of(v, "cors: credentials"); });
+  keys.with("max_age",
+            [&](auto& v) { cors.max_age_s = whole_of(v, "cors: max_age", 86'400 * 365); });
+  unwrap(node, check_cors(cors));
+  return cors;
+}
+
+// "none" and "iam" alone, or a mapping.
+Manifest::Url read_url(const YAML::Node& node, const std::string& what) {
+  Manifest::Url url;
+  const auto auth = [&](const YAML::Node& value) {
+    const std::string text = text_of(value, what + ": auth");
+    if (text != "none" && text != "iam")
+      wrong(value, what + ": auth must be none or iam, not '" + text.substr(0, 40) + "'.");
+    url.iam = text == "iam";
+  };
+  if (node.IsScalar()) {
+    auth(node);
+    return url;
+  }
+  const Keys keys(node, what, {"auth", "stream", "cors"});
+  keys.require("auth");
+  keys.with("auth", auth);
+  keys.with("stream", [&](auto& v) { url.stream = boolean_of(v, what + ": stream"); });
+  keys.with("cors", [&](auto& v) {
+    url.cors = read_cors(v);
+    if (url.cors.max_age_s > kUrlMaxAge)
+      wrong(v, fmt::format("{}: cors: max_age must be up to {}.", what, kUrlMaxAge));
+  });
+  return url;
+}
+
+// A path alone, or a mapping.
+Manifest::Layer read_layer(const std::string& name, const YAML::Node& node) {
+  Manifest::Layer layer;
+  layer.name = name;
+  const std::string what = "layer '" + name + "'";
+  if (node.IsScalar()) {
+    layer.path = filled_text_of(node, what);
+    return layer;
+  }
+  const Keys keys(node, what, {"path", "description", "license", "runtimes", "architectures"});
+  keys.require("path");
+  keys.with("path", [&](auto& v) { layer.path = filled_text_of(v, what + ": path"); });
+  keys.with("description",
+            [&](auto& v) { layer.description = text_of(v, what + ": description"); });
+  keys.with("license", [&](auto& v) { layer.license = text_of(v, what + ": license"); });
+  keys.with("runtimes", [&](auto& v) { layer.runtimes = texts_of(v, what + ": runtimes"); });
+  keys.with("architectures",
+            [&](auto& v) { layer.architectures = texts_of(v, what + ": architectures"); });
+  return layer;
+}
+
 Manifest::Function read_function(const std::string& name, const YAML::Node& node,
                                  Manifest& manifest) {
   Manifest::Function function;
   function.name = name;
   auto& s = function.settings;
   const std::string what = "function '" + name + "'";
-  const Keys keys(
-      node, what,
-      {"path", "runtime", "handler", "memory", "timeout", "concurrency", "min", "max", "keep_alive",
-       "network", "snapshot", "description", "env", "triggers", "async", "direct"});
+  const Keys keys(node, what,
+                  {"path", "runtime", "handler", "memory", "timeout", "concurrency", "min", "max",
+                   "keep_alive", "network", "snapshot", "description", "env", "triggers", "async",
+                   "direct", "layers", "url"});
   keys.require("path");
   keys.with("path", [&](auto& v) { function.path = filled_text_of(v, what + ": path"); });
   keys.with("runtime", [&](auto& v) { s.runtime = filled_text_of(v, what + ": runtime"); });
@@ -80,6 +147,11 @@ Manifest::Function read_function(const std::string& name, const YAML::Node& node
   keys.with("env", [&](auto& v) { read_env(v, what + ": env", s); });
   keys.with("triggers", [&](auto& v) { read_triggers(v, function, manifest); });
   keys.with("async", [&](auto& v) { s.async = read_async(v, what); });
+  keys.with("layers", [&](auto& v) {
+    function.layers = texts_of(v, what + ": layers");
+    unwrap(v, check_layer_refs(function.layers));
+  });
+  keys.with("url", [&](auto& v) { function.url = read_url(v, what + ": url"); });
   // The server has the last word on its own limits; these hold for every server.
   Defaults widest;
   widest.memory_mb_max = 1u << 20;
@@ -129,35 +201,12 @@ Manifest::StaticSite read_site(const YAML::Node& node) {
   return site;
 }
 
-Cors read_cors(const YAML::Node& node) {
-  Cors cors;
-  const Keys keys(node, "cors",
-                  {"origins", "methods", "headers", "expose", "credentials", "max_age"});
-  keys.with("origins", [&](auto& v) { cors.allow_origins = texts_of(v, "cors: origins"); });
-  keys.with("methods", [&](auto& v) {
-    cors.allow_methods = texts_of(v, "cors: methods");
-    for (const auto& method : cors.allow_methods)
-      if (method != "*") unwrap(v, check_route_method(method));
-  });
-  keys.with("headers", [&](auto& v) { cors.allow_headers = texts_of(v, "cors: headers"); });
-  keys.with("expose", [&](auto& v) { cors.expose_headers = texts_of(v, "cors: expose"); });
-  keys.with("credentials",
-            [&](auto& v) { cors.allow_credentials = boolean_of(v, "cors: credentials"); });
-  keys.with("max_age",
-            [&](auto& v) { cors.max_age_s = whole_of(v, "cors: max_age", 86'400 * 365); });
-  App app;
-  app.name = "cors";
-  app.cors = cors;
-  unwrap(node, check_app(app));
-  return cors;
-}
-
 Manifest read_manifest(const YAML::Node& root, std::string_view folder_name) {
   if (!root.IsDefined() || root.IsNull()) wrong(root, "The file is empty.");
   Manifest manifest;
-  const Keys keys(
-      root, "the manifest",
-      {"name", "functions", "routes", "static", "cors", "api", "queues", "topics", "schedules"});
+  const Keys keys(root, "the manifest",
+                  {"name", "functions", "layers", "routes", "static", "cors", "api", "queues",
+                   "topics", "schedules"});
   manifest.name = std::string(folder_name);
   keys.with("name", [&](auto& v) {
     manifest.name = text_of(v, "name");
@@ -175,6 +224,17 @@ Manifest read_manifest(const YAML::Node& root, std::string_view folder_name) {
       if (!seen.insert(name).second) wrong(member.first, "'" + name + "' is there twice.");
       manifest.functions.push_back(read_function(name, member.second, manifest));
       if (manifest.functions.size() > kListMax) wrong(v, "There are too many functions.");
+    }
+  });
+  keys.with("layers", [&](auto& v) {
+    if (!v.IsMap()) wrong(v, "layers must be a mapping (NAME: folder or archive).");
+    std::set<std::string> seen;
+    for (const auto& member : v) {
+      const std::string name = text_of(member.first, "The name of a layer");
+      unwrap(member.first, check_layer_name(name));
+      if (!seen.insert(name).second) wrong(member.first, "'" + name + "' is there twice.");
+      manifest.layers.push_back(read_layer(name, member.second));
+      if (manifest.layers.size() > kListMax) wrong(v, "There are too many layers.");
     }
   });
   std::set<std::pair<std::string, std::string>> seen;

@@ -139,7 +139,12 @@ WebSocketApi websocket_of(const YAML::Node& node) {
   keys.with("authorizer",
             [&](auto& v) { api.authorizer = filled_text_of(v, what + ": authorizer"); });
   keys.with("api_key", [&](auto& v) { api.api_key = boolean_of(v, what + ": api_key"); });
-  keys.with("respond", [&](auto& v) { api.respond = boolean_of(v, what + ": respond"); });
+  keys.with("respond", [&](auto& v) {
+    if (v.IsSequence())
+      api.responding = texts_of(v, what + ": respond");
+    else
+      api.respond = boolean_of(v, what + ": respond");
+  });
   return api;
 }
 

@@ -1,6 +1,8 @@
 #include "functions/types.h"
 
+#include <algorithm>
 #include <array>
+#include <cctype>
 #include <utility>
 
 namespace mayfly::functions {
@@ -31,7 +33,11 @@ std::optional<Model> model_from_name(std::string_view name) {
 
 bool logs_json(const Settings& settings) {
   const auto variable = settings.env.find("AWS_LAMBDA_LOG_FORMAT");
-  return (variable == settings.env.end() ? settings.logs.format : variable->second) == "JSON";
+  std::string format = variable == settings.env.end() ? settings.logs.format : variable->second;
+  // As the runtimes read it.
+  std::transform(format.begin(), format.end(), format.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  return format == "JSON";
 }
 
 std::uint32_t default_concurrency(Model model) {

@@ -63,12 +63,6 @@ std::string selected(std::string_view selector, const wire::RequestHead& head,
   return "";
 }
 
-// A pattern that is none lets nobody in. RE2 needs time in proportion to the text, whatever both
-// are.
-bool matches_regex(const std::string& pattern, const std::string& text) {
-  return RE2::FullMatch(text, RE2(pattern, RE2::Quiet));
-}
-
 bool same_secret(std::string_view one, std::string_view other) {
   return one.size() == other.size() && CRYPTO_memcmp(one.data(), other.data(), one.size()) == 0;
 }
@@ -204,6 +198,23 @@ const Grant* Gate::remembered(const std::string& key) {
   return &found->second.grant;
 }
 
+Gate::Gate(Parts parts) : parts_(std::move(parts)), key_sets_(parts_.fetch, *parts_.clock) {}
+Gate::~Gate() = default;
+
+void Gate::serve(const std::vector<functions::App>& apps) {
+  decltype(patterns_) wanted;
+  for (const auto& app : apps)
+    for (const auto& authorizer : app.api.authorizers)
+      if (!authorizer.pattern.empty()) wanted[authorizer.pattern] = pattern(authorizer.pattern);
+  patterns_ = std::move(wanted);
+}
+
+std::shared_ptr<const RE2> Gate::pattern(const std::string& text) const {
+  const auto known = patterns_.find(text);
+  if (known != patterns_.end()) return known->second;
+  return std::make_shared<const RE2>(text, RE2::Quiet);
+}
+
 void Gate::remember(std::string key, Grant grant, std::uint32_t ttl_s) {
   const SteadyTime now = parts_.clock->steady_now();
   if (memories_.size() >= kMemoriesMax)
@@ -226,7 +237,10 @@ io::Task<Gate::Kept> Gate::ask(const functions::Authorizer& authorizer,
     key += "\n" + std::to_string(value.size()) + ":" + value;
     identity.push_back(std::move(value));
   }
-  if (!authorizer.pattern.empty() && !matches_regex(authorizer.pattern, identity.front()))
+  // A pattern that is none lets nobody in. RE2 needs time in proportion to the text, whatever both
+  // are.
+  if (!authorizer.pattern.empty() &&
+      !RE2::FullMatch(identity.front(), *pattern(authorizer.pattern)))
     co_return unauthorized();
   Grant grant;
   const Grant* known = authorizer.ttl_s > 0 ? remembered(key) : nullptr;

@@ -14,6 +14,10 @@
 #include "gateway/quotas.h"
 #include "gateway/throttle.h"
 
+namespace re2 {
+class RE2;
+}
+
 namespace mayfly::gateway {
 
 // {"message":"..."} with x-amzn-ErrorType.
@@ -21,6 +25,9 @@ io::HttpResponse refusal(int status, std::string_view type, std::string_view mes
 
 class Gate {
  public:
+  Gate(const Gate&) = delete;
+  ~Gate();
+
   struct Parts {
     std::function<functions::VersionPtr(std::string_view name_and_qualifier)> find_version;
     std::function<io::Task<engine::Answer>(engine::Invocation)> invoke;
@@ -29,7 +36,11 @@ class Gate {
     Quotas* quotas = nullptr;
     FetchText fetch = nullptr;
   };
-  explicit Gate(Parts parts) : parts_(std::move(parts)), key_sets_(parts_.fetch, *parts_.clock) {}
+  explicit Gate(Parts parts);
+
+  // The applications that are served from now on: patterns of their authorizers are compiled here,
+  // once.
+  void serve(const std::vector<functions::App>& apps);
 
   // Says who comes in match.identity; or the answer that keeps the request out. head and match
   // outlive the task. rules: of the route; signatures (aws_iam) are checked by who calls this.
@@ -57,7 +68,11 @@ class Gate {
   };
   static constexpr std::size_t kMemoriesMax = 10'000;
 
+  // Of a token authorizer; by the text. Shared: a request may outlast its application.
+  std::shared_ptr<const re2::RE2> pattern(const std::string& text) const;
+
   Parts parts_;
+  std::map<std::string, std::shared_ptr<const re2::RE2>> patterns_;
   KeySets key_sets_;
   Throttles throttles_;
   std::map<std::string, Memory> memories_;

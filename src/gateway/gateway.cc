@@ -62,7 +62,9 @@ std::vector<std::string> methods_of(const functions::Route& route) {
 std::shared_ptr<const Router> Gateway::State::router() {
   const auto now = seams.generation();
   if (!current || now != generation) {
-    current = std::make_shared<const Router>(seams.apps());
+    auto apps = seams.apps();
+    gate.serve(apps);
+    current = std::make_shared<const Router>(std::move(apps));
     generation = now;
   }
   return current;

@@ -333,7 +333,7 @@ io::Task<void> WebSockets::Session::handle(std::shared_ptr<Connection> self, std
     if (!answer.failure) reply = dialect.reply(answer.reply.body);
     if (answer.failure || reply.has_error())
       answer_text = failure_text("Internal server error", self->id, event_id);
-    else if (self->api().respond)
+    else if (self->api().responds(key))
       answer_text = std::move(reply->body);
   }
   if (answer_text.empty() || self->closing || !self->socket) co_return;

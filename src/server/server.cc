@@ -309,11 +309,11 @@ Status Server::announce(const std::string& gateway, const std::string& api) {
   facts.memory_bytes_max = memory_for_instances(settings_.engine.memory_bytes_max);
   facts.instances_max = settings_.engine.instances_max;
   facts.body_bytes_max = settings_.http.body_bytes_max;
+  facts.url_base = settings_.lambda.url_base.empty() ? gateway : settings_.lambda.url_base;
+  lambda_->set_gateway_url(facts.url_base);
   api_->set_facts(std::move(facts));
   aws_->endpoint().set_default_url(api);
   publishing_->set_api_url(api);
-  const std::string& base = settings_.lambda.url_base;
-  lambda_->set_gateway_url(base.empty() ? gateway : base);
 
   MAYFLY_TRY(data_->publish({api, gateway, ::getpid(), data_->path(), version_}));
   if (auto pointer = write_pointer(default_data_dir(), data_->path()); pointer.has_error())

@@ -101,3 +101,12 @@ def test_an_extension_that_fails(server, client, function, where, kind):
     name = function(FAILS_AT=where)
     error, payload = call(client, name, {"sleep": 5} if where == "call" else {})
     assert error and payload["errorType"] == kind, payload
+
+
+def test_what_an_extension_said_before_it_failed_is_in_the_log(server, client, function):
+    """The instance ends because of what the extension tells the engine, while its words are still in a pipe."""
+    names = [function(FAILS_AT="init") for _ in range(8)]
+    for name in names:
+        assert call(client, name)[1]["errorType"] == "Extension.InitError"
+    for name in names:
+        waits_for(server, name, "extension watcher registered")

@@ -1,6 +1,7 @@
 """Programming models: what each kind of program is given and how its answer comes back."""
 
 import base64
+import concurrent.futures
 import json
 import os
 import re
@@ -307,3 +308,47 @@ def test_each_example_does_what_its_readme_says(server, example):
     # The server is shared: an application's routes would stand in the way of other tests.
     for app in server.api("GET", "/v1/apps").json["apps"]:
         assert server.api("DELETE", f"/v1/apps/{app['name']}").status in (200, 204)
+
+
+# A bootstrap that polls on as many connections as it is allowed to; each call waits for the others.
+CONCURRENT = """#!/usr/bin/python3
+import http.client, json, os, threading
+polls = int(os.environ.get("AWS_LAMBDA_MAX_CONCURRENCY", "1"))
+together = threading.Barrier(polls)
+BASE = "/2018-06-01/runtime/invocation/"
+def work(number):
+    api = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
+    while True:
+        api.request("GET", BASE + "next")
+        answer = api.getresponse()
+        event, id = json.loads(answer.read()), answer.headers["Lambda-Runtime-Aws-Request-Id"]
+        if event.get("wait"):
+            together.wait(30)
+        path, out = "/response", {"n": event.get("n"), "polls": polls, "pid": os.getpid()}
+        if event.get("fail"):
+            path, out = "/error", {"errorType": "Fail", "errorMessage": "call %d" % event["n"]}
+        api.request("POST", BASE + id + path, json.dumps(out))
+        api.getresponse().read()
+threads = [threading.Thread(target=work, args=(n,)) for n in range(polls)]
+[t.start() for t in threads]
+[t.join() for t in threads]
+"""
+
+
+def test_runtime_api_with_several_polls(server, tmp_path):
+    (tmp_path / "bootstrap").write_text(CONCURRENT)
+    (tmp_path / "bootstrap").chmod(0o755)
+    server.deploy(tmp_path, "--name", "polls", "--runtime", "provided.al2023", "--concurrency", "4", "--max", "1")
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        def call(n):
+            return server.invoke("polls", {"n": n, "wait": True, "fail": n % 4 == 3})
+        answers = list(pool.map(call, range(12)))
+    for n, answer in enumerate(answers):
+        if n % 4 == 3:
+            assert f"call {n}" in answer.text, answer
+        else:
+            assert answer.expect(200).json["n"] == n and answer.json["polls"] == 4
+    assert len({a.json["pid"] for n, a in enumerate(answers) if n % 4 != 3}) == 1
+    # A bootstrap alone has one poll, and is not told of others.
+    server.deploy(tmp_path, "--name", "polls", "--runtime", "provided.al2023", "--max", "1")
+    assert server.invoke("polls", {"n": 1}).expect(200).json["polls"] == 1

@@ -3,6 +3,7 @@
 import pytest
 
 from harness import Server
+from issuer import Issuer, Site
 
 KEY = "partner-key-of-24-letters"
 
@@ -127,3 +128,78 @@ def test_serverless_routes_ask_who_calls(deployed):
     assert host.http("GET", "/pool").status == 404
     why = {one["path"]: one["why"] for one in told["not_used"]}
     assert "user pool" in why["functions.app.events[2].http"]
+
+
+JWT_SAM = """
+Transform: AWS::Serverless-2016-10-31
+Parameters: {Issuer: {Type: String}}
+Resources:
+  Web:
+    Type: AWS::Serverless::HttpApi
+    Properties:
+      Auth:
+        DefaultAuthorizer: Tokens
+        Authorizers:
+          Tokens:
+            IdentitySource: $request.header.Authorization
+            JwtConfiguration: {issuer: !Ref Issuer, audience: [front]}
+  App:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: .
+      Handler: app.handler
+      Runtime: python3
+      Events:
+        Mine: {Type: HttpApi, Properties: {ApiId: !Ref Web, Path: /mine, Method: get}}
+        Write:
+          Type: HttpApi
+          Properties: {ApiId: !Ref Web, Path: /write, Method: get, Auth: {AuthorizationScopes: [write]}}
+"""
+JWT_SERVERLESS = """
+service: tokens
+provider:
+  name: aws
+  runtime: python3.11
+  httpApi:
+    authorizers:
+      tokens: {identitySource: $request.header.Authorization, issuerUrl: "${param:Issuer}", audience: [front]}
+functions:
+  app:
+    handler: app.handler
+    events:
+      - httpApi: {path: /mine, method: get, authorizer: {name: tokens}}
+      - httpApi: {path: /write, method: get, authorizer: {name: tokens, scopes: [write]}}
+"""
+
+
+@pytest.fixture(scope="module")
+def issuer(tmp_path_factory):
+    return Issuer(tmp_path_factory.mktemp("issuer"))
+
+
+@pytest.mark.parametrize("name, text", [("template.yaml", JWT_SAM), ("serverless.yml", JWT_SERVERLESS)])
+def test_tokens_of_an_issuer_that_the_project_names(make_server, issuer, tmp_path, name, text):
+    """The whole way: the issuer's OpenID configuration, its keys, the token, the claims in the event."""
+    pages = {"/.well-known/openid-configuration": lambda: {"issuer": site.url, "jwks_uri": site.url + "/keys"},
+             "/keys": lambda: issuer.keys}
+    with Site(pages) as site:
+        host = make_server(config="webhooks:\n  allow_loopback: true\n")
+        (tmp_path / name).write_text(text)
+        (tmp_path / "app.py").write_text(APP)
+        told = host.deploy(tmp_path, "--parameter", "Issuer=" + site.url)
+        assert not [one for one in told["not_used"] if "uthoriz" in one["path"]]
+
+        def get(path, **claims):
+            token = issuer.token(**{"iss": site.url, **claims})
+            return host.http("GET", path, headers={"Authorization": "Bearer " + token})
+        assert host.http("GET", "/mine").status == 401
+        assert site.asked == 0, "nobody is asked about a request without a token"
+        seen = get("/mine", sub="dora").expect(200).json["jwt"]
+        assert seen["claims"]["sub"] == "dora" and seen["claims"]["iss"] == site.url
+        get("/mine", key="e").expect(200)
+        assert site.asked == 2, "the configuration and the keys, once"
+        get("/mine", aud="other").expect(401)
+        get("/mine", iss="https://evil.example").expect(401)
+        get("/mine", exp=1).expect(401)
+        get("/write", scope="read").expect(403)
+        assert get("/write", scope="read write").expect(200).json["jwt"]["scopes"] == ["write"]

@@ -53,7 +53,9 @@ def test_sam_functions_answer_over_http(host, shop):
     assert env["TOPIC"].startswith("arn:aws:sns:") and env["TOPIC"].endswith(":sam-shop-News")
     assert env["STREAM"] is None, "what cannot be known is left out, and said"
     assert env["BASE"] == host.gateway + "/orders"
-    assert host.call("sam-shop-InlineFunction").expect(200).json["inline"] is True
+    inline = next(f for f in shop["functions"] if f["function"]["function"] == "sam-shop-InlineFunction")
+    url = inline["function_url"]["url"]
+    assert host.http("GET", url[len(host.gateway):]).expect(200).json["inline"] is True
     assert host.api("GET", "/v1/functions/sam-shop-LoudFunction").status == 404
     preflight = host.http("OPTIONS", "/orders/1", headers={"Origin": "https://shop.example",
                                                            "Access-Control-Request-Method": "GET"})

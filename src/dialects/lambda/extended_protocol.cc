@@ -10,6 +10,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/query.hpp>
+#include <map>
 #include <optional>
 
 #include "base/log.h"
@@ -196,7 +197,8 @@ class ExtendedProtocol final : public InstanceProtocol {
     events_ = events;
     inner_->listen(std::move(events));
     shared_->apis.extensions->listen(
-        {[this] { on_change(); }, [this](std::string_view text) { on_extension_output(text); }});
+        {[this] { on_change(); },
+         [this](std::string_view name, std::string_view text) { on_output(name, text); }});
   }
 
   io::Task<Started> start() override { return start_all(inner_, shared_, executor_); }
@@ -308,16 +310,17 @@ class ExtendedProtocol final : public InstanceProtocol {
     });
   }
 
-  // Whole lines; what is left waits for its end.
-  void on_extension_output(std::string_view text) {
-    partial_ += text;
+  // Whole lines; what is left of one waits for its end, or for the extension's.
+  void on_output(std::string_view name, std::string_view text) {
+    std::string& partial = partial_[std::string(name)];
+    partial += text;
     std::size_t from = 0;
-    for (std::size_t end; (end = partial_.find('\n', from)) != std::string::npos; from = end + 1)
-      extension_line(std::string_view(partial_).substr(from, end - from));
-    partial_.erase(0, from);
-    if (partial_.size() < kLineMax) return;
-    extension_line(partial_);
-    partial_.clear();
+    for (std::size_t end; (end = partial.find('\n', from)) != std::string::npos; from = end + 1)
+      extension_line(std::string_view(partial).substr(from, end - from));
+    partial.erase(0, from);
+    if (partial.size() < kLineMax && !text.empty()) return;
+    if (!partial.empty()) extension_line(partial);
+    partial_.erase(std::string(name));
   }
   void extension_line(std::string_view line) {
     if (log_) log_(shared_->current, telemetry::LogLine::Stream::out, line);
@@ -330,7 +333,7 @@ class ExtendedProtocol final : public InstanceProtocol {
   const boost::asio::any_io_executor executor_;
   const engine::LogSink log_;
   const bool one_at_a_time_;
-  std::string partial_;  // of extensions' output
+  std::map<std::string, std::string> partial_;  // output of extensions, by their names
   bool gave_up_ = false;
 };
 
@@ -474,9 +477,10 @@ SandboxApis make_sandbox_apis(const functions::Version& version, sandbox::Sandbo
   facts.external = external_extensions(version);
   SandboxApis apis;
   apis.telemetry = std::make_shared<TelemetryHub>(
-      std::move(executor), [&sandbox](std::uint16_t port) { return sandbox.connector(port); },
+      executor, [&sandbox](std::uint16_t port) { return sandbox.connector(port); },
       functions::logs_json(version.settings), wall_now);
-  apis.extensions = std::make_shared<ExtensionsApi>(std::move(facts), apis.telemetry);
+  apis.extensions =
+      std::make_shared<ExtensionsApi>(std::move(executor), std::move(facts), apis.telemetry);
   return apis;
 }
 

@@ -23,6 +23,7 @@ constexpr std::string_view kNotAllowed = "State transition is not allowed";
 constexpr std::size_t kExtensionsMax = 10;
 constexpr std::size_t kNameMax = 128;
 constexpr std::size_t kBodyMax = 256 * 1024;
+constexpr std::chrono::milliseconds kHearOut{250};
 
 bool is_uuid(std::string_view text) {
   if (text.size() != 36) return false;
@@ -100,8 +101,9 @@ struct ExtensionsApi::Extension {
   bool alive() const { return state < State::init_error; }
 };
 
-ExtensionsApi::ExtensionsApi(ExtensionFacts facts, std::shared_ptr<TelemetryHub> telemetry)
-    : facts_(std::move(facts)), telemetry_(std::move(telemetry)) {
+ExtensionsApi::ExtensionsApi(boost::asio::any_io_executor executor, ExtensionFacts facts,
+                             std::shared_ptr<TelemetryHub> telemetry)
+    : facts_(std::move(facts)), telemetry_(std::move(telemetry)), patience_(std::move(executor)) {
   for (const auto& name : facts_.external) {
     auto extension = std::make_shared<Extension>();
     extension->name = name;
@@ -187,6 +189,7 @@ bool ExtensionsApi::shutdown(std::string_view reason, std::int64_t deadline_ms) 
 void ExtensionsApi::end() {
   if (std::exchange(over_, true)) return;
   hooks_ = {};
+  patience_.cancel();
   for (const auto& each : extensions_) each->park.wake();
   for (const auto& wake : starters_) wake();
 }
@@ -198,8 +201,20 @@ void ExtensionsApi::changed() {
 
 void ExtensionsApi::fail(std::string type, std::string message) {
   // What ends while everything ends is no news.
-  if (shutdown_event_.empty() && trouble_.type.empty())
-    trouble_ = {std::move(type), std::move(message)};
+  if (!shutdown_event_.empty() || !coming_.type.empty()) return changed();
+  coming_ = {std::move(type), std::move(message)};
+  if (starters_.empty()) return heard_out();  // nobody there who could say more
+  patience_.expires_after(kHearOut);
+  patience_.async_wait([weak = weak_from_this()](boost::system::error_code cancelled) {
+    if (const auto self = weak.lock(); self && !cancelled) self->heard_out();
+  });
+  changed();
+}
+
+void ExtensionsApi::heard_out() {
+  if (coming_.type.empty() || !trouble_.type.empty() || over_) return;
+  patience_.cancel();
+  trouble_ = coming_;
   changed();
 }
 
@@ -416,14 +431,24 @@ io::Task<io::HttpResponse> ExtensionsApi::supervisor(std::shared_ptr<ExtensionsA
     io::HttpResponse answer = co_await std::move(waiting);
     co_return answer;
   }
+  if (what == "trouble" && request.head.method == "GET") {
+    auto waiting = wait_for_trouble(std::move(self));
+    io::HttpResponse answer = co_await std::move(waiting);
+    co_return answer;
+  }
   if (request.head.method != "POST") co_return bare(405);
   const std::string_view body(request.body);
   const auto line = body.find('\n');
   const auto name = body.substr(0, line);
   const auto rest = line == std::string_view::npos ? std::string_view() : body.substr(line + 1);
   if (what == "log") {
-    if (self->hooks_.wrote) self->hooks_.wrote(rest);
+    const ExtensionPtr extension = self->find(name);
+    if (extension && extension->external && self->hooks_.wrote && !rest.empty())
+      self->hooks_.wrote(name, rest);
+  } else if (what == "said") {
+    self->heard_out();
   } else if (what == "exited") {
+    if (self->find(name) && self->hooks_.wrote) self->hooks_.wrote(name, "");
     self->exited(name, rest);
   } else if (what == "ended") {
     co_return self->runtime_ended();
@@ -441,13 +466,26 @@ io::Task<io::HttpResponse> ExtensionsApi::wait_for_registrations(
     return std::any_of(self->extensions_.begin(), self->extensions_.end(),
                        [](const auto& each) { return each->state == Extension::State::started; });
   };
-  while (started() && self->trouble_.type.empty() && !self->over_) {
+  while (started() && self->coming_.type.empty() && !self->over_) {
     const bool go_on = co_await park->wait();
     if (!go_on) break;
   }
   self->starters_.clear();
-  if (started() || !self->trouble_.type.empty() || self->over_)
+  if (started() || !self->coming_.type.empty() || self->over_)
     co_return api_refusal(409, "Extension.InitError", "An extension has failed.");
+  co_return api_accepted_with(200);
+}
+
+// Answered when an extension has failed: it may have written why, and the pipes are the
+// supervisor's to read.
+io::Task<io::HttpResponse> ExtensionsApi::wait_for_trouble(std::shared_ptr<ExtensionsApi> self) {
+  const auto park = std::make_shared<engine::Park>();
+  self->starters_.push_back([park] { park->wake(); });
+  while (self->coming_.type.empty() && !self->over_) {
+    const bool go_on = co_await park->wait();
+    if (!go_on) break;
+  }
+  self->starters_.clear();
   co_return api_accepted_with(200);
 }
 

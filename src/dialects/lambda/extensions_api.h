@@ -7,6 +7,8 @@
 // An extension goes through  Started -> Registered -> Ready <-> Running -> Exited:  started is an
 // external one that has not registered yet, ready one that waits for its next event.
 
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <memory>
 #include <string>
@@ -29,10 +31,12 @@ class ExtensionsApi : public std::enable_shared_from_this<ExtensionsApi> {
  public:
   struct Hooks {
     std::function<void()> changed;  // look at the state again; not from inside a call of the engine
-    std::function<void(std::string_view text)> wrote;  // lines of an external extension
+    // Output of an external extension, in pieces; an empty one: its last.
+    std::function<void(std::string_view name, std::string_view text)> wrote;
   };
   // telemetry: may be null, then its APIs are not there.
-  ExtensionsApi(ExtensionFacts facts, std::shared_ptr<TelemetryHub> telemetry);
+  ExtensionsApi(boost::asio::any_io_executor executor, ExtensionFacts facts,
+                std::shared_ptr<TelemetryHub> telemetry);
   ~ExtensionsApi();
   void listen(Hooks hooks) { hooks_ = std::move(hooks); }
 
@@ -70,6 +74,7 @@ class ExtensionsApi : public std::enable_shared_from_this<ExtensionsApi> {
   static Response next(std::shared_ptr<ExtensionsApi> self, io::HttpRequest request);
   static Response supervisor(std::shared_ptr<ExtensionsApi> self, io::HttpRequest request);
   static Response wait_for_registrations(std::shared_ptr<ExtensionsApi> self);
+  static Response wait_for_trouble(std::shared_ptr<ExtensionsApi> self);
   io::HttpResponse register_one(const io::HttpRequest& request);
   io::HttpResponse report_error(const io::HttpRequest& request, bool in_init);
   io::HttpResponse subscribe(const io::HttpRequest& request);
@@ -79,18 +84,21 @@ class ExtensionsApi : public std::enable_shared_from_this<ExtensionsApi> {
   ExtensionPtr by_header(const io::HttpRequest& request, io::HttpResponse& answer) const;
   ExtensionPtr find(std::string_view name) const;
   void exited(std::string_view name, std::string_view how);
+  // The engine hears of it when the supervisor has passed on what was written before.
   void fail(std::string type, std::string message);
+  void heard_out();
   void changed();
 
   const ExtensionFacts facts_;
   const std::shared_ptr<TelemetryHub> telemetry_;
   Hooks hooks_;
   std::vector<ExtensionPtr> extensions_;
-  std::vector<std::function<void()>> starters_;  // wake the supervisor's GET start
+  std::vector<std::function<void()>> starters_;  // wake the supervisor's GET start, GET trouble
   bool open_ = true;                             // for registrations
   bool over_ = false;
   std::string shutdown_event_;  // JSON; set: it ends
-  Trouble trouble_;
+  Trouble coming_, trouble_;
+  boost::asio::steady_timer patience_;  // with the supervisor
 };
 
 }  // namespace mayfly::dialects::lambda

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "dialects/lambda/extended_protocol.h"
 #include "dialects/lambda/runtime_api_session.h"
 #include "engine/frame_protocol.h"
@@ -10,6 +12,12 @@ namespace mayfly::dialects::lambda {
 namespace {
 
 using functions::Model;
+
+// Settled once the model is known.
+std::uint32_t concurrency_of(const functions::Version& version) {
+  return std::max(
+      1u, version.model == Model::unknown ? version.settings.concurrency : version.concurrency);
+}
 
 class RuntimeApiProtocol final : public engine::InstanceProtocol {
  public:
@@ -50,6 +58,9 @@ class RuntimeApiFactory final : public engine::ProtocolFactory {
     spec.listen_ports = {settings_.port};
     engine::set_env(spec.env, "AWS_LAMBDA_RUNTIME_API",
                     fmt::format("127.0.0.1:{}", settings_.port));
+    // AWS's runtime clients poll on so many connections when it is there.
+    if (const auto polls = concurrency_of(version); polls > 1)
+      engine::set_env(spec.env, "AWS_LAMBDA_MAX_CONCURRENCY", std::to_string(polls));
     return add_supervisor(version, settings_, spec);
   }
 
@@ -60,7 +71,7 @@ class RuntimeApiFactory final : public engine::ProtocolFactory {
     auto apis = make_sandbox_apis(version, sandbox, executor, settings_);
     auto session = std::make_shared<RuntimeApiSession>(
         executor, settings_, engine::function_arn(settings_.region, settings_.account, version),
-        apis.extensions);
+        concurrency_of(version), apis.extensions);
     os::Fd listener;
     if (!sandbox.listeners.empty()) listener = std::move(sandbox.listeners.front());
     session->open(std::move(listener));

@@ -126,12 +126,14 @@ class RuntimeApiSession::StreamReader final : public io::BodyReader {
 
 RuntimeApiSession::RuntimeApiSession(boost::asio::any_io_executor executor,
                                      RuntimeApiSettings settings, std::string arn,
+                                     std::uint32_t concurrency,
                                      std::shared_ptr<ExtensionsApi> extensions)
     : executor_(std::move(executor)),
       settings_(std::move(settings)),
       arn_(std::move(arn)),
       extensions_(std::move(extensions)),
-      last_words_(executor_) {}
+      last_words_(executor_),
+      concurrency_(std::max(1u, concurrency)) {}
 
 void RuntimeApiSession::open(os::Fd listener) {
   auto& context = boost::asio::query(executor_, boost::asio::execution::context);
@@ -139,7 +141,7 @@ void RuntimeApiSession::open(os::Fd listener) {
   options.name = "runtime API";
   options.head_bytes_max = kHeadMax;
   options.body_bytes_max = std::size_t{1} << 40;  // the endpoints have limits of their own
-  options.connections_max = kConnectionsMax;
+  options.connections_max = kConnectionsMax + 2 * std::size_t{concurrency_};
   // The program may wait for its next invocation, and be silent in an answer,
   // as long as it likes.
   options.head_timeout = options.idle_timeout = options.stall_timeout =
@@ -172,7 +174,7 @@ io::Task<RuntimeApiSession::Protocol::Started> RuntimeApiSession::wait_ready() {
     started.failure = crash_failure(Phase::init);
   } else {
     started.ready.model = functions::Model::runtime_api;
-    started.ready.concurrency = 1;
+    started.ready.concurrency = concurrency_;
   }
   co_return started;
 }
@@ -191,31 +193,45 @@ io::Task<RuntimeApiSession::Protocol::Called> RuntimeApiSession::call(
   exchange->client_context = one_line(invocation.client_context);
   exchange->deadline_ms = to_epoch_ms(deadline);
   exchange->invocation = &invocation;
-  queued_ = exchange;
-  if (polling_) next_park_.wake();
+  queued_.push_back(exchange);
+  wake_poll();
   const bool go_on = co_await exchange->park.wait();
   exchange->invocation = nullptr;
   if (!go_on) {
-    if (queued_ == exchange) queued_.reset();
+    std::erase(queued_, exchange);
     exchange->settle(cancelled_failure());
   }
   co_return std::move(exchange->called);
 }
 
+// The one that waits longest; it takes what is in line when it runs.
+void RuntimeApiSession::wake_poll() {
+  if (queued_.empty() || polls_.empty()) return;
+  const PollPtr poll = std::move(polls_.front());
+  polls_.pop_front();
+  poll->wake();
+}
+
 engine::InstanceProtocol::Abort RuntimeApiSession::abort(const std::string& request_id) {
-  if (queued_ && queued_->id == request_id) {
-    const auto exchange = std::move(queued_);
-    queued_.reset();
-    exchange->settle(cancelled_failure());
+  for (const auto& exchange : queued_) {
+    if (exchange->id != request_id) continue;
+    const auto kept = exchange;
+    std::erase(queued_, kept);
+    kept->settle(cancelled_failure());
     return Protocol::Abort::released;
   }
-  if (!present_ || present_->id != request_id || present_->state == Exchange::State::done || over_)
+  const auto exchange = present(request_id);
+  if (!exchange || exchange->state == Exchange::State::done || over_)
     return Protocol::Abort::released;
-  // The Runtime API has no word for it: the program goes on until its next
-  // poll.
-  present_->settle(cancelled_failure());
-  present_->release_wanted = true;
+  // The Runtime API has no word for it: the program goes on until it is through.
+  exchange->settle(cancelled_failure());
+  exchange->release_wanted = true;
   return Protocol::Abort::pending;
+}
+
+RuntimeApiSession::ExchangePtr RuntimeApiSession::present(const std::string& id) const {
+  const auto found = present_.find(id);
+  return found == present_.end() ? nullptr : found->second;
 }
 
 void RuntimeApiSession::ended() {
@@ -232,13 +248,12 @@ void RuntimeApiSession::ended() {
 void RuntimeApiSession::fail_all() {
   over_ = true;
   ready_park_.wake();
-  if (polling_) next_park_.wake();
-  if (const auto exchange = std::move(queued_)) {
+  for (const auto& poll : std::exchange(polls_, {})) poll->wake();
+  for (const auto& exchange : std::exchange(queued_, {})) {
     exchange->called.delivered = false;
     exchange->settle(crash_failure(Phase::run));
   }
-  queued_.reset();
-  if (present_) present_->settle(crash_failure(Phase::run));
+  for (const auto& [id, exchange] : present_) exchange->settle(crash_failure(Phase::run));
 }
 
 void RuntimeApiSession::close() {
@@ -314,31 +329,43 @@ io::Task<io::HttpResponse> RuntimeApiSession::route(std::shared_ptr<RuntimeApiSe
 }
 
 io::Task<io::HttpResponse> RuntimeApiSession::next(std::shared_ptr<RuntimeApiSession> self) {
-  const bool busy = self->present_ && self->present_->state != Exchange::State::done;
-  if (busy || self->polling_ || self->init_failure_) co_return self->wrong_state("Ready");
-  self->finish_present();
+  const bool one = self->concurrency_ == 1;
+  const ExchangePtr last =
+      one && !self->present_.empty() ? self->present_.begin()->second : ExchangePtr();
+  const bool busy = last && last->state != Exchange::State::done;
+  if (busy || self->polls_.size() >= self->concurrency_ || self->init_failure_)
+    co_return self->wrong_state("Ready");
+  if (last) self->finish(last);
   if (!std::exchange(self->ready_, true)) self->ready_park_.wake();
-  self->polling_ = true;
-  while (!self->queued_ && !self->over_) {
-    const bool go_on = co_await self->next_park_.wait();
+  const auto poll = std::make_shared<engine::Park>();
+  while (self->queued_.empty() && !self->over_) {
+    self->polls_.push_back(poll);
+    const bool go_on = co_await poll->wait();
+    std::erase(self->polls_, poll);
     const auto state = co_await boost::asio::this_coro::cancellation_state;
-    // The program hung up: the invocation waits for its next poll.
     if (go_on && state.cancelled() == boost::asio::cancellation_type::none) continue;
-    self->polling_ = false;
+    // The program hung up: the invocation waits for another poll.
+    self->wake_poll();
     co_return api_refusal(500, "InternalServerError", "Internal Server Error");
   }
-  self->polling_ = false;
   if (self->over_) co_return api_refusal(500, "InternalServerError", "Internal Server Error");
-  co_return self->hand_over(std::exchange(self->queued_, nullptr));
+  ExchangePtr exchange = std::move(self->queued_.front());
+  self->queued_.pop_front();
+  co_return self->hand_over(std::move(exchange));
 }
 
-// The program is through with what it had.
-void RuntimeApiSession::finish_present() {
-  const auto exchange = std::exchange(present_, nullptr);
-  if (!exchange || !exchange->release_wanted) return;
+void RuntimeApiSession::finish(const ExchangePtr& exchange) {
+  if (present(exchange->id) == exchange) present_.erase(exchange->id);
+  if (!exchange->release_wanted) return;
   boost::asio::post(executor_, [self = shared_from_this()] {
     if (self->events_.released) self->events_.released();
   });
+}
+
+// Which poll would be the one after it cannot be told when there are several.
+void RuntimeApiSession::answered(const ExchangePtr& exchange) {
+  exchange->state = Exchange::State::done;
+  if (concurrency_ > 1) finish(exchange);
 }
 
 io::HttpResponse RuntimeApiSession::hand_over(ExchangePtr exchange) {
@@ -356,15 +383,16 @@ io::HttpResponse RuntimeApiSession::hand_over(ExchangePtr exchange) {
   add("Lambda-Runtime-Client-Context", exchange->client_context);
   response.body = std::move(exchange->invocation->body);
   exchange->invocation = nullptr;
-  present_ = std::move(exchange);
+  const std::string id = exchange->id;
+  present_[id] = std::move(exchange);
   return response;
 }
 
 std::string_view RuntimeApiSession::state_name() const {
   if (init_failure_) return "InitError";
-  if (polling_) return "Ready";
-  if (!present_) return "Started";
-  switch (present_->state) {
+  if (!polls_.empty()) return "Ready";
+  if (present_.empty()) return "Started";
+  switch (present_.begin()->second->state) {
     case Exchange::State::queued:
     case Exchange::State::running:
       return "Running";
@@ -385,10 +413,11 @@ io::HttpResponse RuntimeApiSession::wrong_state(std::string_view to) const {
 
 std::unique_ptr<io::HttpResponse> RuntimeApiSession::refusal(const std::string& id,
                                                              std::string_view to) const {
-  if (!present_ || present_->id != id)
+  const auto exchange = present(id);
+  if (!exchange)
     return std::make_unique<io::HttpResponse>(
         api_refusal(400, "InvalidRequestID", "Invalid request ID"));
-  if (present_->state != Exchange::State::running)
+  if (exchange->state != Exchange::State::running)
     return std::make_unique<io::HttpResponse>(wrong_state(to));
   return nullptr;
 }
@@ -453,9 +482,9 @@ io::Task<io::HttpResponse> RuntimeApiSession::response(std::shared_ptr<RuntimeAp
   if (auto refused = self->refusal(id, "InvocationResponse")) co_return std::move(*refused);
   const auto mode = header_of(request.head.headers, kResponseMode);
   const bool streaming = mode == "streaming";
-  const ExchangePtr exchange = self->present_;
+  const ExchangePtr exchange = self->present(id);
   if (!mode.empty() && !streaming) {
-    exchange->state = Exchange::State::done;
+    self->answered(exchange);
     exchange->settle(function_failure(Phase::reply, error_json("Runtime.InvalidResponseModeHeader",
                                                                "Invalid function response mode")));
     co_return api_refusal(400, "InvalidFunctionResponseMode", "Invalid function response mode");
@@ -469,7 +498,7 @@ io::Task<io::HttpResponse> RuntimeApiSession::response(std::shared_ptr<RuntimeAp
   else
     task = buffered(self, exchange, std::move(request));
   io::HttpResponse answer = co_await std::move(task);
-  exchange->state = Exchange::State::done;
+  self->answered(exchange);
   co_return answer;
 }
 
@@ -560,11 +589,11 @@ io::Task<io::HttpResponse> RuntimeApiSession::error(std::shared_ptr<RuntimeApiSe
                                                     std::string id, io::HttpRequest request) {
   if (auto refused = self->refusal(id, "InvocationErrorResponse")) co_return std::move(*refused);
   const auto type = header_of(request.head.headers, kErrorType);
-  const ExchangePtr exchange = self->present_;
+  const ExchangePtr exchange = self->present(id);
   exchange->state = Exchange::State::answering;
   auto taking = take_body(request, self->settings_.response_bytes_max);
   const Taken taken = co_await std::move(taking);
-  exchange->state = Exchange::State::done;
+  self->answered(exchange);
   if (taken == Taken::cut_off) co_return self->cut_off(*exchange);
   if (taken == Taken::too_large) co_return self->too_large(exchange.get());
   const bool with_cause = is_error_with_cause(header_of(request.head.headers, "Content-Type"));

@@ -1,15 +1,17 @@
 #pragma once
-// The engine's side of one program that polls the Runtime API: which invocation
-// it has, which waits for its next poll. Private to the protocol; on one loop
-// only.
+// The engine's side of one program that polls the Runtime API: which invocations
+// it has, which wait for a poll. Private to the protocol; on one loop only.
 //
 // An exchange goes through  queued -> running -> answering -> done:  call()
 // queues it, the program's GET next takes it, POST response or error answers
 // it. The caller is told when the answer is complete (or its HTTP head is); the
-// program takes the next one with its next poll.
+// program takes the next one with its next poll. With a concurrency over 1 it may
+// hold so many polls at a time, and answers in any order.
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <deque>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -26,8 +28,10 @@ class RuntimeApiSession : public std::enable_shared_from_this<RuntimeApiSession>
   using Protocol = engine::InstanceProtocol;
 
   // extensions: served on the same socket.
+  // concurrency: invocations that the program may have at once.
   RuntimeApiSession(boost::asio::any_io_executor executor, RuntimeApiSettings settings,
-                    std::string arn, std::shared_ptr<ExtensionsApi> extensions);
+                    std::string arn, std::uint32_t concurrency,
+                    std::shared_ptr<ExtensionsApi> extensions);
 
   // Begins to serve. A socket that cannot be used shows as a failure of
   // wait_ready().
@@ -46,6 +50,7 @@ class RuntimeApiSession : public std::enable_shared_from_this<RuntimeApiSession>
   struct Stream;
   class StreamReader;
   using ExchangePtr = std::shared_ptr<Exchange>;
+  using PollPtr = std::shared_ptr<engine::Park>;
 
   static io::Task<io::HttpResponse> serve(std::weak_ptr<RuntimeApiSession> weak,
                                           io::HttpRequest request);
@@ -77,10 +82,14 @@ class RuntimeApiSession : public std::enable_shared_from_this<RuntimeApiSession>
   // As the emulator words it.
   std::string_view state_name() const;
   io::HttpResponse wrong_state(std::string_view to) const;
+  ExchangePtr present(const std::string& id) const;  // null: the program does not have it
+  void wake_poll();
   io::HttpResponse too_large(Exchange* exchange);
   io::HttpResponse cut_off(Exchange& exchange);
   io::HttpResponse hand_over(ExchangePtr exchange);
-  void finish_present();
+  // The program is through with it.
+  void finish(const ExchangePtr& exchange);
+  void answered(const ExchangePtr& exchange);
   void fail_all();
 
   boost::asio::any_io_executor executor_;
@@ -91,14 +100,16 @@ class RuntimeApiSession : public std::enable_shared_from_this<RuntimeApiSession>
   std::unique_ptr<io::HttpServer> server_;
   boost::asio::steady_timer last_words_;
 
-  engine::Park ready_park_, next_park_;
+  const std::uint32_t concurrency_;
+  engine::Park ready_park_;
   bool ready_ = false;
-  bool polling_ = false;  // a GET next waits
-  bool over_ = false;     // the program is gone, or nobody is interested any more
-  bool broken_ = false;   // it broke off an answer
+  std::deque<PollPtr> polls_;  // GET next that wait and were not woken, oldest first
+  bool over_ = false;          // the program is gone, or nobody is interested any more
+  bool broken_ = false;        // it broke off an answer
   std::shared_ptr<engine::Failure> init_failure_;
-  ExchangePtr present_;  // in the program's hands, until its next poll
-  ExchangePtr queued_;   // waits for that poll
+  // In the program's hands: of a concurrency of 1 until its next poll, else until it has answered.
+  std::map<std::string, ExchangePtr> present_;
+  std::deque<ExchangePtr> queued_;  // wait for a poll
 };
 
 }  // namespace mayfly::dialects::lambda

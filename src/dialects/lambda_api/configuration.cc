@@ -11,6 +11,7 @@
 #include "dialects/aws_values.h"
 #include "dialects/lambda_api/faults.h"
 #include "functions/languages.h"
+#include "functions/log_choices.h"
 #include "triggers/targets.h"
 
 namespace mayfly::dialects::lambda_api {
@@ -183,30 +184,20 @@ Outcome<void> take_logging(const json::object& input, Settings& settings) {
   const auto* logging = object_member(input, "LoggingConfig");
   if (logging == nullptr) return {};
   functions::LogSettings logs = settings.logs;
-  struct Choice {
-    const char* member;
-    const char* path;
-    std::string& into;
-    std::vector<std::string> allowed;
+  const auto choice = [&](const char* member, const char* path, std::string& into,
+                          const auto& allowed) -> Outcome<void> {
+    if (!logging->contains(member)) return {};
+    into = text_member(*logging, member);
+    if (functions::is_choice(allowed, into)) return {};
+    return validation(
+        into.substr(0, 100), path,
+        fmt::format("Member must satisfy enum value set: [{}]", fmt::join(allowed, ", ")));
   };
-  for (const Choice& choice :
-       {Choice{"LogFormat", "loggingConfig.logFormat", logs.format, {"JSON", "Text"}},
-        Choice{"ApplicationLogLevel",
-               "loggingConfig.applicationLogLevel",
-               logs.level,
-               {"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"}},
-        Choice{"SystemLogLevel",
-               "loggingConfig.systemLogLevel",
-               logs.system_level,
-               {"DEBUG", "INFO", "WARN"}}}) {
-    if (!logging->contains(choice.member)) continue;
-    choice.into = text_member(*logging, choice.member);
-    if (std::find(choice.allowed.begin(), choice.allowed.end(), choice.into) ==
-        choice.allowed.end())
-      return validation(
-          choice.into.substr(0, 100), choice.path,
-          fmt::format("Member must satisfy enum value set: [{}]", fmt::join(choice.allowed, ", ")));
-  }
+  AWS_TRY(choice("LogFormat", "loggingConfig.logFormat", logs.format, functions::kLogFormats));
+  AWS_TRY(choice("ApplicationLogLevel", "loggingConfig.applicationLogLevel", logs.level,
+                 functions::kLogLevels));
+  AWS_TRY(choice("SystemLogLevel", "loggingConfig.systemLogLevel", logs.system_level,
+                 functions::kSystemLogLevels));
   const bool levels =
       logging->contains("ApplicationLogLevel") || logging->contains("SystemLogLevel");
   if (logs.format != "JSON") {

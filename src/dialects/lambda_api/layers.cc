@@ -1,5 +1,7 @@
 // Layers: published, described, listed, removed, and given to functions.
 
+#include "dialects/lambda_api/layers.h"
+
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
@@ -29,22 +31,6 @@ Outcome<void> check_length(const std::string& value, std::string_view member, st
   if (value.size() <= max) return {};
   return validation(value.substr(0, 40) + "...", member,
                     "Member must have length less than or equal to " + std::to_string(max));
-}
-
-Outcome<void> check_layer(const LayerVersion& layer) {
-  if (auto good = check_length(layer.description, "description", 256); good.has_error())
-    return good;
-  if (auto good = check_length(layer.license, "licenseInfo", 512); good.has_error()) return good;
-  if (layer.runtimes.size() > 15)
-    return validation("...", "compatibleRuntimes",
-                      "Member must have length less than or equal to 15");
-  for (const auto& runtime : layer.runtimes)
-    if (auto good = check_length(runtime, "compatibleRuntimes", 64); good.has_error()) return good;
-  for (const auto& architecture : layer.architectures)
-    if (architecture != "x86_64" && architecture != "arm64")
-      return validation(architecture.substr(0, 100), "compatibleArchitectures",
-                        "Member must satisfy enum value set: [x86_64, arm64]");
-  return {};
 }
 
 bool holds(const std::vector<std::string>& list, const std::string& wanted) {
@@ -77,6 +63,22 @@ json::object layer_statement(const json::object& input, const std::string& arn) 
 }
 
 }  // namespace
+
+Outcome<void> check_layer(const LayerVersion& layer) {
+  if (auto good = check_length(layer.description, "description", 256); good.has_error())
+    return good;
+  if (auto good = check_length(layer.license, "licenseInfo", 512); good.has_error()) return good;
+  if (layer.runtimes.size() > 15)
+    return validation("...", "compatibleRuntimes",
+                      "Member must have length less than or equal to 15");
+  for (const auto& runtime : layer.runtimes)
+    if (auto good = check_length(runtime, "compatibleRuntimes", 64); good.has_error()) return good;
+  for (const auto& architecture : layer.architectures)
+    if (architecture != "x86_64" && architecture != "arm64")
+      return validation(architecture.substr(0, 100), "compatibleArchitectures",
+                        "Member must satisfy enum value set: [x86_64, arm64]");
+  return {};
+}
 
 LambdaApi::Answer LambdaApi::call_layers(Call call) {
   switch (static_cast<Op>(call.operation->tag)) {
@@ -279,33 +281,42 @@ LambdaApi::Answer LambdaApi::remove_layer_permission(Call call) {
   co_return Object{};
 }
 
-Outcome<void> LambdaApi::take_layers(const Object& input, functions::Settings& settings) const {
-  if (!input.contains("Layers")) return {};
-  const auto arns = texts_member(input, "Layers");
-  if (arns.size() > functions::kLayersMax)
+Outcome<void> give_layers(const functions::Layers& layers, const Home& home,
+                          const std::vector<std::string>& refs, Unversioned unversioned,
+                          functions::Settings& settings) {
+  if (refs.size() > functions::kLayersMax)
     return invalid_parameter("You cannot reference more than " +
                              std::to_string(functions::kLayersMax) + " layers.");
   std::vector<std::string> names, packages;
   json::array shown;
-  for (const auto& arn : arns) {
-    const auto ref = parse_layer(arn);
+  for (const auto& text : refs) {
+    const auto ref = parse_layer(text);
     if (ref.has_error()) return ref.error();
-    const auto layer = parts_.catalogue.layers().find(ref->name, ref->version);
+    LayerVersionPtr layer = layers.find(ref->name, ref->version);
+    if (ref->version == 0 && unversioned == Unversioned::newest)
+      if (const auto versions = layers.versions(ref->name); !versions.empty())
+        layer = versions.front();
     if (!layer)
-      return invalid_parameter("Layer version " + arn.substr(0, 300) + " does not exist.");
+      return invalid_parameter("Layer version " + text.substr(0, 300) + " does not exist.");
     if (std::find(names.begin(), names.end(), layer->name) != names.end())
       return invalid_parameter(
           "Two different versions of the same layer are not allowed to be referenced in the same "
           "function. " +
-          arn.substr(0, 300));
+          text.substr(0, 300));
     names.push_back(layer->name);
     packages.push_back(layer->package);
-    shown.push_back(Object{{"Arn", home_.layer_arn(layer->name, layer->number)},
-                           {"CodeSize", layer->archive_bytes}});
+    shown.push_back(json::object{{"Arn", home.layer_arn(layer->name, layer->number)},
+                                 {"CodeSize", layer->archive_bytes}});
   }
   settings.layers = std::move(packages);
   keep_layers(settings, std::move(shown));
   return {};
+}
+
+Outcome<void> LambdaApi::take_layers(const Object& input, functions::Settings& settings) const {
+  if (!input.contains("Layers")) return {};
+  return give_layers(parts_.catalogue.layers(), home_, texts_member(input, "Layers"),
+                     Unversioned::refused, settings);
 }
 
 }  // namespace mayfly::dialects::lambda_api

@@ -69,26 +69,23 @@ aws::Outcome<FunctionRef> parse_function(std::string_view text, std::string_view
   return ref;
 }
 
-aws::Outcome<LayerRef> parse_layer(std::string_view text, std::string_view version) {
-  auto parts = parts_of(text.substr(0, kNameBytesMax));
-  if (parts[0] == "arn" && parts.size() >= 7 && parts[1].starts_with("aws") &&
-      parts[2] == "lambda" && parts[5] == "layer")
-    parts.erase(parts.begin(), parts.begin() + 6);
-  if (parts.size() == 2 && version.empty()) version = parts[1];
-  if (text.size() > kNameBytesMax || parts.size() > 2 || !is_word(parts[0], "-_", 140) ||
-      (parts.size() == 2 && parts[1] != version))
+aws::Outcome<functions::LayerRef> parse_layer(std::string_view text, std::string_view version) {
+  const auto ref = functions::parse_layer_ref(text.substr(0, kNameBytesMax));
+  std::uint64_t number = 0;
+  if (!version.empty()) {
+    const auto [end, failed] =
+        std::from_chars(version.data(), version.data() + version.size(), number);
+    if (failed != std::errc() || end != version.data() + version.size() || number == 0)
+      return validation(std::string(version.substr(0, 100)), "versionNumber",
+                        "Member must be a whole number greater than 0");
+  }
+  if (text.size() > kNameBytesMax || !ref ||
+      (number != 0 && ref->version != 0 && ref->version != number))
     return validation(std::string(text.substr(0, 300)), "layerName",
                       "Member must satisfy regular expression pattern: "
                       "(arn:[a-zA-Z0-9-]+:lambda:[a-zA-Z0-9-]+:\\d{12}:layer:[a-zA-Z0-9-_]+)|"
                       "[a-zA-Z0-9-_]+");
-  LayerRef ref{std::string(parts[0]), 0};
-  if (version.empty()) return ref;
-  const auto [end, failed] =
-      std::from_chars(version.data(), version.data() + version.size(), ref.version);
-  if (failed != std::errc() || end != version.data() + version.size() || ref.version == 0)
-    return validation(std::string(version.substr(0, 100)), "versionNumber",
-                      "Member must be a whole number greater than 0");
-  return ref;
+  return functions::LayerRef{ref->name, ref->version != 0 ? ref->version : number};
 }
 
 std::string Home::layer_arn(std::string_view name, std::uint64_t version) const {

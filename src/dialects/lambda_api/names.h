@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "aws/service.h"
+#include "functions/layers.h"
 
 namespace mayfly::dialects::lambda_api {
 
@@ -17,12 +18,8 @@ struct FunctionRef {
 // qualifier: as given beside it; must say the same where both do.
 aws::Outcome<FunctionRef> parse_function(std::string_view text, std::string_view qualifier = {});
 
-struct LayerRef {
-  std::string name;
-  std::uint64_t version = 0;  // 0: none was named
-};
-// NAME or an ARN of a layer or of a version of one, of any region and account.
-aws::Outcome<LayerRef> parse_layer(std::string_view text, std::string_view version = {});
+// version: as given beside it; must say the same where both do.
+aws::Outcome<functions::LayerRef> parse_layer(std::string_view text, std::string_view version = {});
 
 // Where this server's functions say they are.
 struct Home {

@@ -59,6 +59,28 @@ functions::Cors cors_of(const json::object& config) {
   return cors;
 }
 
+json::object cors_object(const functions::Cors& cors) {
+  json::object out;
+  const auto list = [&out](std::string_view member, const std::vector<std::string>& texts) {
+    if (!texts.empty()) out[member] = json::array(texts.begin(), texts.end());
+  };
+  list("AllowOrigins", cors.allow_origins);
+  list("AllowMethods", cors.allow_methods);
+  list("AllowHeaders", cors.allow_headers);
+  list("ExposeHeaders", cors.expose_headers);
+  if (cors.allow_credentials) out["AllowCredentials"] = true;
+  if (cors.max_age_s != 0) out["MaxAge"] = cors.max_age_s;
+  return out;
+}
+
+bool asks_signatures(const json::object& config) {
+  return text_member(config, "AuthType") != "NONE";
+}
+
+bool streams(const json::object& config) {
+  return text_member(config, "InvokeMode") == "RESPONSE_STREAM";
+}
+
 Outcome<void> check_cors(const json::object& cors) {
   const std::int64_t age = number_member(cors, "MaxAge", 0);
   if (age < 0 || age > 86'400)
@@ -137,8 +159,8 @@ std::shared_ptr<const gateway::UrlTarget> UrlBook::find(std::string_view id) {
         target->id = text_member(config, "UrlId");
         const std::string alias = alias_of(key);
         target->function = alias.empty() ? latest->function : latest->function + ":" + alias;
-        target->iam = text_member(config, "AuthType") != "NONE";
-        target->streaming = text_member(config, "InvokeMode") == "RESPONSE_STREAM";
+        target->iam = asks_signatures(config);
+        target->streaming = streams(config);
         target->cors = cors_of(config);
         targets_[target->id] = std::move(target);
       }
@@ -150,10 +172,46 @@ std::shared_ptr<const gateway::UrlTarget> UrlBook::find(std::string_view id) {
   return found == targets_.end() ? nullptr : found->second;
 }
 
+std::string url_address(std::string_view base, std::string_view id) {
+  return fmt::format("{}/url/{}/", base, id);
+}
+
+std::string url_id(const Belongings& belongings, const std::string& qualifier) {
+  const auto there = belongings.other.find(url_key(qualifier));
+  return there == belongings.other.end() ? "" : text_member(parsed(there->second), "UrlId");
+}
+
+UrlWish url_wish(const Belongings& belongings, const std::string& qualifier) {
+  const auto there = belongings.other.find(url_key(qualifier));
+  if (there == belongings.other.end()) return {};
+  const json::object config = parsed(there->second);
+  return {asks_signatures(config), streams(config), cors_of(config)};
+}
+
+void put_url(Belongings& belongings, const std::string& qualifier, const UrlWish& wish,
+             const std::string& new_id, WallTime now) {
+  std::string& text = belongings.other[url_key(qualifier)];
+  json::object config = text.empty() ? json::object() : parsed(text);
+  if (!config.contains("UrlId")) {
+    config["UrlId"] = new_id;
+    config["CreationTime"] = url_time(now);
+  }
+  config["LastModifiedTime"] = url_time(now);
+  config["AuthType"] = wish.iam ? "AWS_IAM" : "NONE";
+  config["InvokeMode"] = wish.streaming ? "RESPONSE_STREAM" : "BUFFERED";
+  config.erase("Cors");
+  if (!wish.cors.allow_origins.empty()) config["Cors"] = cors_object(wish.cors);
+  text = json::serialize(config);
+}
+
+void remove_url(Belongings& belongings, const std::string& qualifier) {
+  belongings.other.erase(url_key(qualifier));
+}
+
 LambdaApi::Object LambdaApi::url_info(const std::string& function, const std::string& alias,
                                       const std::string& text) const {
   Object out = parsed(text);
-  out["FunctionUrl"] = gateway_url_ + "/url/" + text_member(out, "UrlId") + "/";
+  out["FunctionUrl"] = url_address(gateway_url_, text_member(out, "UrlId"));
   out["FunctionArn"] = home_.arn(function, alias);
   out.erase("UrlId");
   return out;

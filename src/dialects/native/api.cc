@@ -133,8 +133,6 @@ Reply Api::State::dispatch(Endpoint endpoint, Call call) {
       return delete_function(std::move(call));
     case Endpoint::publish_version:
       return publish_version(std::move(call));
-    case Endpoint::put_belongings:
-      return put_belongings(std::move(call));
     case Endpoint::list_versions:
       return list_versions(std::move(call));
     case Endpoint::invoke:
@@ -192,7 +190,7 @@ Reply Api::State::dispatch(Endpoint endpoint, Call call) {
     case Endpoint::redrive_messages:
       return redrive_messages(std::move(call));
     default:
-      return dispatch_events(endpoint, std::move(call));
+      return dispatch_belongings(endpoint, std::move(call));
   }
   return info(std::move(call));
 }

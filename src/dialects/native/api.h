@@ -35,6 +35,7 @@ struct ServerFacts {
   std::string api_url;      // "http://127.0.0.1:8081"
   std::string gateway_url;  // "http://127.0.0.1:8080"
   std::string data_dir;
+  std::string url_base;         // in front of /url/ID/ of function URLs
   std::string region, account;  // in ARNs
   int pid = 0;
   SteadyTime started;

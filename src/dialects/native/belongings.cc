@@ -96,6 +96,25 @@ json::object render_belongings(const Belongings& belongings) {
 
 }  // namespace
 
+Reply Api::State::dispatch_belongings(Endpoint endpoint, Call call) {
+  switch (endpoint) {
+    case Endpoint::put_belongings:
+      return put_belongings(std::move(call));
+    case Endpoint::get_url:
+    case Endpoint::put_url:
+    case Endpoint::delete_url:
+      return function_urls(endpoint, std::move(call));
+    case Endpoint::list_layers:
+      return list_layers(std::move(call));
+    case Endpoint::put_layer:
+      return put_layer(std::move(call));
+    case Endpoint::delete_layer:
+      return delete_layer(std::move(call));
+    default:
+      return dispatch_events(endpoint, std::move(call));
+  }
+}
+
 Reply Api::State::put_belongings(Call call) {
   const std::string name = call.name;
   std::vector<std::string_view> known{"tags", "reserved_concurrency", "aliases"};

@@ -2,6 +2,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "dialects/lambda_api/layers.h"
 #include "dialects/native/render.h"
 #include "dialects/native/state.h"
 #include "triggers/async_calls.h"
@@ -41,8 +42,10 @@ Reply Api::State::list_functions(Call call) {
 
 namespace {
 
-// The body of a deploy: {"package","settings","check"}.
-Result<engine::DeployRequest> deploy_request(const std::string& name, const json::object& body) {
+// The body of a deploy: {"package","settings","layers","check"}.
+Result<engine::DeployRequest> deploy_request(const std::string& name, const json::object& body,
+                                             const functions::Layers& layers,
+                                             const lambda_api::Home& home) {
   engine::DeployRequest request;
   request.function = name;
   const auto* package = body.if_contains("package");
@@ -59,20 +62,33 @@ Result<engine::DeployRequest> deploy_request(const std::string& name, const json
     if (parsed.has_error()) return parsed.error();
     request.settings = std::move(*parsed);
   }
+  if (const auto* value = body.if_contains("layers"); value != nullptr) {
+    std::vector<std::string> refs;
+    if (!value->is_array()) return invalid("\"layers\" must be a list of texts.");
+    for (const auto& item : value->get_array()) {
+      if (!item.is_string()) return invalid("\"layers\" must be a list of texts.");
+      refs.emplace_back(item.get_string());
+    }
+    const auto given = lambda_api::give_layers(layers, home, refs, lambda_api::Unversioned::newest,
+                                               request.settings);
+    if (given.has_error())
+      return invalid(given.error().message + " `mayfly layer ls` lists the layers.");
+  }
   return request;
 }
 
 }  // namespace
 
 Reply Api::State::put_function(Call call) {
-  std::vector<std::string_view> known{"package", "settings", "check"};
+  std::vector<std::string_view> known{"package", "settings", "layers", "check"};
   auto body = co_await object_of(call, known);
   if (body.has_error()) co_return body.error();
-  auto request = deploy_request(call.name, *body);
+  auto hold = co_await keeper->hold();
+  const lambda_api::Home home{facts.region, facts.account};
+  auto request = deploy_request(call.name, *body, parts.catalogue.layers(), home);
   if (request.has_error()) co_return request.error();
   if (auto good = triggers::check_async_targets(request->settings.async); good.has_error())
     co_return good.error();
-  auto hold = co_await keeper->hold();
   if (!parts.packages.contains(request->package))
     co_return Error{Code::invalid_argument,
                     "There is no package \"" + request->package + "\"; PUT /v1/packages first."};

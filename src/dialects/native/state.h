@@ -38,6 +38,7 @@ struct Api::State : std::enable_shared_from_this<Api::State> {
 
   // An Error becomes the JSON of errors in one place (api.cc).
   Reply dispatch(Endpoint endpoint, Call call);
+  Reply dispatch_belongings(Endpoint endpoint, Call call);  // belongings.cc: URLs and layers, too
   Reply dispatch_events(Endpoint endpoint, Call call);  // triggers.cc: state and what is of events
   Result<Query> query_of(const Call& call, const std::vector<std::string_view>& known) const;
   io::Task<Result<boost::json::object>> object_of(Call& call, std::vector<std::string_view> known);
@@ -55,6 +56,16 @@ struct Api::State : std::enable_shared_from_this<Api::State> {
   Reply list_apps(Call call);
   Reply put_app(Call call);
   Reply delete_app(Call call);
+
+  // layers.cc
+  Reply list_layers(Call call);
+  Reply put_layer(Call call);
+  Reply delete_layer(Call call);
+
+  // function_urls.cc
+  Reply function_urls(Endpoint endpoint, Call call);
+  Reply put_url(Call call, std::string alias);
+  boost::json::object render_url(const std::string& function, const std::string& alias) const;
 
   // invoke.cc
   Reply invoke(Call call);

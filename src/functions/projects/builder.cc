@@ -7,6 +7,7 @@
 
 #include "functions/catalogue.h"
 #include "functions/checks.h"
+#include "functions/log_choices.h"
 
 namespace mayfly::functions::projects {
 namespace {
@@ -97,7 +98,28 @@ std::string Builder::qualified_function_in(const Value& value) const {
   return at == std::string::npos ? name : name + ":" + value.text.substr(at + mark.size());
 }
 
+std::string Builder::socket_url() const {
+  const auto& http = around_.gateway;
+  return http.starts_with("http") ? "ws" + http.substr(4) : http;
+}
+
+namespace {
+
+void replace_all(std::string& text, const std::string& there, const std::string& here) {
+  for (std::size_t at = text.find(there); at != std::string::npos; at = text.find(there, at)) {
+    text.replace(at, there.size(), here);
+    at += here.size();
+  }
+}
+
+}  // namespace
+
 std::string Builder::at_gateway(std::string text) const {
+  for (const auto& api : socket_apis_) {  // clients, and who manages connections
+    const std::string host = "://" + api + ".execute-api." + region_ + ".amazonaws.com";
+    replace_all(text, "wss" + host, socket_url());
+    replace_all(text, "https" + host, around_.api);
+  }
   for (const auto& api : apis_) {
     const std::string host = api + ".execute-api." + region_ + ".amazonaws.com";
     for (const auto& there : {"https://" + host, "http://" + host}) {
@@ -132,6 +154,52 @@ Manifest::Function* Builder::function(std::string_view name) {
   for (auto& one : manifest().functions)
     if (one.name == name) return &one;
   return nullptr;
+}
+
+std::string Builder::function_url(const std::string& name, const std::string& alias) {
+  if (!around_.function_url) return around_.gateway + "/url/" + name + "/";
+  auto& url = urls_[{name, alias}];
+  if (url.empty()) url = around_.function_url(name, alias);
+  return url;
+}
+
+void Builder::add_layer(const Value& at, Manifest::Layer layer) {
+  demand(at, check_layer_name(layer.name));
+  for (const auto& other : manifest().layers)
+    if (other.name == layer.name)
+      wrong(at, fmt::format("there are two layers with the name '{}'.", layer.name));
+  few(at, manifest().layers.size());
+  report_.made(at, "layer " + layer.name);
+  manifest().layers.push_back(std::move(layer));
+}
+
+std::vector<std::string> Builder::layers_of(const Value& list) {
+  if (!list.is_list()) wrong(list, "must be a list of ARNs of layers.");
+  std::vector<std::string> layers;
+  for (const auto& item : list.items) {
+    if (item.is_unknown()) {
+      report_.not_used(item, item.text);
+      continue;
+    }
+    if (item.is_null()) continue;
+    const std::string text = filled_text_of(item);
+    demand(item, check_layer_refs({text}));
+    report_.used(item, "layer " + text);
+    layers.push_back(text);
+  }
+  demand(list, check_layer_refs(layers));
+  return layers;
+}
+
+void Builder::add_url(const Value& at, const std::string& name, Manifest::Url url) {
+  Manifest::Function* to = function(name);
+  if (to == nullptr)
+    return report_.not_used(at, fmt::format("the function {} is not made here.", name));
+  if (to->url) return report_.not_used(at, fmt::format("{} has a URL already", name));
+  demand(at, check_cors(url.cors));
+  report_.made(at, fmt::format("function URL {}{}", function_url(name, to->alias),
+                               url.iam ? ", for signed requests" : ""));
+  to->url = std::move(url);
 }
 
 void Builder::add_route(const Value& at, std::string method, std::string path,
@@ -286,10 +354,7 @@ void Builder::add_rule(const Value& at, Manifest::Rule rule) {
 }
 
 void Builder::set_cors(const Value& at, Cors cors, std::string_view what) {
-  App app;
-  app.name = "cors";
-  app.cors = cors;
-  demand(at, check_app(app));
+  demand(at, check_cors(cors));
   if (cors_at_ && !(manifest().cors == cors))
     return report_.not_used(at, fmt::format("the project has one CORS setting for all its routes; "
                                             "that of line {} is used.",
@@ -314,18 +379,17 @@ void Builder::read_environment(const Value& value, Settings& settings) {
 void Builder::read_logging(const Value& value, const LoggingKeys& keys, Settings& settings) {
   Section section(value, report_);
   LogSettings logs;
-  const auto choice = [&](const char* key, std::string& into,
-                          std::initializer_list<std::string_view> allowed) {
+  const auto choice = [&](const char* key, std::string& into, const auto& allowed) {
     section.take(key, [&](const Value& one) {
       into = filled_text_of(one);
-      if (std::find(allowed.begin(), allowed.end(), into) == allowed.end())
+      if (!is_choice(allowed, into))
         wrong(one, fmt::format("must be one of {}.", fmt::join(allowed, ", ")));
       report_.used(one);
     });
   };
-  choice(keys.format, logs.format, {"Text", "JSON"});
-  choice(keys.level, logs.level, {"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"});
-  choice(keys.system_level, logs.system_level, {"DEBUG", "INFO", "WARN"});
+  choice(keys.format, logs.format, kLogFormats);
+  choice(keys.level, logs.level, kLogLevels);
+  choice(keys.system_level, logs.system_level, kSystemLogLevels);
   if (logs.format != "JSON" && !(logs.level.empty() && logs.system_level.empty()))
     wrong(value, fmt::format("levels count only with {}: JSON.", keys.format));
   section.finish({{keys.group, "the log of a function has the function's name"}});
@@ -350,6 +414,7 @@ void Builder::check(const Value& at, const Settings& settings) const {
 
 void Builder::finish() {
   make_routes();
+  sockets_.settle(*this);
   project_.findings = report_.take();
 }
 

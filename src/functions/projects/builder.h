@@ -15,6 +15,7 @@
 #include "functions/projects/intrinsics.h"
 #include "functions/projects/project.h"
 #include "functions/projects/report.h"
+#include "functions/projects/sockets.h"
 
 namespace mayfly::functions::projects {
 
@@ -35,6 +36,11 @@ class Builder {
   void add_stage(std::string name) { stages_.insert(std::move(name)); }
   // What references to APIs give; texts with it are turned into the gateway's address.
   void add_api(std::string id) { apis_.insert(std::move(id)); }
+  // The same of a WebSocket API, whose paths do have a stage in front.
+  void add_socket_api(std::string id) { socket_apis_.insert(std::move(id)); }
+  bool is_socket_api(const std::string& id) const { return socket_apis_.contains(id); }
+  Sockets& sockets() { return sockets_; }
+  std::string socket_url() const;  // "ws://127.0.0.1:8080"
 
   // "STACK-LOGICAL", cut to what names may be.
   std::string made_up_name(const Value& at, std::string_view logical, std::size_t max = 64) const;
@@ -42,9 +48,10 @@ class Builder {
   std::string function_arn(std::string_view name) const {
     return arn("lambda", "function:" + std::string(name));
   }
-  std::string function_url(std::string_view name) const {
-    return around_.gateway + "/function/" + std::string(name);
+  std::string layer_arn(std::string_view name) const {  // of no version: the newest
+    return arn("lambda", "layer:" + std::string(name));
   }
+  std::string function_url(const std::string& name, const std::string& alias);
   std::string queue_url(std::string_view name) const;
 
   // The name in an ARN of that service ("sqs"), in a URL of a queue, or the name itself.
@@ -57,6 +64,12 @@ class Builder {
   // A function with that name is made; throws when there are two.
   Manifest::Function& add_function(const Value& at, const std::string& name);
   Manifest::Function* function(std::string_view name);
+  // Throws when there are two of that name.
+  void add_layer(const Value& at, Manifest::Layer layer);
+  // What a function names: ARNs, also of layers of the project.
+  std::vector<std::string> layers_of(const Value& list);
+  // For a function that is there already.
+  void add_url(const Value& at, const std::string& function, Manifest::Url url);
   struct Entrance {
     std::string why_not;  // it asks for what Mayfly does not have, and must not be open to all
     std::string api;      // whose it is, as usage plans name APIs
@@ -98,11 +111,27 @@ class Builder {
   Report report_;
   Budget budget_;
   Intrinsics intrinsics_{budget_};
-  std::set<std::string> apis_, stages_, schedule_names_, rule_names_;
+  std::set<std::string> apis_, socket_apis_, stages_, schedule_names_, rule_names_;
+  std::map<std::pair<std::string, std::string>, std::string> urls_;  // by function and alias
   std::vector<Wanted> routes_;
   Guards guards_{project_.manifest.api, report_};
+  Sockets sockets_;
   PlacePtr cors_at_;
 };
+
+// A project that read() fills. yaml-cpp and the readers report by exceptions; none leaves it.
+template <class Read>
+Result<Project> read_safely(const Surroundings& around, Read read) {
+  Project project;
+  try {
+    read(project);
+    return project;
+  } catch (const Wrong& problem) {
+    return to_error(problem);
+  } catch (const std::exception& problem) {
+    return invalid("in " + around.file + ": this cannot be read: " + problem.what() + ".");
+  }
+}
 
 // Calls check and turns its error into one that names the place.
 void demand(const Value& at, const Status& status);

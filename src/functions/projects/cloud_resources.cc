@@ -19,7 +19,7 @@ struct Naming {
   std::string_view type, property;
   std::size_t max;
 };
-constexpr std::array<Naming, 19> kNamings = {{
+constexpr std::array<Naming, 25> kNamings = {{
     {"AWS::Serverless::Function", "FunctionName", 64},
     {"AWS::Lambda::Function", "FunctionName", 64},
     {"AWS::SQS::Queue", "QueueName", 80},
@@ -35,6 +35,12 @@ constexpr std::array<Naming, 19> kNamings = {{
     {"AWS::Serverless::HttpApi", "", 64},
     {"AWS::ApiGateway::RestApi", "", 64},
     {"AWS::ApiGatewayV2::Api", "", 64},
+    {"AWS::ApiGatewayV2::Route", "", 64},
+    {"AWS::ApiGatewayV2::RouteResponse", "", 64},
+    {"AWS::ApiGatewayV2::Integration", "", 64},
+    {"AWS::ApiGatewayV2::Deployment", "", 64},
+    {"AWS::ApiGatewayV2::Authorizer", "", 64},
+    {"AWS::ApiGatewayV2::Stage", "StageName", 128},
     {"AWS::ApiGateway::ApiKey", "", 64},
     {"AWS::ApiGateway::UsagePlan", "", 64},
     {"AWS::Logs::LogGroup", "LogGroupName", 512},
@@ -60,7 +66,10 @@ CloudResource described(Builder& b, const std::string& logical, const std::strin
     attributes = {{"TopicName", name}, {"TopicArn", *made.ref}};
   } else if (type.ends_with("::Function")) {
     made.ref = name;
-    attributes = {{"Arn", b.function_arn(name)}, {"FunctionUrl", b.function_url(name)}};
+    attributes = {{"Arn", b.function_arn(name)}};
+  } else if (type.ends_with("::LayerVersion")) {
+    made.ref = b.layer_arn(name);
+    attributes = {{"LayerVersionArn", *made.ref}};
   } else if (type.ends_with("::EventBus")) {
     made.ref = name;
     attributes = {{"Arn", b.arn("events", "event-bus/" + name)}, {"Name", name}};
@@ -72,10 +81,14 @@ CloudResource described(Builder& b, const std::string& logical, const std::strin
     attributes = {{"Arn", "arn:aws:s3:::" + name}};
   } else if (type.ends_with("Api")) {
     made.ref = logical;
-    b.add_api(logical);
-    attributes = {{"ApiEndpoint", b.around().gateway}, {"ApiId", logical}, {"RestApiId", logical}};
+    const bool socket = b.is_socket_api(logical);
+    if (!socket) b.add_api(logical);
+    attributes = {{"ApiEndpoint", socket ? b.socket_url() : b.around().gateway},
+                  {"ApiId", logical},
+                  {"RestApiId", logical}};
   } else {
-    made.ref = type.starts_with("AWS::ApiGateway::") ? logical : name;
+    const bool id = type.starts_with("AWS::ApiGateway") && type != "AWS::ApiGatewayV2::Stage";
+    made.ref = id ? logical : name;
   }
   return made;
 }
@@ -278,8 +291,24 @@ void name_resource(Builder& b, const std::string& logical, const Value& raw) {
   const Value* type = raw.find("Type");
   made.type = type != nullptr && type->is_scalar() ? type->text : "no type";
   const Naming* naming = naming_of(made.type);
-  if (naming == nullptr) return b.intrinsics().set_resource(logical, std::move(made));
   const Value* properties = raw.find("Properties");
+  if (made.type == "AWS::Lambda::Url" && properties != nullptr) {
+    const Value* target = properties->find("TargetFunctionArn");
+    const Value* alias = properties->find("Qualifier");
+    const Value function = target == nullptr ? Value() : b.intrinsics().resolve(*target);
+    const Value qualifier = alias == nullptr ? Value() : b.intrinsics().resolve(*alias);
+    if (function.is_scalar() && !function.text.empty()) {
+      const std::string name = b.name_in(function, "lambda");
+      made.ref = b.function_arn(name);
+      made.attributes = {{"FunctionArn", *made.ref},
+                         {"FunctionUrl", b.function_url(name, qualifier.text)}};
+    }
+  }
+  if (made.type == "AWS::ApiGatewayV2::Api" && properties != nullptr) {
+    const Value* protocol = properties->find("ProtocolType");
+    if (protocol != nullptr && protocol->text == "WEBSOCKET") b.add_socket_api(logical);
+  }
+  if (naming == nullptr) return b.intrinsics().set_resource(logical, std::move(made));
   const Value* given = properties != nullptr && !naming->property.empty()
                            ? properties->find(naming->property)
                            : nullptr;
@@ -290,6 +319,8 @@ void name_resource(Builder& b, const std::string& logical, const Value& raw) {
     if (value.is_unknown()) return b.intrinsics().set_resource(logical, std::move(made));
     if (!value.is_null()) name = filled_text_of(value);
   }
+  if (name.empty() && made.type == "AWS::Serverless::LayerVersion")
+    name = logical;  // as SAM has it
   if (name.empty()) {
     const Value* fifo = properties == nullptr ? nullptr : properties->find("FifoQueue");
     if (fifo == nullptr && properties != nullptr) fifo = properties->find("FifoTopic");
@@ -306,16 +337,21 @@ bool is_made(std::string_view type) {
                                                 "AWS::SNS::Subscription",
                                                 "AWS::Events::Rule",
                                                 "AWS::Lambda::EventSourceMapping",
+                                                "AWS::Lambda::LayerVersion",
+                                                "AWS::Serverless::LayerVersion",
+                                                "AWS::Lambda::Url",
                                                 "AWS::ApiGateway::ApiKey",
                                                 "AWS::ApiGateway::UsagePlan",
                                                 "AWS::ApiGateway::UsagePlanKey"};
-  return std::find(std::begin(kTypes), std::end(kTypes), type) != std::end(kTypes);
+  return std::find(std::begin(kTypes), std::end(kTypes), type) != std::end(kTypes) ||
+         is_socket_resource(type);
 }
 
 void read_cloud_resource(Builder& b, const std::string& logical, const std::string& type,
                          const Value& at, const Value& properties) {
   if (type == "AWS::SNS::Subscription") return read_subscription_resource(b, at, properties, "");
   if (type == "AWS::Events::Rule") return read_rule_resource(b, logical, at, properties);
+  if (is_socket_resource(type)) return read_socket_resource(b, logical, type, at, properties);
   if (type == "AWS::Lambda::EventSourceMapping") {
     Section s(properties, b.report());
     std::string function;
@@ -324,9 +360,11 @@ void read_cloud_resource(Builder& b, const std::string& logical, const std::stri
   }
   if (type.starts_with("AWS::ApiGateway::"))
     return read_usage_resource(b, logical, type, at, properties);
+  if (type == "AWS::Lambda::Url") return read_url_resource(b, at, properties);
   const auto* known = b.intrinsics().resource(logical);
   if (known == nullptr || !known->ref)
     wrong(at, "its name is made of something that Mayfly does not have; give it a plain name.");
+  if (type.ends_with("::LayerVersion")) return read_layer_resource(b, logical, at, properties);
   type == "AWS::SQS::Queue" ? read_queue(b, logical, at, properties)
                             : read_topic(b, logical, at, properties);
 }

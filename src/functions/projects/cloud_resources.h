@@ -27,6 +27,15 @@ void read_usage_resource(Builder& builder, const std::string& logical, const std
 // Quota and Throttle of a usage plan; upper: their keys begin with a capital letter.
 void read_plan_limits(Section& section, bool upper, UsagePlan& plan);
 
+// Cors of AWS::Serverless::Api ("AllowOrigin"), of HttpApi and of function URLs ("AllowOrigins").
+Cors cloud_cors_of(const Value& value, Report& report);
+// AuthType, Cors and InvokeMode of a function URL.
+Manifest::Url read_url_config(Section& section);
+// AWS::Serverless::LayerVersion, AWS::Lambda::LayerVersion and AWS::Lambda::Url; at: the resource.
+void read_layer_resource(Builder& builder, const std::string& logical, const Value& at,
+                         const Value& properties);
+void read_url_resource(Builder& builder, const Value& at, const Value& properties);
+
 // Why Mayfly does not make resources of a type.
 std::string why_not_made(std::string_view type);
 

@@ -18,6 +18,8 @@ std::string source_of(const Value& at, std::string text) {
   static constexpr std::pair<std::string_view, std::string_view> kForms[] = {
       {"method.request.header.", "$request.header."},
       {"method.request.querystring.", "$request.querystring."},
+      {"route.request.header.", "$request.header."},
+      {"route.request.querystring.", "$request.querystring."},
       {"context.", "$context."},
       {"stageVariables.", "$stageVariables."}};
   if (text.starts_with("$")) return text;

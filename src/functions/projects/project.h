@@ -30,6 +30,8 @@ struct Surroundings {
   std::string gateway, api;                                         // "http://127.0.0.1:8080"
   std::map<std::string, std::string> parameters;                    // --parameter NAME=VALUE
   std::function<std::optional<std::string>(const std::string& name)> environment;
+  // The address of the URL that a function (or its alias, else "") has or will have.
+  std::function<std::string(const std::string& function, const std::string& alias)> function_url;
   // A file of the project, by its path relative to the project's folder; it must not leave it.
   std::function<Result<std::string>(const std::string& path)> read_file;
 };

@@ -37,8 +37,9 @@ Cors open_cors() {
   return cors;
 }
 
-// Of Api ("AllowOrigin") and HttpApi ("AllowOrigins").
-Cors cors_of(const Value& value, Report& report) {
+}  // namespace
+
+Cors cloud_cors_of(const Value& value, Report& report) {
   Cors cors;
   if (value.is_scalar()) {
     if (value.text == "true") return open_cors();
@@ -68,6 +69,8 @@ Cors cors_of(const Value& value, Report& report) {
   s.finish();
   return cors;
 }
+
+namespace {
 
 std::string why_no_event(std::string_view type) {
   static constexpr std::pair<std::string_view, std::string_view> kWhy[] = {
@@ -100,7 +103,7 @@ void SamReader::read_api(const std::string& id, const Value& at, const Value& pr
     report_.used(v, "paths have no stage in front here");
   });
   s.take(http ? "CorsConfiguration" : "Cors", [&](const Value& v) {
-    const Cors cors = cors_of(v, report_);
+    const Cors cors = cloud_cors_of(v, report_);
     if (!cors.allow_origins.empty()) builder_.set_cors(v, cors, "CORS of all routes");
   });
   if (s.unknown("Auth")) api.unclear = "what its API asks of callers cannot be known here";

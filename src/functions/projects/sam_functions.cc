@@ -179,7 +179,7 @@ void SamReader::read_settings(Section& s, const Value& at, Manifest::Function& f
     function.tags = tags_of(v);
     report_.used(v);
   });
-  s.take("Layers", [&](const Value& v) { report_.not_used(v, "layers of projects are not read"); });
+  s.take("Layers", [&](const Value& v) { function.layers = builder_.layers_of(v); });
 }
 
 void SamReader::read_async(Section& s, Manifest::Function& function) {
@@ -221,16 +221,12 @@ void SamReader::read_async(Section& s, Manifest::Function& function) {
 
 void SamReader::read_function_url(const Value& url, const std::string& function) {
   Section s(url, report_);
-  const std::string type = s.text("AuthType", "AWS_IAM");
-  s.finish({{"Cors", "addresses of functions have no CORS settings of their own here"},
-            {"InvokeMode", "answers are streamed as the function gives them"}});
-  if (type != "NONE")
-    return report_.not_used(url,
-                            fmt::format("{} asks for callers' signatures: the Lambda API makes "
-                                        "such an address (aws lambda create-function-url-config)",
-                                        type.substr(0, 40)));
-  builder_.function(function)->settings.direct = true;
-  report_.made(url, builder_.function_url(function));
+  const bool told = s.has("AuthType"), unclear = s.unknown("AuthType");
+  Manifest::Url made = read_url_config(s);
+  s.finish();
+  if (unclear) return report_.not_used(url, "what it asks of callers cannot be known here");
+  if (!told) wrong(url, "it has no AuthType: NONE or AWS_IAM.");
+  builder_.add_url(url, function, std::move(made));
 }
 
 }  // namespace mayfly::functions::projects

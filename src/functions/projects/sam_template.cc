@@ -189,12 +189,12 @@ void SamReader::read_globals(const Value& globals) {
       (http ? global_http_api_ : global_api_) = v;
       read_api(http ? "ServerlessHttpApi" : "ServerlessRestApi", v, intrinsics_.resolve(v), http);
     });
-  s.finish({{"SimpleTable", "Mayfly does not make tables of DynamoDB"},
-            {"StateMachine", "Mayfly does not run state machines"},
-            {"LayerVersion", "layers of projects are not read"},
-            {"CapacityProvider", "Mayfly has no capacity providers"},
-            {"WebSocketApi",
-             "WebSocket APIs of templates are not read; mayfly.yaml has its own (api.websocket)"}});
+  s.finish(
+      {{"SimpleTable", "Mayfly does not make tables of DynamoDB"},
+       {"StateMachine", "Mayfly does not run state machines"},
+       {"LayerVersion", "name the runtimes at the layer itself"},
+       {"CapacityProvider", "Mayfly has no capacity providers"},
+       {"WebSocketApi", "AWS::Serverless::WebSocketApi is not read; AWS::ApiGatewayV2::Api is"}});
 }
 
 void SamReader::name_resources(const Value& resources) {
@@ -217,17 +217,20 @@ void SamReader::name_resources(const Value& resources) {
     const Value* properties = raw.find("Properties");
     const Value* alias = properties == nullptr ? nullptr : properties->find("AutoPublishAlias");
     if (alias == nullptr) alias = global_function_.find("AutoPublishAlias");
-    CloudResource url{"AWS::Lambda::Url",
-                      builder_.function_arn(*made->ref),
-                      {{"FunctionUrl", builder_.function_url(*made->ref)},
-                       {"FunctionArn", builder_.function_arn(*made->ref)}}};
-    intrinsics_.set_resource(logical + "Url", std::move(url));
+    const std::string function = *made->ref;
+    const Value name = alias == nullptr ? Value() : intrinsics_.resolve(*alias);
+    if ((properties != nullptr && properties->find("FunctionUrlConfig") != nullptr) ||
+        global_function_.find("FunctionUrlConfig") != nullptr) {
+      CloudResource url{"AWS::Lambda::Url",
+                        builder_.function_arn(function),
+                        {{"FunctionUrl", builder_.function_url(function, name.text)},
+                         {"FunctionArn", builder_.function_arn(function)}}};
+      intrinsics_.set_resource(logical + "Url", std::move(url));
+    }
     if (intrinsics_.resource(logical + "Role") == nullptr)
       intrinsics_.set_resource(logical + "Role", {"AWS::IAM::Role", std::nullopt, {}});
-    if (alias == nullptr) continue;
-    const Value name = intrinsics_.resolve(*alias);
     if (!name.is_scalar()) continue;
-    const std::string arn = builder_.function_arn(*made->ref) + ":" + name.text;
+    const std::string arn = builder_.function_arn(function) + ":" + name.text;
     intrinsics_.set_resource(logical + ".Alias", {"AWS::Lambda::Alias", arn, {}});
     intrinsics_.set_resource(logical + "Alias" + name.text, {"AWS::Lambda::Alias", arn, {}});
   }
@@ -296,6 +299,7 @@ void SamReader::read_resource(const std::string& logical, const Value& raw, bool
     return read_function(logical, raw, properties);
   }
   if (!is_made(type)) return report_.not_used(raw, why_not_made(type));
+  if (type.ends_with("::LayerVersion")) s.look("Metadata");
   const Value properties = properties_of(s, Value());
   finish_resource(s);
   read_cloud_resource(builder_, logical, type, raw, properties);
@@ -328,17 +332,10 @@ void SamReader::read_outputs(const Value& outputs) {
 }
 
 Result<Project> read_sam_template(std::string_view text, const Surroundings& around) {
-  Project project;
-  // yaml-cpp and the readers report by exceptions; none leaves this function.
-  try {
+  return read_safely(around, [&](Project& project) {
     const Value document = load_document(text, around.file);
     SamReader(project, around).read(document);
-    return project;
-  } catch (const Wrong& problem) {
-    return to_error(problem);
-  } catch (const std::exception& problem) {
-    return invalid("in " + around.file + ": this cannot be read: " + problem.what() + ".");
-  }
+  });
 }
 
 }  // namespace mayfly::functions::projects

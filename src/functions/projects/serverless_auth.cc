@@ -117,6 +117,39 @@ void ServerlessReader::guard_http_api(const Value& authorizer, RouteRules& rules
         fmt::format("provider.httpApi.authorizers has no authorizer '{}'", name.substr(0, 60));
 }
 
+// What a websocket event asks of handshakes: a function.
+void ServerlessReader::guard_websocket(const Value& authorizer, Sockets::Api& api,
+                                       Sockets::Route& route) {
+  Authorizer a;
+  a.kind = Authorizer::Kind::request;
+  a.payload = EventForm::v1;
+  a.ttl_s = 0;  // handshakes are rare: it is asked each time
+  a.identity = {"$request.header.Auth"};
+  Value one = authorizer;
+  if (authorizer.is_scalar()) {
+    const std::string text = filled_text_of(authorizer);
+    report_.used(authorizer);
+    if (lowered(text) == "aws_iam") {
+      route.why_not = "handshakes of WebSockets are not asked for signatures here";
+      return;
+    }
+    one.kind = Value::Kind::map;
+    one.members.emplace_back(text.starts_with("arn:") ? "arn" : "name", authorizer);
+  }
+  Section s(one, report_);
+  read_identity_source(s, a);
+  a.name = one.find("name") != nullptr ? one.find("name")->text : "";
+  a.function = authorizing(s, "arn", "name");
+  if (a.name.empty()) a.name = a.function;
+  s.finish();
+  if (a.function.empty()) {
+    route.why_not = "nothing here says the function of its authorizer";
+    return report_.not_used(authorizer, route.why_not);
+  }
+  route.authorizer = a.name;
+  api.authorizers[route.authorizer] = builder_.guards().add(authorizer, std::move(a));
+}
+
 // What an event of http asks of callers: IAM, or a function.
 void ServerlessReader::guard_http(const Value& authorizer, RouteRules& rules,
                                   std::string& why_not) {

@@ -13,7 +13,6 @@ std::string why_no_serverless_event(std::string_view type) {
   static constexpr std::pair<std::string_view, std::string_view> kWhy[] = {
       {"s3", "Mayfly has no buckets that tell of changes"},
       {"stream", "Mayfly has no streams of tables"},
-      {"websocket", "not read; mayfly.yaml has WebSockets of its own (api.websocket)"},
       {"alb", "Mayfly has no load balancers"},
       {"kafka", "Mayfly reads no Kafka"},
       {"msk", "Mayfly reads no Kafka"},
@@ -88,6 +87,8 @@ void ServerlessReader::read_event(const Value& event, const std::string& functio
       read_http_api(value, function);
     else if (type == "http")
       read_http(value, function);
+    else if (type == "websocket")
+      read_websocket(value, function);
     else if (type == "sqs")
       read_sqs(value, function);
     else if (type == "schedule")
@@ -162,6 +163,33 @@ void ServerlessReader::read_http(const Value& value, const std::string& function
           value, fmt::format("integrations are lambda-proxy, not {}", integration.substr(0, 40)));
   }
   builder_.add_route(value, method, path, function, rules, entrance);
+}
+
+void ServerlessReader::read_websocket(const Value& value, const std::string& function) {
+  Sockets::Route route;
+  route.place = value.place;
+  route.function = function;
+  Value whole;
+  whole.place = value.place;
+  Sockets::Api& api = builder_.sockets().api(whole, kSocketApi);
+  api.stage = names_.stage;
+  if (!selection_.empty()) api.selection = selection_;
+  if (value.is_scalar()) {
+    route.key = filled_text_of(value);
+    report_.used(value);
+  } else {
+    Section s(value, report_);
+    route.key = s.text("route");
+    if (route.key.empty()) wrong(value, "it has no route, as in $connect or sendMessage.");
+    if (s.unknown("authorizer")) route.why_not = kUnclear;
+    s.take("authorizer", [&](const Value& v) { guard_websocket(v, api, route); });
+    route.respond = s.has("routeResponseSelectionExpression");
+    s.text("routeResponseSelectionExpression");
+    s.finish();
+  }
+  const std::string key = route.key;
+  if (!api.routes.emplace(key, std::move(route)).second)
+    wrong(value, "there are two events with the route '" + key.substr(0, 100) + "'.");
 }
 
 void ServerlessReader::read_sqs(const Value& value, const std::string& function) {

@@ -98,7 +98,8 @@ void ServerlessReader::read_settings(Section& s, const Value& at, Manifest::Func
     for (auto& [name, text] : tags_of(v)) function.tags[name] = text;
     report_.used(v);
   });
-  s.take("layers", [&](const Value& v) { report_.not_used(v, "layers of projects are not read"); });
+  function.layers = provider_.layers;
+  s.take("layers", [&](const Value& v) { function.layers = builder_.layers_of(v); });
 }
 
 void ServerlessReader::read_function_package(Section& s, Manifest::Function& function) {
@@ -162,23 +163,69 @@ void ServerlessReader::read_destinations(Section& s, Manifest::Function& functio
 }
 
 void ServerlessReader::read_url(const Value& url, const std::string& function) {
-  std::string authorizer;
+  Manifest::Url made;
   if (url.is_scalar()) {
     if (!boolean_of(url)) return;
-  } else {
-    Section s(url, report_);
-    authorizer = s.text("authorizer");
-    s.finish({{"cors", "addresses of functions have no CORS settings of their own here"},
-              {"invokeMode", "answers are streamed as the function gives them"}});
+    return builder_.add_url(url, function, std::move(made));
   }
-  if (!authorizer.empty() && authorizer != "none")
-    return report_.not_used(
-        url,
-        fmt::format("{} asks for callers' signatures: the Lambda API makes such an address (aws "
-                    "lambda create-function-url-config)",
-                    authorizer.substr(0, 40)));
-  builder_.function(function)->settings.direct = true;
-  report_.made(url, builder_.function_url(function));
+  Section s(url, report_);
+  const bool unclear = s.unknown("authorizer");
+  const std::string authorizer = s.text("authorizer", "none");
+  s.take("cors", [&](const Value& v) {
+    made.cors = cors_from(v, report_);
+    const Value* age = v.find("maxAge");
+    made.cors.max_age_s =
+        age == nullptr ? 0 : static_cast<std::uint32_t>(whole_of(*age, 0, 86'400));
+  });
+  const std::string mode = s.text("invokeMode", "BUFFERED");
+  s.finish();
+  if (unclear) return report_.not_used(url, "what it asks of callers cannot be known here");
+  if (authorizer != "none" && authorizer != "aws_iam")
+    wrong(*url.find("authorizer"), "must be aws_iam, or left out.");
+  if (mode != "BUFFERED" && mode != "RESPONSE_STREAM")
+    wrong(*url.find("invokeMode"), "must be BUFFERED or RESPONSE_STREAM.");
+  made.iam = authorizer == "aws_iam";
+  made.stream = mode == "RESPONSE_STREAM";
+  builder_.add_url(url, function, std::move(made));
+}
+
+void ServerlessReader::read_layer(const std::string& key, const Value& at) {
+  Section s(at, report_);
+  Manifest::Layer layer;
+  layer.name = s.text("name", key);
+  layer.description = s.text("description");
+  layer.license = s.text("licenseInfo");
+  layer.path = s.text("path");
+  layer.patterns = patterns_;
+  s.take("package", [&](const Value& v) {
+    Section package(v, report_);
+    const auto take = [&](const char* patterns, const char* mark) {
+      package.take(patterns, [&](const Value& list) {
+        for (const auto& pattern : texts_of(list)) layer.patterns.push_back(mark + pattern);
+        report_.used(list);
+      });
+    };
+    take("exclude", "!");
+    take("include", "");
+    take("patterns", "");
+    if (const std::string artifact = package.text("artifact"); !artifact.empty()) {
+      layer.path = artifact;
+      layer.patterns.clear();
+    }
+    package.finish();
+  });
+  const auto list = [&](const char* name, std::vector<std::string>& into) {
+    s.take(name, [&](const Value& v) {
+      into = texts_of(v);
+      report_.used(v);
+    });
+  };
+  list("compatibleRuntimes", layer.runtimes);
+  list("compatibleArchitectures", layer.architectures);
+  s.finish({{"allowedAccounts", "every key may use every layer"},
+            {"retain", "versions of layers stay"}});
+  if (layer.path.empty()) wrong(at, "it has no path: the folder of the layer.");
+  builder_.add_layer(at, std::move(layer));
 }
 
 }  // namespace mayfly::functions::projects

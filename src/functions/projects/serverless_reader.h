@@ -34,12 +34,14 @@ class ServerlessReader {
   void read_function_package(Section& s, Manifest::Function& function);
   void read_destinations(Section& s, Manifest::Function& function);
   void read_url(const Value& url, const std::string& function);
+  void read_layer(const std::string& key, const Value& layer);
   std::string destination_of(const Value& value);
 
   // serverless_events.cc
   void read_event(const Value& event, const std::string& function);
   void read_http_api(const Value& value, const std::string& function);
   void read_http(const Value& value, const std::string& function);
+  void read_websocket(const Value& value, const std::string& function);
   void read_sqs(const Value& value, const std::string& function);
   void read_schedule(const Value& value, const std::string& function);
   void read_sns(const Value& value, const std::string& function);
@@ -55,6 +57,7 @@ class ServerlessReader {
   Guard read_authorizer(const std::string& name, const Value& one);
   std::string authorizing(Section& s, const char* arn, const char* key);
   void guard_http_api(const Value& authorizer, RouteRules& rules, std::string& why_not);
+  void guard_websocket(const Value& authorizer, Sockets::Api& api, Sockets::Route& route);
   void guard_http(const Value& authorizer, RouteRules& rules, std::string& why_not);
 
   // What functions take from the provider when they do not say.
@@ -63,6 +66,7 @@ class ServerlessReader {
     std::uint32_t memory_mb = 1'024, timeout_ms = 6'000;  // the framework's own defaults
     Value environment;
     std::map<std::string, std::string> tags;
+    std::vector<std::string> layers;
     std::string payload = "2.0";
     std::map<std::string, Guard> authorizers;  // of the HTTP API
     bool policy = false;                       // a resource policy guards the REST API
@@ -75,10 +79,12 @@ class ServerlessReader {
   Names names_;
   Provider provider_;
   std::vector<std::string> patterns_;
-  std::string artifact_;
+  std::string artifact_, selection_;
   bool individually_ = false;
   std::map<std::string, std::string> function_names_;  // key to name
 };
+
+inline constexpr const char* kSocketApi = "WebsocketsApi";  // its id in references
 
 // Of httpApi and of http events; no origins: it is turned off.
 Cors cors_from(const Value& value, Report& report);

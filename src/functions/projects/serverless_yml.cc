@@ -40,10 +40,9 @@ const Reasons kProviderReasons = {
     {"apiName", "routes are the gateway's"},
     {"apiKeys", "version 3 has them under apiGateway"},
     {"usagePlan", "version 3 has it under apiGateway"},
-    {"websocketsApiName", "not read; mayfly.yaml has WebSockets of its own (api.websocket)"},
-    {"websocketsApiRouteSelectionExpression",
-     "not read; mayfly.yaml has WebSockets of its own (api.websocket)"},
-    {"websocket", "not read; mayfly.yaml has WebSockets of its own (api.websocket)"},
+    {"websocketsApiName", "routes are the gateway's"},
+    {"websocketsDescription", "routes are the gateway's"},
+    {"websocket", "stages have no settings of their own here"},
     {"alb", "Mayfly has no load balancers"},
     {"cloudFront", "Mayfly has no CDN in front"},
     {"s3", "Mayfly has no buckets"},
@@ -150,8 +149,8 @@ void ServerlessReader::read(const Value& document) {
   for (const char* key : {"custom", "params"})
     top.take(key, [&](const Value& v) { report_.used(v, "read where variables name it"); });
   top.take("layers", [&](const Value& v) {
-    for (const auto& [name, layer] : v.members)
-      report_.not_used(layer, "layers of projects are not read");
+    if (!v.is_map()) wrong(v, "must be a mapping (NAME: layer).");
+    for (const auto& [key, layer] : v.members) read_layer(key, intrinsics_.resolve(layer));
   });
   top.finish(kServiceReasons);
   builder_.finish();
@@ -212,6 +211,10 @@ void ServerlessReader::read_provider(const Value& given) {
                 {"useProviderTags", "routes have no tags here"},
                 {"disableDefaultEndpoint", "the gateway answers to every name"}});
   });
+  s.take("websocketsApiRouteSelectionExpression", [&](const Value& v) {
+    selection_ = filled_text_of(v);
+    report_.used(v);
+  });
   provider_.policy = s.has("resourcePolicy");
   s.take("apiGateway", [&](const Value& v) {
     Section api(v, report_);
@@ -226,7 +229,7 @@ void ServerlessReader::read_provider(const Value& given) {
                 {"metrics", "/metrics has the figures"},
                 {"disableDefaultEndpoint", "the gateway answers to every name"}});
   });
-  s.take("layers", [&](const Value& v) { report_.not_used(v, "layers of projects are not read"); });
+  s.take("layers", [&](const Value& v) { provider_.layers = builder_.layers_of(v); });
   s.finish(kProviderReasons);
 }
 
@@ -269,6 +272,9 @@ void ServerlessReader::name_things(const Value& document) {
     intrinsics_.set_resource(
         api, {"AWS::ApiGatewayV2::Api", api, {{"ApiEndpoint", builder_.around().gateway}}});
   }
+  builder_.add_socket_api(kSocketApi);
+  intrinsics_.set_resource(
+      kSocketApi, {"AWS::ApiGatewayV2::Api", kSocketApi, {{"ApiEndpoint", builder_.socket_url()}}});
   intrinsics_.set_resource("IamRoleLambdaExecution", {"AWS::IAM::Role", std::nullopt, {}});
   if (const Value* functions = document.find("functions")) {
     const Value all = one_mapping(*functions);
@@ -277,12 +283,22 @@ void ServerlessReader::name_things(const Value& document) {
       function_names_[key] = name;
       CloudResource made{"AWS::Lambda::Function", name, {{"Arn", builder_.function_arn(name)}}};
       intrinsics_.set_resource(logical_part(key) + "LambdaFunction", made);
-      intrinsics_.set_resource(logical_part(key) + "LambdaFunctionUrl",
-                               {"AWS::Lambda::Url",
-                                builder_.function_arn(name),
-                                {{"FunctionUrl", builder_.function_url(name)}}});
+      if (function.find("url") != nullptr)
+        intrinsics_.set_resource(logical_part(key) + "LambdaFunctionUrl",
+                                 {"AWS::Lambda::Url",
+                                  builder_.function_arn(name),
+                                  {{"FunctionUrl", builder_.function_url(name, "")}}});
     }
   }
+  if (const Value* layers = document.find("layers"))
+    for (const auto& [key, layer] : layers->members) {
+      const Value* name = layer.find("name");
+      const Value named = name == nullptr ? Value() : intrinsics_.resolve(*name);
+      intrinsics_.set_resource(logical_part(key) + "LambdaLayer",
+                               {"AWS::Lambda::LayerVersion",
+                                builder_.layer_arn(named.is_scalar() ? filled_text_of(named) : key),
+                                {}});
+    }
   const Value* given = document.find("resources");
   if (given == nullptr || given->is_null()) return;
   const Value resources = one_mapping(*given);
@@ -363,9 +379,7 @@ void ServerlessReader::read_outputs(const Value& outputs) {
 }
 
 Result<Project> read_serverless_yml(std::string_view text, const Surroundings& around) {
-  Project project;
-  // yaml-cpp and the readers report by exceptions; none leaves this function.
-  try {
+  return read_safely(around, [&](Project& project) {
     const Value document = load_document(text, around.file);
     if (!document.is_map())
       wrong(document, "must be a mapping with service, provider and functions.");
@@ -383,12 +397,7 @@ Result<Project> read_serverless_yml(std::string_view text, const Surroundings& a
     names.service = filled_text_of(*named);
     demand(*named, check_name("application", names.service + "-" + names.stage));
     ServerlessReader(project, around, names).read(resolved);
-    return project;
-  } catch (const Wrong& problem) {
-    return to_error(problem);
-  } catch (const std::exception& problem) {
-    return invalid("in " + around.file + ": this cannot be read: " + problem.what() + ".");
-  }
+  });
 }
 
 }  // namespace mayfly::functions::projects

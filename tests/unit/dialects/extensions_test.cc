@@ -231,6 +231,26 @@ TEST_F(ExtensionsTest, AnExtensionThatFailsInItsInitialisation) {
   EXPECT_EQ(one.ask_extension("GET", "event/next").status, 403);
 }
 
+TEST_F(ExtensionsTest, AFailureWaitsForWhatWasWrittenBefore) {
+  attach({"one"});
+  Supervisor supervisor(port), words(port);
+  supervisor.ask_at("/mayfly/supervisor/", "GET", "start", "", "");
+  Guest one(port);
+  one.sign_up("one");
+  EXPECT_EQ(supervisor.seen().status, 200);
+  supervisor.ask_at("/mayfly/supervisor/", "GET", "trouble", "", "");
+  EXPECT_EQ(words.tell("log", "nobody\nlost").status, 202);
+  EXPECT_EQ(one.ask_extension("POST", "init/error", "{}",
+                              "Lambda-Extension-Function-Error-Type: No.Config\r\n")
+                .status,
+            202);
+  EXPECT_EQ(supervisor.seen().status, 200) << "it is asked for the rest";
+  EXPECT_EQ(words.tell("log", "one\nbecause").status, 202);
+  EXPECT_EQ(words.tell("log", "one\n of this").status, 202);
+  EXPECT_EQ(words.tell("said", "").status, 202);
+  EXPECT_THAT(started.get().failure->error_json, HasSubstr("Extension.InitError"));
+}
+
 TEST_F(ExtensionsTest, AnExtensionThatEndsFailsTheCall) {
   attach({"one"});
   Guest one(port);

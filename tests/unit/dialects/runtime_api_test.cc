@@ -13,6 +13,13 @@ struct RuntimeApiTest : RuntimeApiFixture {
   RuntimeApiTest() { attach(); }
 };
 
+struct ConcurrentRuntimeApiTest : RuntimeApiFixture {
+  ConcurrentRuntimeApiTest() {
+    version.concurrency = 3;
+    attach();
+  }
+};
+
 TEST_F(RuntimeApiTest, PingAndUnknownPaths) {
   Program program(port);
   const auto ping = program.get("ping");
@@ -405,6 +412,69 @@ TEST_F(RuntimeApiTest, AbortedCalls) {
   EXPECT_EQ(third.get().reply.body, "3");
 }
 
+TEST_F(ConcurrentRuntimeApiTest, EachPollGetsAnInvocationOfItsOwn) {
+  std::vector<Program> programs;
+  for (int i = 0; i < 4; ++i) programs.emplace_back(port).ask("GET", kNext);
+  EXPECT_EQ(started.get().ready.concurrency, 3u);
+  const auto refused = [&] {  // so many polls as the concurrency allows, and no more
+    for (;;)
+      for (auto program = programs.begin(); program != programs.end(); ++program)
+        if (program->client.readable(1ms)) return program;
+  }();
+  EXPECT_EQ(refused->seen().status, 403);
+  programs.erase(refused);
+  std::future<InstanceProtocol::Called> calls[3] = {call("a", "1"), call("b", "2"), call("c", "3")};
+  std::map<std::string, std::string> bodies;
+  for (auto& program : programs) {
+    const auto event = program.seen();
+    bodies[event.header("Lambda-Runtime-Aws-Request-Id")] = event.body;
+  }
+  EXPECT_EQ(bodies, (std::map<std::string, std::string>{{"a", "1"}, {"b", "2"}, {"c", "3"}}));
+  // In any order, by any connection, by the id.
+  EXPECT_EQ(programs[0].post(response_path("c"), "of c").status, 202);
+  EXPECT_EQ(calls[2].get().reply.body, "of c");
+  EXPECT_EQ(calls[0].wait_for(0s), std::future_status::timeout);
+  EXPECT_EQ(programs[0].post(response_path("c"), "again").status, 400);
+  EXPECT_EQ(programs[1].post(error_path("a"), R"({"errorMessage":"no","errorType":"E"})").status,
+            202);
+  EXPECT_THAT(calls[0].get().failure->error_json, testing::HasSubstr("\"no\""));
+  programs[0].ask("GET", kNext);
+  auto later = call("d", "4");
+  EXPECT_EQ(programs[0].seen().body, "4") << "while b still runs";
+  EXPECT_EQ(programs[2].post(response_path("b"), "of b").status, 202);
+  EXPECT_EQ(calls[1].get().reply.body, "of b");
+  EXPECT_EQ(programs[2].post(response_path("d"), "of d").status, 202);
+  EXPECT_EQ(later.get().reply.body, "of d");
+}
+
+TEST_F(ConcurrentRuntimeApiTest, AbortedAndLostOnesDisturbNobody) {
+  Program one(port), two(port);
+  one.ask("GET", kNext);
+  (void)started.get();
+  auto first = call("a");
+  EXPECT_EQ(one.seen().header("Lambda-Runtime-Aws-Request-Id"), "a");
+  auto second = call("b");  // nobody polls
+  auto third = call("c");
+  InstanceProtocol::Abort state{};
+  on_loop([&] { state = protocol->abort("b"); });
+  EXPECT_EQ(state, InstanceProtocol::Abort::released);
+  EXPECT_EQ(second.get().failure->outcome, Outcome::cancelled);
+  EXPECT_EQ(two.get(kNext).header("Lambda-Runtime-Aws-Request-Id"), "c");
+  on_loop([&] { state = protocol->abort("a"); });
+  EXPECT_EQ(state, InstanceProtocol::Abort::pending);
+  EXPECT_EQ(first.get().failure->outcome, Outcome::cancelled);
+  auto done = released.get_future();
+  EXPECT_EQ(one.post(response_path("a"), "late").status, 202);
+  EXPECT_EQ(done.wait_for(10s), std::future_status::ready) << "its answer is the end of it";
+  auto fourth = call("d");
+  EXPECT_EQ(one.get(kNext).header("Lambda-Runtime-Aws-Request-Id"), "d");
+  on_loop([&] { protocol->ended({}); });
+  one.client.close();
+  two.client.close();
+  EXPECT_EQ(third.get().failure->outcome, Outcome::crash);
+  EXPECT_EQ(fourth.get().failure->outcome, Outcome::crash);
+}
+
 TEST_F(RuntimeApiTest, DestroyedWhileTheProgramPolls) {
   Program program(port);
   program.ask("GET", kNext);
@@ -426,6 +496,9 @@ TEST_F(RuntimeApiTest, FactoryLaunchesTheProgram) {
   EXPECT_EQ(spec.listen_ports, std::vector<std::uint16_t>{9001});
   EXPECT_FALSE(spec.channel);
   EXPECT_EQ(spec.env, std::vector<std::string>{"AWS_LAMBDA_RUNTIME_API=127.0.0.1:9001"});
+  version.settings.concurrency = 4;
+  ASSERT_TRUE(factory->prepare(version, {}, spec));
+  EXPECT_THAT(spec.env, testing::Contains("AWS_LAMBDA_MAX_CONCURRENCY=4"));
 }
 
 TEST(RuntimeApiSyntax, ErrorTypes) {

@@ -227,6 +227,25 @@ TEST_F(CatalogueTest, PublishedVersionsStay) {
   }
 }
 
+TEST_F(CatalogueTest, NumbersOfVersionsAreNotGivenAgain) {
+  for (std::uint64_t number = 1; number <= 4; ++number) {
+    const auto candidate = prepare("f", upload({{"app.py", std::to_string(number)}}));
+    ASSERT_TRUE(candidate.has_value());
+    Along along;
+    along.publish = number > 2;  // by both ways
+    ASSERT_TRUE(loop_.run(catalogue_->commit(*candidate->version, std::move(along))).has_value());
+    if (number <= 2) {
+      EXPECT_EQ((*loop_.run(catalogue_->publish("f")))->number, number);
+    }
+    ASSERT_NE(catalogue_->find("f", std::to_string(number)), nullptr);
+    EXPECT_EQ(catalogue_->versions("f").size(), 2u) << "only those of the function that is there";
+    ASSERT_TRUE(loop_.run(catalogue_->remove("f")).has_value());
+    if (number % 2 == 0) open();
+    EXPECT_TRUE(catalogue_->list().empty());
+    EXPECT_EQ(catalogue_->find("f", std::to_string(number)), nullptr);
+  }
+}
+
 TEST_F(CatalogueTest, WhatComesAlongWithADeployIsOneWriteWithIt) {
   const auto commit = [&](const std::string& code, Along along) {
     const auto candidate = prepare("f", upload({{"app.py", code}}));

@@ -153,5 +153,17 @@ TEST(JsonVectors, AreTakenAndRefusedAsTheyMust) {
   EXPECT_GT(bad, 180);
 }
 
+TEST(LogSettings, TheVariableCountsAsTheRuntimesReadIt) {
+  Settings s;
+  EXPECT_FALSE(logs_json(s));
+  s.logs.format = "JSON";
+  EXPECT_TRUE(logs_json(s));
+  for (const auto& [text, json] : {std::pair("json", true), std::pair("Json", true),
+                                   std::pair("Text", false), std::pair("", false)}) {
+    s.env["AWS_LAMBDA_LOG_FORMAT"] = text;
+    EXPECT_EQ(logs_json(s), json) << text;
+  }
+}
+
 }  // namespace
 }  // namespace mayfly::functions

@@ -199,5 +199,21 @@ TEST_F(LayersTest, Refusals) {
   EXPECT_THAT(large.error().message, HasSubstr("functions.layers_bytes_max"));
 }
 
+TEST(LayerRefs, Forms) {
+  const auto form = [](std::string_view text) {
+    const auto ref = parse_layer_ref(text);
+    return ref ? ref->name + "#" + std::to_string(ref->version) : "none";
+  };
+  EXPECT_EQ(form("tools"), "tools#0");
+  EXPECT_EQ(form("tools:3"), "tools#3");
+  EXPECT_EQ(form("arn:aws:lambda:r-1:123:layer:tools"), "tools#0");
+  EXPECT_EQ(form("arn:aws:lambda:r-1:123:layer:tools:12"), "tools#12");
+  for (const char* wrong :
+       {"", ":", "a b", "tools:", "tools:0", "tools:x", "a:1:2", "arn:aws:lambda:r",
+        "arn:aws:lambda:r:1:function:f", "arn:aws:lambda:r:1:layer:t:1:2"})
+    EXPECT_EQ(form(wrong), "none") << wrong;
+  EXPECT_EQ(form(std::string(1000, ':')), "none");
+}
+
 }  // namespace
 }  // namespace mayfly::functions

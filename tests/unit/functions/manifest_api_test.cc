@@ -99,6 +99,7 @@ TEST(ManifestApi, Refusals) {
       {"api: {binary: [png]}", "media type"},
       {"api: {websocket: {path: '/{x}', routes: {a: f}}}", "no parameters"},
       {"api: {websocket: {path: /x, routes: {a: f}, selection: action}}", "selection"},
+      {"api: {websocket: {path: /x, routes: {a: f}, respond: [b]}}", "no route 'b'"},
       {"api: {websocket: {path: /x, routes: {a: f}, authorizer: none}}", "kind request"},
       {"routes: [{path: /x, function: f, authorizer: none}]", "no authorizer 'none'"},
       {"routes: [{path: /x, function: f, scopes: [a]}]", "scopes want"},

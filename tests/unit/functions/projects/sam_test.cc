@@ -167,6 +167,7 @@ Resources:
   EXPECT_EQ(f->settings.runtime, "nodejs20.x");
   EXPECT_EQ(f->settings.timeout_ms, 3'000u);  // Lambda's own default
   EXPECT_EQ(f->settings.env, (std::map<std::string, std::string>{{"A", "1"}, {"B", "3"}}));
+  EXPECT_THAT(f->layers, ElementsAre("one"));
   EXPECT_EQ(f->settings.async.retries, 1);
   EXPECT_EQ(f->settings.async.dead_letter, "arn:aws:sqs:eu-test-1:123456789012:app-Dead.fifo");
   EXPECT_EQ(f->settings.async.on_failure, f->settings.async.dead_letter);
@@ -204,7 +205,7 @@ TEST(Sam, Logs) {
   EXPECT_EQ(project->manifest.functions.at(0).settings.logs, (LogSettings{"JSON", "WARN", ""}));
   EXPECT_THAT(why_not(*project, "Resources.F.Properties.LoggingConfig.LogGroup"),
               HasSubstr("has the function's name"));
-  EXPECT_THAT(with("{LogFormat: XML}").error().message, HasSubstr("must be one of Text, JSON"));
+  EXPECT_THAT(with("{LogFormat: XML}").error().message, HasSubstr("must be one of JSON, Text"));
   EXPECT_THAT(with("{SystemLogLevel: WARN}").error().message, HasSubstr("only with LogFormat"));
 }
 

@@ -221,7 +221,7 @@ functions:
   EXPECT_EQ(m.topics.at(0).name, "news");
   ASSERT_EQ(m.rules.size(), 1u);
   EXPECT_EQ(m.rules[0].transform, R"({"paths":{"a":"$.a"},"template":"<a>"})");
-  EXPECT_THAT(why_not(*project, "functions.f.events[7].websocket"), HasSubstr("WebSocket"));
+  EXPECT_TRUE(project->manifest.api.websocket.routes.contains("$connect"));
 }
 
 TEST(Serverless, Logs) {
