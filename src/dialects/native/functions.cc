@@ -41,15 +41,11 @@ Reply Api::State::list_functions(Call call) {
 
 namespace {
 
-// The body of a deploy: {"package","settings","check"}.
-Result<engine::DeployRequest> deploy_request(const std::string& name, const json::object& body) {
+// The body of a deploy: {"package","settings","check"}; settings.image in place of package.
+Result<engine::DeployRequest> deploy_request(const std::string& name, const json::object& body,
+                                             const functions::Images& images) {
   engine::DeployRequest request;
   request.function = name;
-  const auto* package = body.if_contains("package");
-  if (package == nullptr || !package->is_string())
-    return Error{Code::invalid_argument,
-                 "\"package\" must be the SHA-256 that PUT /v1/packages answered."};
-  request.package = std::string(package->get_string());
   if (const auto* check = body.if_contains("check"); check != nullptr) {
     if (!check->is_bool()) return Error{Code::invalid_argument, "\"check\" must be true or false."};
     request.check = check->get_bool();
@@ -59,6 +55,21 @@ Result<engine::DeployRequest> deploy_request(const std::string& name, const json
     if (parsed.has_error()) return parsed.error();
     request.settings = std::move(*parsed);
   }
+  const auto* package = body.if_contains("package");
+  if (!request.settings.image.uri.empty()) {
+    if (package != nullptr)
+      return invalid(
+          "A function is made of a package or of an image: \"package\" and "
+          "\"settings.image\" do not go together.");
+    auto tree = images.resolve(request.settings.image);
+    if (tree.has_error()) return tree.error();
+    request.package = std::move(*tree);
+    return request;
+  }
+  if (package == nullptr || !package->is_string())
+    return Error{Code::invalid_argument,
+                 "\"package\" must be the SHA-256 that PUT /v1/packages answered."};
+  request.package = std::string(package->get_string());
   return request;
 }
 
@@ -68,12 +79,13 @@ Reply Api::State::put_function(Call call) {
   std::vector<std::string_view> known{"package", "settings", "check"};
   auto body = co_await object_of(call, known);
   if (body.has_error()) co_return body.error();
-  auto request = deploy_request(call.name, *body);
+  auto request = deploy_request(call.name, *body, parts.catalogue.images());
   if (request.has_error()) co_return request.error();
   if (auto good = triggers::check_async_targets(request->settings.async); good.has_error())
     co_return good.error();
   auto hold = co_await keeper->hold();
-  if (!parts.packages.contains(request->package))
+  const bool image = !request->settings.image.uri.empty();
+  if (!image && !parts.packages.contains(request->package))
     co_return Error{Code::invalid_argument,
                     "There is no package \"" + request->package + "\"; PUT /v1/packages first."};
   keeper->touch(request->package);

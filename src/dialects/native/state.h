@@ -56,6 +56,12 @@ struct Api::State : std::enable_shared_from_this<Api::State> {
   Reply put_app(Call call);
   Reply delete_app(Call call);
 
+  // images.cc
+  Reply images(Endpoint endpoint, Call call);
+  Reply put_image(Call call);
+  Reply list_images(Call call);
+  Reply delete_image(Call call);
+
   // invoke.cc
   Reply invoke(Call call);
 
