@@ -126,7 +126,13 @@ std::string_view without_host(std::string_view name) {
   const auto slash = name.find('/');
   if (slash == std::string_view::npos) return name;
   const std::string_view first = name.substr(0, slash);
-  const bool host = first.find_first_of(".:") != std::string_view::npos || first == "localhost";
+  if (first.empty()) return name;
+  const auto letter = [](char c) { return name_char(c) || (c >= 'A' && c <= 'Z'); };
+  const bool host = first == "localhost" ||
+                    (first.find_first_of(".:") != std::string_view::npos && letter(first.front()) &&
+                     std::all_of(first.begin(), first.end(), [&](char c) {
+                       return letter(c) || c == '.' || c == ':' || c == '-';
+                     }));
   if (!host) return name;
   name.remove_prefix(slash + 1);
   if (first == "docker.io" && name.starts_with("library/")) name.remove_prefix(8);

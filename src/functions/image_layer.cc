@@ -245,14 +245,14 @@ class LayerUnpacker {
 
   // Hides what earlier layers have, and not what this one has.
   Status whiteout(const std::string& last) {
+    const std::string hidden = last.substr(kWhiteout.size());
+    if (hidden.empty() || hidden == "." || hidden == "..")
+      return refuse_entry(name_, "is a whiteout of nothing");
     const auto opened = open_parent(false);
     if (opened.has_error()) return opened.error();
     if (!*opened) return ok();
     if (last == kOpaque) return remove_lower(parent_.get(), join_parts(parts_, parts_.size() - 1));
     if (last.starts_with(kReservedName)) return ok();  // notes of aufs
-    const std::string hidden = last.substr(kWhiteout.size());
-    if (hidden.empty() || hidden == "." || hidden == "..")
-      return refuse_entry(name_, "is a whiteout of nothing");
     const std::string path = join_parts(parts_, parts_.size() - 1);
     if (made_.contains(path.empty() ? hidden : path + "/" + hidden)) return ok();
     const int failed = remove_at(parent_.get(), hidden.c_str());
