@@ -106,6 +106,9 @@ void add_deploy(CLI::App& app, Context& context, int& code) {
   c->add_option("--name", o.name,
                 "Name of the function, or of the application of a SAM template (default: from the "
                 "file or folder)");
+  c->add_option("--image", o.settings.image.uri,
+                "An imported image instead of PATH: NAME:TAG or NAME@sha256:DIGEST")
+      ->type_name("NAME:TAG");
   add_project_options(*c, *flags);
   c->add_option("--runtime", o.settings.runtime,
                 "For example python3.11, node, provided (default: detected)");
@@ -331,6 +334,9 @@ int run(int argc, char** argv, const std::string& version, const Serve& serve) {
            context, code);
   add_layer(*command(app, "layer", "Layers: packages that functions find at /opt",
                      "mayfly layer rm tools:3"),
+            context, code);
+  add_image(*command(app, "image", "Container images, of which functions are made",
+                     "mayfly image import app.tar --name app:1 && mayfly deploy --image app:1"),
             context, code);
   add_keys(*command(app, "keys", "Access keys, with which clients of AWS services sign",
                     "mayfly keys create --name backup --json"),

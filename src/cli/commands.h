@@ -79,6 +79,9 @@ void add_layer(CLI::App& command, Context& context, int& code);
 // keys.cc: `mayfly keys create, ls, rm`.
 void add_keys(CLI::App& command, Context& context, int& code);
 
+// images.cc: `mayfly image import, ls, rm`.
+void add_image(CLI::App& command, Context& context, int& code);
+
 // Gives the command its options and its work.
 void add_calls(CLI::App& command, Context& context, int& code);
 void add_schedule(CLI::App& command, Context& context, int& code);

@@ -11,6 +11,7 @@
 #include "cli/deploy_events.h"
 #include "cli/deploy_project.h"
 #include "functions/app.h"
+#include "functions/image_config.h"
 #include "functions/layers.h"
 
 namespace mayfly::cli {
@@ -159,12 +160,13 @@ int deploy_url(Context& context, const functions::Manifest::Function& function,
 int deploy_one(Context& context, const functions::Manifest::Function& function, bool check,
                json::value& answer) {
   const std::string& name = function.name;
-  auto packed = pack_function(function);
-  if (packed.has_error()) return fail(packed.error());
-  if (const int code = send_package(context, *packed); code != kOk) return code;
-
   json::object body;
-  body["package"] = packed->sha256;
+  if (function.settings.image.uri.empty()) {
+    auto packed = pack_function(function);
+    if (packed.has_error()) return fail(packed.error());
+    if (const int code = send_package(context, *packed); code != kOk) return code;
+    body["package"] = packed->sha256;
+  }
   boost::system::error_code failed;
   body["settings"] = json::parse(functions::settings_to_json(function.settings), failed);
   body["check"] = check;
@@ -348,9 +350,35 @@ int deploy_file(Context& context, const std::string& file, const DeployOptions& 
   return context.json ? print_json(json::value(std::move(summary))) : kOk;
 }
 
+int deploy_single(Context& context, const functions::Manifest::Function& function, bool check) {
+  json::value answer;
+  const int code = deploy_one(context, function, check, answer);
+  if (code != kOk) return code;
+  if (context.json) return print_json(answer);
+  print_deployed(context, function.name, answer);
+  return kOk;
+}
+
+// "team/app" of "host/team/app:1.2" makes the function app.
+int deploy_image(Context& context, const DeployOptions& options) {
+  if (!options.path.empty() || !options.manifest.empty())
+    return usage_error("a function is made of a path or of an --image, not of both");
+  if (!options.stage.empty() || !options.region.empty() || !options.parameters.empty())
+    return usage_error(
+        "--stage, --region and --parameter are for SAM templates and serverless.yml");
+  auto image = functions::parse_image_name(options.settings.image.uri);
+  if (image.has_error()) return fail(image.error());
+  functions::Manifest::Function function;
+  const std::string last = image->name.substr(image->name.rfind('/') + 1);
+  function.name = options.name.empty() ? default_name(last + ".tar") : options.name;
+  function.settings = options.settings;
+  return deploy_single(context, function, options.check);
+}
+
 }  // namespace
 
 int deploy(Context& context, const DeployOptions& options) {
+  if (!options.settings.image.uri.empty()) return deploy_image(context, options);
   std::error_code failed;
   std::string file = options.manifest;
   const std::string path = options.path.empty() ? "." : options.path;
@@ -375,12 +403,7 @@ int deploy(Context& context, const DeployOptions& options) {
   function.name = options.name.empty() ? default_name(path) : options.name;
   function.path = path;
   function.settings = options.settings;
-  json::value answer;
-  const int code = deploy_one(context, function, options.check, answer);
-  if (code != kOk) return code;
-  if (context.json) return print_json(answer);
-  print_deployed(context, function.name, answer);
-  return kOk;
+  return deploy_single(context, function, options.check);
 }
 
 }  // namespace mayfly::cli

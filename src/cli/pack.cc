@@ -298,6 +298,14 @@ Result<PackedFile> pack(const std::string& path) {
   return pack_items(std::move(items), path);
 }
 
+Result<PackedFile> pack_image(const std::string& path) {
+  std::error_code failed;
+  if (!fs::is_regular_file(path, failed)) return pack(path);
+  os::Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) return errno_error("open " + path, errno);
+  return digest(std::move(file), path);
+}
+
 Result<PackedFile> pack_selected(const std::string& folder,
                                  const std::vector<std::string>& patterns) {
   std::error_code failed;

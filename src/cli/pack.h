@@ -44,6 +44,9 @@ class IgnoreList {
   std::vector<Pattern> patterns_;
 };
 
+// The archive of an image as it is, whatever it is called; of a folder all that is in it.
+Result<PackedFile> pack_image(const std::string& path);
+
 // A name for the function of a path: stem of the file or name of the folder, in the letters that
 // are allowed; "function" when nothing is left.
 std::string default_name(const std::string& path);

@@ -123,6 +123,10 @@ void Instance::not_made(const Error& error) {
   failure->phase = Phase::start;
   failure->code = error.code;
   failure->message = error.describe();
+  if (error.code == Code::function_error) {  // its program or its folder is not there
+    failure->outcome = telemetry::Outcome::init_failed;
+    failure->party = telemetry::Party::function;
+  }
   state_ = State::gone;
   if (kind_ != Kind::source) core_->launch_over();
   start_failed(std::move(failure));

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "functions/images.h"
+
 namespace mayfly::engine {
 namespace {
 
@@ -20,6 +22,8 @@ bool reserved(const std::string& name) {
          std::any_of(std::begin(kNames), std::end(kNames),
                      [&](const char* known) { return name == known; });
 }
+
+constexpr const char* kImagePath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 std::string path_with(const functions::Runtime& runtime) {
   std::string path = "/usr/local/bin:/usr/bin:/bin:/opt/bin";  // the last one: of layers
@@ -75,7 +79,13 @@ sandbox::LaunchSpec base_launch_spec(const functions::Version& version,
   spec.channel = false;  // a protocol that wants one says so
   spec.network = version.settings.network == functions::NetworkMode::none ? sandbox::Network::none
                                                                           : sandbox::Network::nat;
-  spec.mounts.push_back({version.code_dir, "/var/task", false});
+  const bool image = version.is_image();
+  if (image) {
+    spec.rootfs = version.code_dir;
+    spec.cwd = functions::image_workdir(version.settings.image);
+  } else {
+    spec.mounts.push_back({version.code_dir, "/var/task", false});
+  }
   if (!version.layers_dir.empty()) spec.mounts.push_back({version.layers_dir, "/opt", false});
   const std::uint32_t memory_mb =
       version.settings.memory_mb != 0 ? version.settings.memory_mb : 128;
@@ -86,7 +96,9 @@ sandbox::LaunchSpec base_launch_spec(const functions::Version& version,
   auto& env = spec.env;
   set_env(env, "PATH", path_with(runtime));
   // Of programs with a runtime of their own, and of layers; others are spared the search.
-  if (!version.layers_dir.empty() || version.settings.runtime.starts_with("provided"))
+  if (image)
+    set_env(env, "PATH", kImagePath);
+  else if (!version.layers_dir.empty() || version.settings.runtime.starts_with("provided"))
     set_env(env, "LD_LIBRARY_PATH",
             "/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib");
   set_env(env, "HOME", "/tmp");
@@ -104,8 +116,9 @@ sandbox::LaunchSpec base_launch_spec(const functions::Version& version,
     set_env(env, "AWS_EXECUTION_ENV", name);
   set_env(env, "AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/" + version.function);
   set_env(env, "AWS_LAMBDA_LOG_STREAM_NAME", log_stream_name(version, id, now));
-  for (const auto& [name, value] : version.settings.env)
-    if (!reserved(name)) set_env(env, name, value);
+  for (const auto* own : {&version.settings.image.env, &version.settings.env})
+    for (const auto& [name, value] : *own)
+      if (!reserved(name)) set_env(env, name, value);
   // As on Lambda, lines in JSON are filtered, and text is not.
   if (functions::logs_json(version.settings) && !has_env(env, "AWS_LAMBDA_LOG_LEVEL="))
     set_env(env, "AWS_LAMBDA_LOG_LEVEL", "INFO");
@@ -114,7 +127,8 @@ sandbox::LaunchSpec base_launch_spec(const functions::Version& version,
   set_env(env, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", std::to_string(memory_mb));
   set_env(env, "LAMBDA_TASK_ROOT", "/var/task");
   set_env(env, "LAMBDA_RUNTIME_DIR", "/var/runtime");
-  set_env(env, "_HANDLER", version.settings.handler);
+  if (!image || !version.settings.handler.empty())
+    set_env(env, "_HANDLER", version.settings.handler);
   return spec;
 }
 

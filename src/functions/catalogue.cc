@@ -6,6 +6,7 @@
 //   f/a/APPLICATION          an application
 //   f/y/LAYER\0<number>      a version of a layer (layers.h)
 //   f/yn/LAYER               the last number given to a version of it
+//   f/i/NAME:TAG             an image (images.h)
 
 #include "functions/catalogue.h"
 
@@ -38,7 +39,7 @@ Status Catalogue::State::load_versions(std::string_view prefix) {
         }
         auto version = std::make_shared<Version>(std::move(*read));
         auto& place = places[version->package];
-        if (place.empty()) place = code_dir(version->package);
+        if (place.empty()) place = code_dir(version->package, version->settings);
         version->code_dir = place;
         if (!version->settings.layers.empty()) {
           const auto merged = parts.packages.overlay(version->settings.layers);
@@ -104,6 +105,7 @@ Result<Detection> Catalogue::State::check_and_detect(const std::string& function
   (void)function;
   if (!is_sha256(package))
     return Error{Code::invalid_argument, "The package must be named by its SHA-256 in hex."};
+  if (!settings.image.uri.empty()) return detect_image(settings, package);
   if (!parts.packages.contains(package))
     return Error{Code::not_found,
                  "There is no package " + package + ": upload it first (PUT /v1/packages)."};
@@ -112,6 +114,31 @@ Result<Detection> Catalogue::State::check_and_detect(const std::string& function
       detect(parts.packages.tree(package), settings, parts.runtimes, layers_dir(settings.layers));
   if (detected.has_value()) MAYFLY_TRY(settle_layers(settings, detected->code_bytes));
   return detected;
+}
+
+Result<Detection> Catalogue::State::detect_image(const Settings& settings,
+                                                 const std::string& package) const {
+  if (!has_code(package, settings))
+    return Error{Code::not_found, "The image " + settings.image.uri +
+                                      " is gone: import it again (mayfly image import)."};
+  const std::string tree = parts.images->tree(package);
+  auto runtime = parts.runtimes.find(settings.runtime.empty() ? "native" : settings.runtime);
+  if (runtime.has_error()) return runtime.error();
+  if (runtime->language != "native")
+    return invalid(
+        "The runtime of a function that is an image is its own: leave the runtime out, or "
+        "say native, provided, http or exec.");
+  auto program = find_image_program(tree, settings);
+  if (program.has_error()) return program.error();
+  Detection d;
+  d.model = model_of_program(*runtime);
+  d.runtime = std::move(*runtime);
+  d.handler = settings.handler;
+  d.entry = std::move(*program);
+  d.code_bytes = measure_tree(tree).bytes;
+  d.notes.push_back(fmt::format("image {}: {}", settings.image.uri,
+                                fmt::join(image_command(settings.image), " ")));
+  return d;
 }
 
 Status Catalogue::State::settle_layers(const Settings& settings, std::uint64_t code_bytes) const {
@@ -196,6 +223,7 @@ Status Catalogue::load() {
   MAYFLY_TRY(s.load_belongings());
   MAYFLY_TRY(s.load_apps());
   MAYFLY_TRY(s.layers.load());
+  MAYFLY_TRY(s.images.load());
   std::erase_if(s.functions, [](const auto& item) { return item.second.latest == nullptr; });
   ++s.generation;
   return ok();
@@ -250,6 +278,12 @@ const Defaults& Catalogue::defaults() const {
 Layers& Catalogue::layers() {
   return state_->layers;
 }
+Images& Catalogue::images() {
+  return state_->images;
+}
+ImageTrees* Catalogue::image_trees() {
+  return state_->parts.images;
+}
 std::uint64_t Catalogue::generation() const {
   return state_->generation;
 }
@@ -289,7 +323,7 @@ io::Task<Result<Catalogue::Candidate>> Catalogue::prepare(std::string function, 
     if (installed.has_error()) co_return std::move(installed).error();
     version.notes.insert(version.notes.end(), installed->notes.begin(), installed->notes.end());
   }
-  version.code_dir = s.code_dir(package);
+  version.code_dir = s.code_dir(package, settings);
   version.layers_dir = s.layers_dir(settings.layers);
   candidate.version = std::make_shared<const Version>(std::move(version));
   co_return candidate;
@@ -340,7 +374,7 @@ io::Task<Result<VersionPtr>> Catalogue::commit(Version version, Along along) {
   if (version.concurrency == 0)
     version.concurrency = version.settings.concurrency != 0 ? version.settings.concurrency
                                                             : default_concurrency(version.model);
-  version.code_dir = s.code_dir(version.package);
+  version.code_dir = s.code_dir(version.package, version.settings);
   version.layers_dir = s.layers_dir(version.settings.layers);
   const auto* present = s.entry(version.function);
   Belongings belongings = present != nullptr ? present->belongings : Belongings();
@@ -348,10 +382,10 @@ io::Task<Result<VersionPtr>> Catalogue::commit(Version version, Along along) {
   if (tagged) belongings.tags = std::move(along.tags);
   std::optional<Version> published;
   if (along.publish) published = s.snapshot(present, version);
-  auto write = [&parts = s.parts, version, published,
+  auto write = [state = &s, &parts = s.parts, version, published,
                 kept = tagged ? belongings_to_json(belongings) : "",
                 before = present != nullptr ? present->latest->revision : ""]() -> Status {
-    if (!parts.packages.contains(version.package))
+    if (!state->has_code(version.package, version.settings))
       return Error{Code::not_found,
                    "The package " + version.package + " is gone: upload it again and deploy anew."};
     const auto merged = parts.packages.overlay(version.settings.layers);
@@ -481,6 +515,7 @@ io::Task<Status> Catalogue::remove_app(std::string name) {
 
 std::set<std::string> Catalogue::packages_in_use() const {
   std::set<std::string> used = state_->layers.packages_in_use();
+  used.merge(state_->images.trees_in_use());
   const auto add = [&used](const Version& version) {
     used.insert(version.package);
     const auto& layers = version.settings.layers;

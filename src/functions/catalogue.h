@@ -15,6 +15,7 @@
 #include "base/result.h"
 #include "functions/app.h"
 #include "functions/belongings.h"
+#include "functions/images.h"
 #include "functions/layers.h"
 #include "functions/packages.h"
 #include "functions/runtimes.h"
@@ -57,6 +58,7 @@ class Catalogue {
     Defaults defaults;
     sandbox::Sandboxes* sandboxes = nullptr;  // for npm and pip; null: such packages are refused
     std::string runtimes_dir;                 // folder runtimes/ of the installation
+    ImageTrees* images = nullptr;             // null: functions made from images are refused
   };
   explicit Catalogue(Parts parts);
   ~Catalogue();
@@ -107,6 +109,9 @@ class Catalogue {
 
   // Named layers and their versions; loaded with the rest, and their packages are in use.
   Layers& layers();
+  // Named images; the same.
+  Images& images();
+  ImageTrees* image_trees();  // null: there are none
 
   std::vector<App> apps() const;
   io::Task<Status> put_app(App app);  // checks that functions and packages exist
@@ -114,7 +119,7 @@ class Catalogue {
   // Counts up with every change of apps or functions, so that routers know when to rebuild.
   std::uint64_t generation() const;
 
-  // What Packages::collect must keep.
+  // What Packages::collect and ImageTrees::collect must keep.
   std::set<std::string> packages_in_use() const;
 
  private:

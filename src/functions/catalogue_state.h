@@ -72,7 +72,8 @@ struct TextHash {
 };
 
 struct Catalogue::State {
-  explicit State(Parts p) : parts(std::move(p)), layers({parts.store, parts.pool}) {}
+  explicit State(Parts p)
+      : parts(std::move(p)), layers({parts.store, parts.pool}), images({parts.store, parts.pool}) {}
 
   Parts parts;
   std::unordered_map<std::string, Entry, TextHash, std::equal_to<>> functions;
@@ -83,13 +84,16 @@ struct Catalogue::State {
   std::uint64_t generation = 1;
   KeyedLock locks;
   Layers layers;
+  Images images;
 
   const Entry* entry(std::string_view function) const {
     const auto found = functions.find(function);
     return found == functions.end() ? nullptr : &found->second;
   }
 
-  std::string code_dir(const std::string& package) const {
+  std::string code_dir(const std::string& package, const Settings& settings) const {
+    if (!settings.image.uri.empty())
+      return parts.images == nullptr ? std::string() : parts.images->tree(package);
     std::string built = parts.packages.built(package);
     return built.empty() ? parts.packages.tree(package) : built;
   }
@@ -97,6 +101,12 @@ struct Catalogue::State {
   std::string layers_dir(const std::vector<std::string>& layers) const {
     return layers.empty() ? "" : parts.packages.tree(Packages::overlay_id(layers));
   }
+  // Whether the package, or the tree of the image, is there. Blocks.
+  bool has_code(const std::string& package, const Settings& settings) const {
+    if (settings.image.uri.empty()) return parts.packages.contains(package);
+    return parts.images != nullptr && parts.images->contains(package);
+  }
+  Result<Detection> detect_image(const Settings& settings, const std::string& package) const;
   // Merges them unless that is done, and holds them against the limit. Blocks.
   Status settle_layers(const Settings& settings, std::uint64_t code_bytes) const;
 

@@ -8,6 +8,7 @@
 
 #include "functions/api_forms.h"
 #include "functions/catalogue.h"
+#include "functions/image_forms.h"
 
 namespace mayfly::functions {
 namespace {
@@ -141,6 +142,7 @@ Status check_settings(const Settings& s, const Defaults& defaults) {
     if (text->find('\0') != std::string::npos) return invalid("A setting holds a NUL byte.");
   MAYFLY_TRY(check_async(s.async));
   MAYFLY_TRY(check_layers(s));
+  MAYFLY_TRY(check_image_settings(s));
   return check_env(s, defaults);
 }
 

@@ -337,6 +337,13 @@ Result<std::string> native_entry(const std::string& tree, const Seen& seen, cons
 
 }  // namespace
 
+Model model_of_program(const Runtime& runtime) {
+  return runtime.name == "provided" ? Model::runtime_api
+         : runtime.name == "http"   ? Model::http_port
+         : runtime.name == "exec"   ? Model::stdio
+                                    : Model::unknown;
+}
+
 Result<Detection> detect(const std::string& tree, const Settings& asked,
                          const RuntimeTable& runtimes, const std::string& layers_tree) {
   Detection d;
@@ -375,10 +382,7 @@ Result<Detection> detect(const std::string& tree, const Settings& asked,
     d.entry = std::move(*entry);
     if (d.handler.empty()) d.handler = d.entry;
     if (asked.handler.empty()) d.notes.push_back("program " + d.entry);
-    d.model = d.runtime.name == "provided" ? Model::runtime_api
-              : d.runtime.name == "http"   ? Model::http_port
-              : d.runtime.name == "exec"   ? Model::stdio
-                                           : Model::unknown;
+    d.model = model_of_program(d.runtime);
   } else if (seen.files.size() == 1 && seen.directories.empty()) {
     d.entry = seen.files[0];
   }

@@ -29,4 +29,7 @@ struct Detection {
 Result<Detection> detect(const std::string& tree, const Settings& asked,
                          const RuntimeTable& runtimes, const std::string& layers_tree = {});
 
+// Of a native runtime: how it says to talk to the program; unknown: it is to be found out.
+Model model_of_program(const Runtime& runtime);
+
 }  // namespace mayfly::functions

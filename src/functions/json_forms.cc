@@ -10,6 +10,7 @@
 #include "functions/api_forms.h"
 #include "functions/app.h"
 #include "functions/checks.h"
+#include "functions/image_forms.h"
 #include "functions/json_fields.h"
 #include "functions/json_forms.h"
 #include "functions/log_choices.h"
@@ -61,6 +62,7 @@ json::object settings_object(const Settings& s) {
   if (s.logs != LogSettings())
     object["logs"] = json::object{
         {"format", s.logs.format}, {"level", s.logs.level}, {"system_level", s.logs.system_level}};
+  if (!s.image.uri.empty()) object["image"] = image_settings_object(s.image);
   if (!s.direct) object["direct"] = false;
   if (!s.install) object["install"] = false;
   if (!s.other.empty()) {
@@ -122,11 +124,17 @@ Result<Settings> settings_from(const json::object& object, const std::string& wh
   }
   const auto* async = fields.object("async");
   const auto* logs = fields.object("logs");
+  const auto* image = fields.object("image");
   MAYFLY_TRY(fields.finish());
   if (logs != nullptr) {
     auto read = logs_from(*logs, where + "logs.");
     if (read.has_error()) return std::move(read).error();
     s.logs = std::move(*read);
+  }
+  if (image != nullptr) {
+    auto read = image_settings_from(*image, where + "image.");
+    if (read.has_error()) return std::move(read).error();
+    s.image = std::move(*read);
   }
   if (async != nullptr) {
     auto read = async_from(*async, where);

@@ -9,6 +9,7 @@
 #include "functions/app.h"
 #include "functions/catalogue.h"
 #include "functions/checks.h"
+#include "functions/image_config.h"
 #include "functions/manifest_api.h"
 #include "functions/manifest_events.h"
 #include "functions/yaml_reader.h"
@@ -101,17 +102,48 @@ Manifest::Layer read_layer(const std::string& name, const YAML::Node& node) {
   return layer;
 }
 
+void read_image(const Keys& keys, const std::string& what, Manifest::Function& function) {
+  auto& image = function.settings.image;
+  keys.with("image", [&](auto& v) {
+    image.uri = filled_text_of(v, what + ": image");
+    const auto name = parse_image_name(image.uri);
+    if (name.has_error()) wrong(v, what + ": image: " + name.error().message);
+  });
+  const auto only_with_image = [&](auto& v, const char* key) {
+    if (image.uri.empty()) wrong(v, fmt::format("{}: {} goes with image.", what, key));
+  };
+  keys.with("entrypoint", [&](auto& v) {
+    only_with_image(v, "entrypoint");
+    image.over.entrypoint = texts_of(v, what + ": entrypoint");
+  });
+  keys.with("command", [&](auto& v) {
+    only_with_image(v, "command");
+    image.over.command = texts_of(v, what + ": command");
+  });
+  keys.with("workdir", [&](auto& v) {
+    only_with_image(v, "workdir");
+    image.over.workdir = filled_text_of(v, what + ": workdir");
+  });
+  keys.with("path", [&](auto& v) {
+    if (!image.uri.empty())
+      wrong(v, what + ": a function is made of a path or of an image, not of both.");
+  });
+}
+
 Manifest::Function read_function(const std::string& name, const YAML::Node& node,
                                  Manifest& manifest) {
   Manifest::Function function;
   function.name = name;
   auto& s = function.settings;
   const std::string what = "function '" + name + "'";
-  const Keys keys(node, what,
-                  {"path", "runtime", "handler", "memory", "timeout", "concurrency", "min", "max",
-                   "keep_alive", "network", "snapshot", "description", "env", "triggers", "async",
-                   "direct", "layers", "url"});
-  keys.require("path");
+  const Keys keys(
+      node, what,
+      {"path",  "runtime",    "handler", "memory",     "timeout",     "concurrency", "min",
+       "max",   "keep_alive", "network", "snapshot",   "description", "env",         "triggers",
+       "async", "direct",     "layers",  "url",        "image",       "entrypoint",  "command",
+       "workdir"});
+  if (!node["image"].IsDefined()) keys.require("path");
+  read_image(keys, what, function);
   keys.with("path", [&](auto& v) { function.path = filled_text_of(v, what + ": path"); });
   keys.with("runtime", [&](auto& v) { s.runtime = filled_text_of(v, what + ": runtime"); });
   keys.with("handler", [&](auto& v) { s.handler = filled_text_of(v, what + ": handler"); });

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <openssl/evp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,14 +13,13 @@
 #include "functions/checks.h"
 #include "functions/tree.h"
 #include "functions/unpack.h"
-#include "os/fd.h"
+#include "functions/upload.h"
 
 namespace mayfly::functions {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kWriteBytes = 1u << 20;
 // An upload is not named by a function yet for as long as its deploy takes.
 constexpr std::int64_t kUnusedSecondsMin = 3600;
 
@@ -31,61 +29,6 @@ std::string incoming(const std::string& directory) {
 }
 
 }  // namespace
-
-// An archive on its way in: a temporary file and its hash so far. Used by one thread at a time.
-class Upload {
- public:
-  explicit Upload(const std::string& directory)
-      : base_(incoming(directory) + "/" + random_hex(8)) {}
-  Upload(const Upload&) = delete;
-  Upload& operator=(const Upload&) = delete;
-  ~Upload() { discard(); }
-  void discard() { remove_tree(base_); }
-
-  Status begin() {
-    if (mkdir(base_.c_str(), 0755) != 0) return disk_error("store the package", base_, errno);
-    file_.reset(open(archive().c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
-    if (!file_) return disk_error("store the package", base_, errno);
-    hash_.reset(EVP_MD_CTX_new());
-    if (hash_ == nullptr || EVP_DigestInit_ex(hash_.get(), EVP_sha256(), nullptr) != 1)
-      return Error{Code::internal, "SHA-256 is not available.", "store the package"};
-    return ok();
-  }
-
-  Status write(const std::string& bytes) {
-    EVP_DigestUpdate(hash_.get(), bytes.data(), bytes.size());
-    for (std::size_t done = 0; done < bytes.size();) {
-      const ssize_t wrote = ::write(file_.get(), bytes.data() + done, bytes.size() - done);
-      if (wrote < 0 && errno == EINTR) continue;
-      if (wrote < 0) return disk_error("store the package", base_, errno);
-      done += static_cast<std::size_t>(wrote);
-    }
-    bytes_ += bytes.size();
-    return ok();
-  }
-
-  std::string finish() {
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned int size = 0;
-    EVP_DigestFinal_ex(hash_.get(), digest, &size);
-    file_.reset();
-    return to_hex({reinterpret_cast<const char*>(digest), size});
-  }
-
-  std::string archive() const { return base_ + "/archive"; }
-  std::string tree() const { return base_ + "/tree"; }
-  const std::string& base() const { return base_; }
-  std::uint64_t bytes() const { return bytes_; }
-
- private:
-  struct FreeHash {
-    void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
-  };
-  const std::string base_;
-  os::Fd file_;
-  std::unique_ptr<EVP_MD_CTX, FreeHash> hash_;
-  std::uint64_t bytes_ = 0;
-};
 
 Packages::Packages(std::string directory, PackageLimits limits, io::BlockingPool& pool)
     : directory_(std::move(directory)), limits_(limits), pool_(pool) {}
@@ -133,39 +76,11 @@ static Result<PackageInfo> settle(const std::shared_ptr<Upload>& upload,
 }
 
 io::Task<Result<PackageInfo>> Packages::add(std::string first, io::BodyReaderPtr more) {
-  auto upload = std::make_shared<Upload>(directory_);
-  auto write = [upload](std::string bytes, bool begin) -> Status {
-    if (begin) MAYFLY_TRY(upload->begin());
-    return upload->write(bytes);
-  };
-  std::string buffer = std::move(first);
-  std::uint64_t received = buffer.size();
-  bool begun = false;
-  bool ended = more == nullptr;
-  for (;;) {
-    if (received > limits_.archive_bytes_max) {
-      co_return Error{Code::too_large, fmt::format("The package has more than {} bytes (setting "
-                                                   "packages.archive_bytes_max).",
-                                                   limits_.archive_bytes_max)};
-    }
-    if (ended || buffer.size() >= kWriteBytes) {
-      auto job = [write, bytes = std::move(buffer), begin = !begun]() mutable {
-        return write(std::move(bytes), begin);
-      };
-      auto task = pool_.run(std::move(job));
-      const Status written = co_await std::move(task);
-      if (written.has_error()) co_return written.error();
-      begun = true;
-      buffer.clear();
-    }
-    if (ended) break;
-    auto reading = more->read();
-    auto chunk = co_await std::move(reading);
-    if (chunk.has_error()) co_return std::move(chunk).error();
-    ended = chunk->empty();
-    received += chunk->size();
-    buffer += *chunk;
-  }
+  auto upload = std::make_shared<Upload>(incoming(directory_) + "/" + random_hex(8));
+  const UploadLimit limit{limits_.archive_bytes_max, "The package", "packages.archive_bytes_max"};
+  auto receiving = receive_upload(pool_, upload, std::move(first), std::move(more), limit);
+  const Status received = co_await std::move(receiving);
+  if (received.has_error()) co_return received.error();
   auto last = [upload, directory = directory_, limits = limits_] {
     auto settled = settle(upload, directory, limits);
     upload->discard();  // here rather than on the loop: there may be much to remove

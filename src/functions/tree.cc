@@ -1,5 +1,6 @@
 #include "functions/tree.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
@@ -8,6 +9,7 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <memory>
 
 #include "os/fd.h"
 
@@ -211,6 +213,27 @@ Status open_up_tree(const std::string& root) {
 void remove_tree(const std::string& path) {
   std::error_code error;
   fs::remove_all(path, error);
+}
+
+void remove_below(const std::string& path) {
+  std::error_code error;
+  std::vector<fs::path> children;
+  for (auto at = fs::directory_iterator(path, error); !error && at != fs::directory_iterator();
+       at.increment(error))
+    children.push_back(at->path());
+  for (const auto& child : children) fs::remove_all(child, error);
+}
+
+std::vector<std::string> names_in(int directory) {
+  std::vector<std::string> names;
+  const int copy = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const std::unique_ptr<DIR, int (*)(DIR*)> open(copy < 0 ? nullptr : fdopendir(copy), &closedir);
+  if (!open) return names;
+  while (const dirent* entry = readdir(open.get())) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  return names;
 }
 
 }  // namespace mayfly::functions

@@ -44,6 +44,10 @@ Status open_up_tree(const std::string& root);
 
 // Deletes as far as it can.
 void remove_tree(const std::string& path);
+// All that is in a directory, and not itself.
+void remove_below(const std::string& path);
+// What is in a directory, in no order, without "." and "..".
+std::vector<std::string> names_in(int directory);
 
 // "The disk that holds PATH is full ..." for ENOSPC and EDQUOT, else what errno means.
 Error disk_error(const std::string& step, const std::string& path, int sys_errno);

@@ -52,6 +52,25 @@ struct LogSettings {
   bool operator==(const LogSettings&) const = default;
 };
 
+// What of an image starts, and where.
+struct ImageProgram {
+  std::vector<std::string> entrypoint, command;  // together the program and its arguments
+  std::string workdir;                           // empty: /
+
+  bool operator==(const ImageProgram&) const = default;
+};
+
+// Of a function whose code is an image: what it was made from, as it was then.
+struct ImageSettings {
+  std::string uri;                         // as it was asked for; empty: the code is a package
+  std::string digest;                      // "sha256:..." of what uri named
+  ImageProgram own;                        // as the image says
+  ImageProgram over;                       // as the function says; what is empty is the image's
+  std::map<std::string, std::string> env;  // the image's; Settings::env goes over it
+
+  bool operator==(const ImageSettings&) const = default;
+};
+
 // Settings as the user gave them; an unset value is a default from Defaults (limits.h).
 struct Settings {
   std::string runtime;  // "python3.11", "node", "native", "provided", "http", "exec"; empty: detect
@@ -71,8 +90,9 @@ struct Settings {
   // their SHA-256. Later ones hide files of earlier ones.
   std::vector<std::string> layers;
   LogSettings logs;
-  bool direct = true;   // false: the gateway has no /function/NAME for it; only its routes, its
-                        // function URL and its triggers call it, and the API
+  bool direct = true;  // false: the gateway has no /function/NAME for it; only its routes, its
+                       // function URL and its triggers call it, and the API
+  ImageSettings image;
   bool install = true;  // false: the package holds all it needs, npm and pip are not run
   // What a dialect keeps for its clients, under a name of its own ("aws.lambda"); no other part
   // looks at it.
@@ -89,15 +109,15 @@ struct Version {
   std::string function;      // [a-zA-Z0-9_-]{1,64}
   std::uint64_t number = 0;  // 0: $LATEST, else a published version
   std::string revision;      // changes with every deploy; pools are keyed by it
-  std::string package;       // SHA-256 of the package, hex
-  std::string code_dir;      // host path of the unpacked package; read-only
+  std::string package;       // SHA-256 of the package, or of the image's tree, hex
+  std::string code_dir;      // host path of the unpacked package or image; read-only
   std::string layers_dir;    // host path of the merged layers, mounted at /opt; empty: none
   std::uint64_t code_bytes = 0;
   Settings settings;  // as detected; nothing is 0 or -1 that stands for a default,
                       // but concurrency, instances_max and keep_alive_ms
-  // The file to start, relative to code_dir, or below /opt. Native: always set (settings.handler is
-  // the same, save that for "provided" it may be any text, handed on as _HANDLER). Else: set when
-  // the package is one file.
+  // The file to start, relative to code_dir, or below /opt; of an image absolute in it. Native:
+  // always set (settings.handler is the same, save that for "provided" it may be any text, handed
+  // on as _HANDLER). Else: set when the package is one file.
   std::string entry;
   // Of the package and the settings as they were asked for: equal digests mean nothing changed.
   std::string digest;
@@ -110,6 +130,7 @@ struct Version {
   std::int64_t created_us = 0;     // Unix epoch, microseconds
   std::vector<std::string> notes;  // what was detected, what to know
 
+  bool is_image() const { return !settings.image.uri.empty(); }
   std::string qualified_name() const;  // "hello" or "hello:3"
 };
 using VersionPtr = std::shared_ptr<const Version>;

@@ -4,7 +4,6 @@
 #include <archive_entry.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <locale.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <algorithm>
@@ -15,6 +14,7 @@
 #include <vector>
 
 #include "functions/checks.h"
+#include "functions/utf8_scope.h"
 #include "os/fd.h"
 
 namespace mayfly::functions {
@@ -26,25 +26,6 @@ constexpr std::size_t kPathBytesMax = 2048;
 constexpr std::size_t kLinkBytesMax = 1024;
 
 using Archive = std::unique_ptr<archive, int (*)(archive*)>;
-
-// Names in archives are UTF-8; libarchive converts them by the locale of the thread.
-class Utf8Scope {
- public:
-  Utf8Scope() : locale_(newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr)) {
-    if (locale_ != nullptr) before_ = uselocale(locale_);
-  }
-  Utf8Scope(const Utf8Scope&) = delete;
-  Utf8Scope& operator=(const Utf8Scope&) = delete;
-  ~Utf8Scope() {
-    if (locale_ == nullptr) return;
-    uselocale(before_);
-    freelocale(locale_);
-  }
-
- private:
-  locale_t locale_;
-  locale_t before_ = nullptr;
-};
 
 // The umask may have taken away what a sandbox's user needs; when this fails so does the next open.
 void ignore_mode(int) {}

@@ -170,6 +170,7 @@ wire::SpawnerLaunch to_message(const LaunchSpec& spec, std::uint64_t handle) {
   message.argv = spec.argv;
   message.env = spec.env;
   message.cwd = spec.cwd;
+  message.rootfs = spec.rootfs;
   for (const auto& mount : spec.mounts) {
     message.mounts.push_back({mount.host_path, mount.sandbox_path, mount.writable});
   }

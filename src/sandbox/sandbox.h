@@ -43,6 +43,10 @@ struct LaunchSpec {
   std::vector<std::string> argv;  // argv[0] is a path inside the sandbox
   std::vector<std::string> env;   // NAME=value, the whole environment
   std::string cwd = "/var/task";
+  // Host path of a folder that is / inside, read-only, in place of the host's /usr and a minimal
+  // /etc: with /proc, /dev, /tmp, /etc/resolv.conf and /etc/hosts of every sandbox over its own,
+  // which must be there as plain folders and files. Not with cloneable. Empty: the usual root.
+  std::string rootfs;
   std::vector<Mount> mounts;  // the package at /var/task, the runtime at /var/runtime ...
   Limits limits;
   Network network = Network::nat;

@@ -1,6 +1,7 @@
 #pragma once
 // The data directory of a server: made at first start, locked while a server runs, and where
-// clients find address and key. Files: store/, packages/, spawner/, lock, server.json, api.key.
+// clients find address and key. Files: store/, packages/, images/, spawner/, lock, server.json,
+// api.key.
 
 #include <string>
 

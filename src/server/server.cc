@@ -115,6 +115,7 @@ class Server {
   std::unique_ptr<io::BlockingPool> pool_;
   std::unique_ptr<sandbox::Sandboxes> sandboxes_;
   std::unique_ptr<functions::Packages> packages_;
+  std::unique_ptr<functions::ImageTrees> images_;
   std::unique_ptr<functions::Catalogue> catalogue_;
   std::unique_ptr<engine::Reserved> reserved_;
   std::unique_ptr<Adapters> adapters_;
@@ -176,9 +177,11 @@ Status Server::start_state() {
   packages_ =
       std::make_unique<functions::Packages>(data_->sub("packages"), settings_.packages, *pool_);
   MAYFLY_TRY(packages_->open());
-  catalogue_ = std::make_unique<functions::Catalogue>(
-      functions::Catalogue::Parts{*store_, *packages_, *pool_, clock_, std::move(runtimes),
-                                  settings_.functions, sandboxes_.get(), layout_.runtimes_dir});
+  images_ = std::make_unique<functions::ImageTrees>(data_->sub("images"), settings_.images, *pool_);
+  MAYFLY_TRY(images_->open());
+  catalogue_ = std::make_unique<functions::Catalogue>(functions::Catalogue::Parts{
+      *store_, *packages_, *pool_, clock_, std::move(runtimes), settings_.functions,
+      sandboxes_.get(), layout_.runtimes_dir, images_.get()});
   return catalogue_->load();
 }
 
@@ -278,9 +281,10 @@ Status Server::start_ports() {
         return gateway->handle(std::move(request));
       });
   options.name = "api";
-  // Packages come in here; they have a limit of their own, which the store of packages holds.
+  // Packages and images come in here; they have limits of their own, which their stores hold.
   options.body_bytes_max = static_cast<std::size_t>(
-      std::max<std::uint64_t>(settings_.http.body_bytes_max, settings_.packages.archive_bytes_max) +
+      std::max<std::uint64_t>({settings_.http.body_bytes_max, settings_.packages.archive_bytes_max,
+                               settings_.images.archive_bytes_max}) +
       1);
   api_port_ = std::make_unique<io::HttpServer>(
       loop_, options, [api = api_.get(), aws = &aws_->endpoint()](io::HttpRequest request) {

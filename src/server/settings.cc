@@ -245,6 +245,14 @@ void add_functions(std::vector<SettingSpec>& table) {
                          1, kAny, "All files of a package, unpacked."));
   table.push_back(number("packages.files_max", "files", FIELD(packages.files_max), 1, kAny,
                          "Files of a package."));
+  table.push_back(number("images.archive_bytes_max", "bytes", FIELD(images.archive_bytes_max), 1,
+                         kAny, "The archive of an image, as it is sent."));
+  table.push_back(number("images.unpacked_bytes_max", "bytes", FIELD(images.unpacked_bytes_max), 1,
+                         kAny, "All files of all layers of an image, unpacked."));
+  table.push_back(number("images.files_max", "files", FIELD(images.files_max), 1, 100'000'000,
+                         "Files, directories and links of all layers of an image."));
+  table.push_back(number("images.layers_max", "layers", FIELD(images.layers_max), 1, 1000,
+                         "Layers of an image."));
 }
 
 void add_engine(std::vector<SettingSpec>& table) {

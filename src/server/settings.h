@@ -14,6 +14,7 @@
 #include "dialects/lambda_api/settings.h"
 #include "engine/dispatcher.h"
 #include "functions/catalogue.h"
+#include "functions/image_layer.h"
 #include "functions/packages.h"
 #include "functions/runtimes.h"
 #include "gateway/gateway.h"
@@ -39,6 +40,7 @@ struct Settings {
   io::HttpServerOptions http;
   functions::Defaults functions;
   functions::PackageLimits packages;
+  functions::ImageLimits images;
   engine::EngineSettings engine;
   telemetry::Limits telemetry;
   telemetry::PriceTable prices;

@@ -50,6 +50,10 @@ std::vector<char*> pointers(std::vector<std::string>& words) {
   return list;
 }
 
+std::size_t trees_of(const wire::SpawnerLaunch& launch) {
+  return launch.mounts.size() + (launch.rootfs.empty() ? 0 : 1);
+}
+
 void receive_order(const InitPlan& plan, Order& order) {
   auto received = os::receive_message(plan.control, wire::kSpawnerMessageMax);
   if (received.has_error()) fail(plan, "receive launch", "", received.error().sys_errno);
@@ -59,7 +63,7 @@ void receive_order(const InitPlan& plan, Order& order) {
   auto& fds = received.value().fds;
   std::size_t named = 3;
   if (launch != nullptr) named += (launch->channel ? 1u : 0u) + (launch->cloneable ? 1u : 0u);
-  if (launch == nullptr || fds.size() != named + launch->mounts.size()) {
+  if (launch == nullptr || fds.size() != named + trees_of(*launch)) {
     fail(plan, "receive launch", "", EBADMSG);
   }
   order.launch = std::move(*launch);

@@ -21,7 +21,7 @@ inline constexpr int kHierarchiesMax = 8;
 struct InitPlan {
   // SEQPACKET to the spawner. In: "g" when the user is mapped, then the launch, a
   // wire::SpawnerLaunch with descriptors: stdin, stdout, stderr, the channel when asked for, and a
-  // detached tree for each mount. Out: InitReport.
+  // detached tree for the root when the launch has one and for each mount. Out: InitReport.
   int control = -1;
   int inside_uid = 1000;
   int cgroup_procs[kHierarchiesMax];

@@ -19,6 +19,7 @@
 
 #include "os/ipc.h"
 #include "os/time_slice.h"
+#include "spawner/image_root.h"
 #include "spawner/skeleton.h"
 
 namespace mayfly::spawner {
@@ -117,12 +118,17 @@ void attach_mounts(const InitPlan& plan, const wire::SpawnerLaunch& launch,
       "size=" + std::to_string(bytes) + ",nr_inodes=" + std::to_string(inodes) + ",mode=1777";
   check(plan, ::mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()),
         "mount /tmp");
-  for (std::size_t i = 0; i < trees.size(); ++i) {
+  const bool image = !launch.rootfs.empty();
+  if (image) enter_image_root(plan, trees[0]);
+  for (std::size_t i = 0; i < launch.mounts.size(); ++i) {
     const char* path = launch.mounts[i].sandbox_path.c_str();
-    check(plan, ::move_mount(trees[i], "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH), "mount ",
-          path);
-    ::close(trees[i]);
+    const int tree = trees[image ? i + 1 : i];
+    if (image)
+      attach_beneath(plan, trees[0], path, tree);
+    else
+      check(plan, ::move_mount(tree, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH), "mount ", path);
   }
+  for (const int tree : trees) ::close(tree);
 }
 
 void set_hostname(const InitPlan& plan, const std::string& name) {

@@ -28,7 +28,8 @@ void become_user(const InitPlan& plan);
 void build_root(const InitPlan& plan);
 // What may go before the last mounts: it does not touch the capabilities that these need.
 void drop_early(const InitPlan& plan);
-// trees: detached, in the order of launch.mounts; closes them.
+// trees: detached, launch.rootfs when there is one, then in the order of launch.mounts; closes
+// them.
 void attach_mounts(const InitPlan& plan, const wire::SpawnerLaunch& launch,
                    const std::vector<int>& trees);
 void set_hostname(const InitPlan& plan, const std::string& name);

@@ -29,9 +29,16 @@ Error invalid(std::string what) {
   return Error{Code::invalid_argument, std::move(what), "check launch", EINVAL};
 }
 
-// Detached trees in the order of the request's mounts.
+// Detached trees: the root when the request names one, then in the order of its mounts.
 Status open_mounts(Host& host, const wire::SpawnerLaunch& request, Instance& instance,
                    std::vector<os::Fd>& trees) {
+  const bool image = !request.rootfs.empty();
+  if (image) {
+    auto root = host.skeleton.copy_source(request.rootfs, false);
+    if (root.has_error()) return std::move(root).error();
+    if (!root.value().directory) return invalid("rootfs must be a directory");
+    trees.push_back(std::move(root.value().tree));
+  }
   for (const auto& mount : request.mounts) {
     if (mount.writable && host.privileged) {
       struct stat info {};
@@ -43,7 +50,9 @@ Status open_mounts(Host& host, const wire::SpawnerLaunch& request, Instance& ins
     }
     auto source = host.skeleton.copy_source(mount.host_path, mount.writable);
     if (source.has_error()) return std::move(source).error();
-    MAYFLY_TRY(host.skeleton.prepare_mount_point(mount.sandbox_path, source.value().directory));
+    // An image's tree is as it is: what it has no place for is not mounted.
+    if (!image)
+      MAYFLY_TRY(host.skeleton.prepare_mount_point(mount.sandbox_path, source.value().directory));
     trees.push_back(std::move(source.value().tree));
   }
   return ok();
@@ -159,6 +168,12 @@ Status check_launch(const wire::SpawnerLaunch& request, std::size_t fds) {
     if (!mount.host_path.starts_with("/")) {
       return invalid("mount source '" + mount.host_path + "' must be an absolute path");
     }
+  }
+  if (!request.rootfs.empty()) {
+    if (!request.rootfs.starts_with("/") || request.rootfs.find('\0') != std::string::npos) {
+      return invalid("rootfs '" + request.rootfs + "' must be an absolute path");
+    }
+    if (request.cloneable) return invalid("what has a rootfs of its own cannot be cloned");
   }
   if (request.cloneable) {
     bool writable = std::any_of(request.mounts.begin(), request.mounts.end(),

@@ -6,7 +6,7 @@ namespace mayfly::wire {
 
 namespace {
 
-constexpr std::uint8_t kVersion = 2;
+constexpr std::uint8_t kVersion = 3;
 
 // One list of fields per message serves both directions: visit(codec, message).
 template <class C, class M>
@@ -17,9 +17,9 @@ void fields(C& c, M& m) {
   } else if constexpr (std::is_same_v<T, SpawnerMount>) {
     c(m.host_path), c(m.sandbox_path), c(m.writable);
   } else if constexpr (std::is_same_v<T, SpawnerLaunch>) {
-    c(m.handle), c(m.id), c(m.argv), c(m.env), c(m.cwd), c(m.mounts), c(m.memory_bytes);
-    c(m.cpu_millis), c(m.pids_max), c(m.tmp_bytes), c(m.files_max), c(m.nat), c(m.listen_ports);
-    c(m.channel), c(m.stdin_pipe), c(m.cloneable);
+    c(m.handle), c(m.id), c(m.argv), c(m.env), c(m.cwd), c(m.rootfs), c(m.mounts);
+    c(m.memory_bytes), c(m.cpu_millis), c(m.pids_max), c(m.tmp_bytes), c(m.files_max), c(m.nat);
+    c(m.listen_ports), c(m.channel), c(m.stdin_pipe), c(m.cloneable);
   } else if constexpr (std::is_same_v<T, SpawnerLaunched>) {
     c(m.handle), c(m.pid), c(m.usage_kind), c(m.usage_fds), c(m.listeners);
   } else if constexpr (std::is_same_v<T, SpawnerFailed>) {

@@ -40,6 +40,7 @@ struct SpawnerLaunch {
   std::vector<std::string> argv;
   std::vector<std::string> env;
   std::string cwd;
+  std::string rootfs;  // host path of a folder that is the sandbox's /; empty: the host's /usr
   std::vector<SpawnerMount> mounts;
   std::uint64_t memory_bytes = 0;
   std::uint32_t cpu_millis = 0;

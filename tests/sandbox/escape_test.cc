@@ -91,6 +91,20 @@ class Escape : public ::testing::TestWithParam<Attempt> {
     return source.get();
   }
 
+  // A tree with them alone.
+  static std::string image_of_attempts() {
+    const std::string root = world->folder.path() + "/image";
+    if (fs::exists(root)) return root;
+    for (const char* name : {"/opt", "/proc", "/dev", "/tmp", "/etc", "/usr", "/bin", "/var/task"})
+      fs::create_directories(root + name);
+    for (const char* name : {"/etc/resolv.conf", "/etc/hosts", "/etc/passwd", "/bin/sh"})
+      write_text(root + name, "", fs::perms(0666));
+    fs::create_directories(root + "/usr/bin");
+    write_text(root + "/usr/bin/env", "", fs::perms(0755));
+    fs::copy_file(MAYFLY_BUILD_DIR "/sandbox_escape_attempts", root + "/opt/attempts");
+    return root;
+  }
+
   static inline std::unique_ptr<World> world;
   static inline std::unique_ptr<Sandbox> source;
 };
@@ -132,6 +146,14 @@ TEST_P(Escape, StoppedInATemplate) {
   auto other = kInATemplate.find(attempt.name);
   if (other != kInATemplate.end()) attempt.expected = other->second.c_str();
   expect_stopped(attempt, [](LaunchSpec& spec) { spec.cloneable = spec.channel = true; });
+}
+
+// And from an image, which has nothing of the host.
+TEST_P(Escape, StoppedInAnImage) {
+  expect_stopped(GetParam(), [](LaunchSpec& spec) {
+    spec.mounts.clear();
+    spec.rootfs = image_of_attempts();
+  });
 }
 
 constexpr const char *kSeccomp = "seccomp", *kCaps = "capabilities", *kMountNs = "mount namespace",

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "dialects/text.h"
+#include "functions/images.h"
 #include "os/fd.h"
 
 namespace mayfly::dialects::adapters {
@@ -31,6 +32,7 @@ std::vector<std::string> argv_for(const std::string& path, std::string_view firs
 }
 
 std::vector<std::string> program_argv(const functions::Version& version) {
+  if (version.is_image()) return functions::image_argv(version);
   const auto& name = version.entry.empty() ? version.settings.handler : version.entry;
   const std::string on_host = version.code_dir + "/" + name;
   char head[256];

@@ -18,6 +18,7 @@
 #include "dialects/lambda/runtime_api_syntax.h"
 #include "engine/frame_protocol.h"
 #include "engine/park.h"
+#include "functions/images.h"
 #include "io/http_server.h"
 
 namespace mayfly::dialects::lambda {
@@ -449,6 +450,12 @@ class ExtensionsFactory final : public engine::ProtocolFactory {
 
 std::vector<std::string> external_extensions(const functions::Version& version) {
   std::vector<std::string> names;
+  if (version.is_image()) {
+    for (auto& name : functions::files_of_image(version.code_dir, "/opt/extensions"))
+      if (name.size() <= kExtensionNameMax && names.size() < kExternalMax)
+        names.push_back(std::move(name));
+    return names;
+  }
   if (version.layers_dir.empty()) return names;
   const std::string folder = version.layers_dir + "/extensions";
   const std::unique_ptr<DIR, int (*)(DIR*)> open(::opendir(folder.c_str()), &::closedir);

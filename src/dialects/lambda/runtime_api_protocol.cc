@@ -7,6 +7,7 @@
 #include "dialects/lambda/extended_protocol.h"
 #include "dialects/lambda/runtime_api_session.h"
 #include "engine/frame_protocol.h"
+#include "functions/images.h"
 
 namespace mayfly::dialects::lambda {
 namespace {
@@ -54,7 +55,10 @@ class RuntimeApiFactory final : public engine::ProtocolFactory {
     // be any text.
     const std::string program = version.entry.empty() ? "bootstrap" : version.entry;
     spec.channel = false;
-    spec.argv = {program.starts_with('/') ? program : "/var/task/" + program};
+    if (version.is_image())
+      spec.argv = functions::image_argv(version);
+    else
+      spec.argv = {program.starts_with('/') ? program : "/var/task/" + program};
     spec.listen_ports = {settings_.port};
     engine::set_env(spec.env, "AWS_LAMBDA_RUNTIME_API",
                     fmt::format("127.0.0.1:{}", settings_.port));

@@ -161,6 +161,10 @@ std::string error_payload(const engine::Failure& failure, std::string_view reque
   if (failure.outcome == Outcome::crash && failure.phase == telemetry::Phase::reply)
     return error_json("Runtime.TruncatedResponse",
                       "RequestId: " + id + " Error: " + failure.message);
+  if (failure.outcome == Outcome::init_failed && failure.phase == telemetry::Phase::start)
+    return error_json(failure.message.starts_with("enter ") ? "Runtime.InvalidWorkingDir"
+                                                            : "Runtime.InvalidEntrypoint",
+                      "RequestId: " + id + " Error: " + failure.message);
   if (is_function_error(failure))
     return error_json("Runtime.Unknown", "RequestId: " + id + " Error: " + failure.message);
   return error_json("Sandbox.Failure", "RequestId: " + id + " Error: " + failure.message);

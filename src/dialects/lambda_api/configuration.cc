@@ -10,6 +10,7 @@
 #include "base/base64.h"
 #include "dialects/aws_values.h"
 #include "dialects/lambda_api/faults.h"
+#include "dialects/lambda_api/images.h"
 #include "functions/languages.h"
 #include "functions/log_choices.h"
 #include "triggers/targets.h"
@@ -319,6 +320,11 @@ std::string code_sha256(const std::string& package) {
   return out;
 }
 
+std::string code_digest(const functions::Version& version) {
+  if (version.is_image()) return std::string(functions::digest_hex(version.settings.image.digest));
+  return code_sha256(version.package);
+}
+
 std::string lambda_time(std::int64_t epoch_us) {
   const std::time_t seconds = epoch_us / 1'000'000;
   std::tm parts{};
@@ -366,13 +372,12 @@ json::object configuration_of(const functions::Version& version, const Home& hom
   if (json::array layers = layers_of(settings); !layers.empty()) out["Layers"] = std::move(layers);
   for (const std::string_view member : {"VpcConfig", "KMSKeyArn", "FileSystemConfigs"})
     if (const json::value* value = kept.if_contains(member)) out[member] = *value;
-  if (const json::value* image = kept.if_contains("ImageConfig"))
+  if (const auto* image = object_member(kept, "ImageConfig"); image && !image->empty())
     out["ImageConfigResponse"] = json::object{{"ImageConfig", *image}};
   out["TracingConfig"] = kept_or("TracingConfig", json::object{{"Mode", "PassThrough"}});
   out["RevisionId"] = version.revision;
   out["State"] = "Active";
   out["LastUpdateStatus"] = "Successful";
-  out["PackageType"] = "Zip";
   out["Architectures"] = kept_or("Architectures", json::array{"x86_64"});
   out["EphemeralStorage"] = kept_or("EphemeralStorage", json::object{{"Size", 512}});
   json::value snap = kept_or("SnapStart", json::object{{"ApplyOn", "None"}});
@@ -381,6 +386,7 @@ json::object configuration_of(const functions::Version& version, const Home& hom
   out["LoggingConfig"] = logging_of(version, kept);
   out["RuntimeVersionConfig"] = json::object{
       {"RuntimeVersionArn", "arn:aws:lambda:" + home.region + "::runtime:" + settings.runtime}};
+  show_image(settings, out);
   return out;
 }
 

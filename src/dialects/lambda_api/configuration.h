@@ -43,6 +43,8 @@ boost::json::object configuration_of(const functions::Version& version, const Ho
 std::string version_text(const functions::Version& version);
 // Base64 of the SHA-256 that names a package in hex.
 std::string code_sha256(const std::string& package);
+// What CodeSha256 is: that, or in hex the digest of an image.
+std::string code_digest(const functions::Version& version);
 // 2026-09-01T10:00:00.000+0000
 std::string lambda_time(std::int64_t epoch_us);
 

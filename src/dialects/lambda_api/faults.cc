@@ -18,13 +18,6 @@ aws::Fault invalid_parameter(std::string message) {
   return typed("InvalidParameterValueException", std::move(message), 400);
 }
 
-aws::Fault no_images() {
-  return invalid_parameter(
-      "Functions from container images are not served. Send the image's program as a ZipFile: with "
-      "the runtime of its language, or with its entry point as 'bootstrap' and the runtime "
-      "provided.al2023.");
-}
-
 aws::Fault validation(const std::string& value, std::string_view member, std::string_view rule) {
   return typed("ValidationException",
                "1 validation error detected: Value '" + value + "' at '" + std::string(member) +

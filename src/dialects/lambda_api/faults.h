@@ -12,8 +12,6 @@ namespace mayfly::dialects::lambda_api {
 aws::Fault invalid_parameter(std::string message);
 // 400 ValidationException: "1 validation error detected: Value 'V' at 'member' failed ..."
 aws::Fault validation(const std::string& value, std::string_view member, std::string_view rule);
-// PackageType Image: what there is instead
-aws::Fault no_images();
 // 404 ResourceNotFoundException
 aws::Fault not_found(std::string message);
 aws::Fault no_function(const std::string& arn);

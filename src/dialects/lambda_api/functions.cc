@@ -4,6 +4,7 @@
 
 #include "dialects/aws_values.h"
 #include "dialects/lambda_api/faults.h"
+#include "dialects/lambda_api/images.h"
 #include "dialects/lambda_api/lambda_api.h"
 #include "dialects/lambda_api/pages.h"
 
@@ -46,12 +47,13 @@ LambdaApi::Answer LambdaApi::create_function(Call call) {
   if (ref.has_error()) co_return std::move(ref).error();
   if (!ref->qualifier.empty())
     co_return invalid_parameter("The name of a new function has no qualifier.");
-  if (text_member(call.input, "PackageType") == "Image") co_return no_images();
+  const auto image = wants_image(call.input);
+  if (image.has_error()) co_return image.error();
   const std::string& name = ref->name;
   const NameTaken turn(creating_, name);
   if (!turn.taken() || parts_.catalogue.find(name, ""))
     co_return conflict("Function already exist: " + name);
-  if (!call.input.contains("Runtime") || !call.input.contains("Handler"))
+  if (!*image && (!call.input.contains("Runtime") || !call.input.contains("Handler")))
     co_return invalid_parameter(
         "Runtime and Handler are mandatory parameters for functions created with deployment "
         "packages.");
@@ -67,7 +69,8 @@ LambdaApi::Answer LambdaApi::create_function(Call call) {
 
   auto holding = parts_.keeper->hold();
   const auto hold = co_await std::move(holding);
-  auto taking = take_code(call.input.at("Code").get_object());
+  take_image_config(call.input, settings);
+  auto taking = take_source(call.input.at("Code").get_object(), *image, settings);
   auto package = co_await std::move(taking);
   if (package.has_error()) co_return std::move(package).error();
   functions::Along along{tags, flag_member(call.input, "Publish")};
@@ -116,8 +119,11 @@ io::Task<std::uint64_t> LambdaApi::archive_bytes(std::string package) {
 }
 
 io::Task<json::object> LambdaApi::describe(VersionPtr version, std::string qualifier) {
-  auto measuring = archive_bytes(version->package);
-  const std::uint64_t bytes = co_await std::move(measuring);
+  std::uint64_t bytes = 0;
+  if (!version->is_image()) {
+    auto measuring = archive_bytes(version->package);
+    bytes = co_await std::move(measuring);
+  }
   const CodeFacts facts{bytes};
   co_return configuration_of(*version, home_, facts, qualifier);
 }
@@ -137,8 +143,11 @@ LambdaApi::Answer LambdaApi::get_function(Call call) {
   auto describing = describe(*version, ref.qualifier);
   Object configuration = co_await std::move(describing);
   Object out{{"Configuration", std::move(configuration)}};
-  out["Code"] =
-      Object{{"RepositoryType", "Mayfly"}, {"Location", package_link(call, (*version)->package)}};
+  if ((*version)->is_image())
+    out["Code"] = image_code((*version)->settings);
+  else
+    out["Code"] =
+        Object{{"RepositoryType", "Mayfly"}, {"Location", package_link(call, (*version)->package)}};
   const auto& belongings = parts_.catalogue.belongings(ref.name);
   if (!belongings.tags.empty()) {
     Object& tags = out["Tags"].emplace_object();

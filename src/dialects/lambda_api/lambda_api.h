@@ -75,6 +75,10 @@ class LambdaApi : public aws::Service {
   Answer publish_version(aws::Call call);
   // Of the archive; "" when input names none.
   io::Task<aws::Outcome<std::string>> take_code(Object code);
+  // The same, or the tree of an image, which settings then name; they are there until the end.
+  io::Task<aws::Outcome<std::string>> take_source(Object code, bool image,
+                                                  functions::Settings& settings);
+  io::Task<aws::Outcome<std::string>> take_image_source(Object code, functions::Settings& settings);
   io::Task<aws::Outcome<functions::VersionPtr>> deploy(std::string name,
                                                        functions::Settings settings,
                                                        std::string package, functions::Along along);

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "dialects/aws_values.h"
 #include "dialects/lambda_api/faults.h"
+#include "dialects/lambda_api/images.h"
 #include "dialects/lambda_api/lambda_api.h"
 
 namespace mayfly::dialects::lambda_api {
@@ -23,7 +24,6 @@ io::Task<Outcome<std::string>> LambdaApi::take_code(Object code) {
     co_return invalid_parameter(
         "This server keeps no buckets: send the code as ZipFile (aws lambda ... --zip-file "
         "fileb://FILE.zip).");
-  if (code.contains("ImageUri")) co_return no_images();
   const boost::json::value* zip = code.if_contains("ZipFile");
   const std::string_view text =
       zip && zip->is_string() ? std::string_view(zip->get_string().data(), zip->get_string().size())
@@ -43,6 +43,19 @@ io::Task<Outcome<std::string>> LambdaApi::take_code(Object code) {
   }
   parts_.keeper->touch(added->sha256);
   co_return Outcome<std::string>(boost::system::in_place_value, std::move(added->sha256));
+}
+
+io::Task<Outcome<std::string>> LambdaApi::take_source(Object code, bool image,
+                                                      functions::Settings& settings) {
+  if (!image) return take_code(std::move(code));
+  return take_image_source(std::move(code), settings);
+}
+
+io::Task<Outcome<std::string>> LambdaApi::take_image_source(Object code,
+                                                            functions::Settings& settings) {
+  auto tree = take_image(code, parts_.catalogue.images(), settings);
+  if (tree.has_value()) parts_.keeper->touch(*tree);
+  co_return tree;
 }
 
 io::Task<Outcome<VersionPtr>> LambdaApi::deploy(std::string name, functions::Settings settings,
@@ -75,6 +88,8 @@ LambdaApi::Answer LambdaApi::update_code(Call call) {
     co_return invalid_parameter("Only the code of $LATEST can be changed.");
   if (auto good = check_revision(call.input, (*present)->revision); good.has_error())
     co_return good.error();
+  if (auto good = check_package_type(call.input, (*present)->settings); good.has_error())
+    co_return good.error();
   functions::Settings settings = (*present)->settings;
   settings.install = false;
   Object configuration;
@@ -89,13 +104,14 @@ LambdaApi::Answer LambdaApi::update_code(Call call) {
   auto holding = parts_.keeper->hold();
   const auto hold = co_await std::move(holding);
   Object code = call.input;
-  auto taking = take_code(std::move(code));
+  auto taking = take_source(std::move(code), (*present)->is_image(), settings);
   auto package = co_await std::move(taking);
   if (package.has_error()) co_return std::move(package).error();
   VersionPtr version = *present;
   if (flag_member(call.input, "DryRun")) {
     functions::Version would = *version;
     would.package = *package;
+    would.settings.image = settings.image;
     version = std::make_shared<const functions::Version>(std::move(would));
   } else {
     functions::Along along;
@@ -125,6 +141,8 @@ LambdaApi::Answer LambdaApi::update_configuration(Call call) {
     co_return invalid_parameter("Only the configuration of $LATEST can be changed.");
   if (auto good = check_revision(call.input, (*present)->revision); good.has_error())
     co_return good.error();
+  if (auto good = check_package_type(call.input, (*present)->settings); good.has_error())
+    co_return good.error();
   functions::Settings settings = (*present)->settings;
   const auto& defaults = parts_.catalogue.defaults();
   const auto taken = take_configuration(
@@ -132,6 +150,7 @@ LambdaApi::Answer LambdaApi::update_configuration(Call call) {
       {parts_.settings.env_bytes_max, defaults.memory_mb_max, defaults.timeout_ms_max}, settings);
   if (taken.has_error()) co_return taken.error();
   if (auto good = take_layers(call.input, settings); good.has_error()) co_return good.error();
+  take_image_config(call.input, settings);
   auto holding = parts_.keeper->hold();
   const auto hold = co_await std::move(holding);
   functions::Along nothing;
@@ -150,10 +169,10 @@ LambdaApi::Answer LambdaApi::publish_version(Call call) {
   if (auto good = check_revision(call.input, (*present)->revision); good.has_error())
     co_return good.error();
   const std::string digest = text_member(call.input, "CodeSha256");
-  if (!digest.empty() && digest != code_sha256((*present)->package))
+  if (!digest.empty() && digest != code_digest(**present))
     co_return invalid_parameter("CodeSHA256 (" + digest.substr(0, 100) +
                                 ") is different from current CodeSHA256 in $LATEST (" +
-                                code_sha256((*present)->package) +
+                                code_digest(**present) +
                                 "). Please try again with the CodeSHA256 in $LATEST.");
   std::optional<std::string> description;
   if (call.input.contains("Description")) description = text_member(call.input, "Description");

@@ -106,7 +106,10 @@ Api::State::State(ApiParts p) : parts(std::move(p)) {
   const milliseconds grace{catalogue.defaults().timeout_ms_max + 60'000};
   keeper = std::make_shared<PackageKeeper>(PackageKeeper::Parts{
       parts.loop, parts.pool, clock, [&catalogue] { return catalogue.packages_in_use(); },
-      [&packages](const std::set<std::string>& keep) { return packages.collect(keep); }, grace});
+      [&packages, images = catalogue.image_trees()](const std::set<std::string>& keep) {
+        return packages.collect(keep) + (images == nullptr ? 0 : images->collect(keep));
+      },
+      grace});
 }
 
 Reply Api::State::dispatch(Endpoint endpoint, Call call) {

@@ -42,17 +42,12 @@ Reply Api::State::list_functions(Call call) {
 
 namespace {
 
-// The body of a deploy: {"package","settings","layers","check"}.
+// The body of a deploy: {"package","settings","layers","check"}; settings.image in place of package.
 Result<engine::DeployRequest> deploy_request(const std::string& name, const json::object& body,
-                                             const functions::Layers& layers,
+                                             const functions::Catalogue& catalogue,
                                              const lambda_api::Home& home) {
   engine::DeployRequest request;
   request.function = name;
-  const auto* package = body.if_contains("package");
-  if (package == nullptr || !package->is_string())
-    return Error{Code::invalid_argument,
-                 "\"package\" must be the SHA-256 that PUT /v1/packages answered."};
-  request.package = std::string(package->get_string());
   if (const auto* check = body.if_contains("check"); check != nullptr) {
     if (!check->is_bool()) return Error{Code::invalid_argument, "\"check\" must be true or false."};
     request.check = check->get_bool();
@@ -69,11 +64,28 @@ Result<engine::DeployRequest> deploy_request(const std::string& name, const json
       if (!item.is_string()) return invalid("\"layers\" must be a list of texts.");
       refs.emplace_back(item.get_string());
     }
-    const auto given = lambda_api::give_layers(layers, home, refs, lambda_api::Unversioned::newest,
-                                               request.settings);
+    const auto given = lambda_api::give_layers(catalogue.layers(), home, refs,
+                                               lambda_api::Unversioned::newest, request.settings);
     if (given.has_error())
       return invalid(given.error().message + " `mayfly layer ls` lists the layers.");
   }
+  const auto* package = body.if_contains("package");
+  if (!request.settings.image.uri.empty()) {
+    if (package != nullptr)
+      return invalid(
+          "A function is made of a package or of an image: \"package\" and "
+          "\"settings.image\" do not go together.");
+    if (!request.settings.layers.empty())
+      return invalid("A function of an image has no layers: they belong into the image.");
+    auto tree = catalogue.images().resolve(request.settings.image);
+    if (tree.has_error()) return tree.error();
+    request.package = std::move(*tree);
+    return request;
+  }
+  if (package == nullptr || !package->is_string())
+    return Error{Code::invalid_argument,
+                 "\"package\" must be the SHA-256 that PUT /v1/packages answered."};
+  request.package = std::string(package->get_string());
   return request;
 }
 
@@ -85,11 +97,12 @@ Reply Api::State::put_function(Call call) {
   if (body.has_error()) co_return body.error();
   auto hold = co_await keeper->hold();
   const lambda_api::Home home{facts.region, facts.account};
-  auto request = deploy_request(call.name, *body, parts.catalogue.layers(), home);
+  auto request = deploy_request(call.name, *body, parts.catalogue, home);
   if (request.has_error()) co_return request.error();
   if (auto good = triggers::check_async_targets(request->settings.async); good.has_error())
     co_return good.error();
-  if (!parts.packages.contains(request->package))
+  const bool image = !request->settings.image.uri.empty();
+  if (!image && !parts.packages.contains(request->package))
     co_return Error{Code::invalid_argument,
                     "There is no package \"" + request->package + "\"; PUT /v1/packages first."};
   keeper->touch(request->package);

@@ -66,6 +66,11 @@ struct Api::State : std::enable_shared_from_this<Api::State> {
   Reply function_urls(Endpoint endpoint, Call call);
   Reply put_url(Call call, std::string alias);
   boost::json::object render_url(const std::string& function, const std::string& alias) const;
+  // images.cc
+  Reply images(Endpoint endpoint, Call call);
+  Reply put_image(Call call);
+  Reply list_images(Call call);
+  Reply delete_image(Call call);
 
   // invoke.cc
   Reply invoke(Call call);

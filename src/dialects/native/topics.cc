@@ -299,6 +299,10 @@ Reply Api::State::publish(Call call) {
 
 Reply Api::State::dispatch_topics(Endpoint endpoint, Call call) {
   switch (endpoint) {
+    case Endpoint::put_image:
+    case Endpoint::list_images:
+    case Endpoint::delete_image:
+      return images(endpoint, std::move(call));
     case Endpoint::list_keys:
       return list_keys(std::move(call));
     case Endpoint::create_key:

@@ -69,6 +69,13 @@ TEST(CheckLaunch, NamesWhatIsWrong) {
   EXPECT_THAT(refused([](auto& l) { l.listen_ports.resize(17); }), HasSubstr("listen_ports"));
   EXPECT_THAT(refused([](auto& l) { l.tmp_bytes = 0; }), HasSubstr("tmp_bytes"));
   EXPECT_THAT(refused([](auto& l) { l.channel = true; }), HasSubstr("descriptors"));
+  EXPECT_THAT(refused([](auto& l) { l.rootfs = "tree"; }), HasSubstr("rootfs 'tree'"));
+  EXPECT_THAT(refused([](auto& l) { l.rootfs = std::string("/a\0b", 4); }), HasSubstr("rootfs"));
+  EXPECT_THAT(refused([](auto& l) {
+                l.rootfs = "/tree";
+                l.cloneable = true;
+              }),
+              HasSubstr("cannot be cloned"));
 }
 
 TEST(FilterRules, NameTheHostAndKeepTheRestShut) {

@@ -14,6 +14,7 @@ SpawnerLaunch sample_launch() {
   launch.argv = {"/usr/bin/python3", "", "a b"};
   launch.env = {"A=1", std::string("B=\xff\xfe")};
   launch.cwd = "/var/task";
+  launch.rootfs = "/data/images/x/tree";
   launch.mounts = {{"/data/x", "/var/task", false}, {"/data/y", "/opt/y", true}};
   launch.memory_bytes = 128u << 20;
   launch.cpu_millis = 1500;
@@ -38,6 +39,7 @@ T round_trip(const T& message) {
 TEST(SpawnerMessages, LaunchComesBackWhole) {
   SpawnerLaunch sent = sample_launch();
   SpawnerLaunch got = round_trip(sent);
+  EXPECT_EQ(got.rootfs, sent.rootfs);
   EXPECT_EQ(got.handle, sent.handle);
   EXPECT_EQ(got.id, sent.id);
   EXPECT_EQ(got.argv, sent.argv);

@@ -271,7 +271,7 @@ TEST_F(Operations, ScalingConfigIsTheLeastAndTheMostOfInstances) {
 
 TEST_F(Operations, WaysOutAreNamed) {
   const json::object image = ask("CreateFunction", {{"PackageType", "Image"}});
-  EXPECT_NE(image.at("message").as_string().find("bootstrap"), std::string::npos);
+  EXPECT_NE(image.at("message").as_string().find("ImageUri"), std::string::npos);
   make_function("hello");
   const json::object bucket = ask("UpdateFunctionCode", {{"S3Bucket", "b"}, {"S3Key", "k"}});
   EXPECT_EQ(bucket.at("error"), "InvalidParameterValueException");
