@@ -106,6 +106,8 @@ class Buckets {
   io::Task<Answer<UploadPage>> list_uploads(ListQuery query, std::string after_id);
 
   std::uint64_t bytes_kept() const { return bytes_; }
+  // No files are being removed; before the loop ends.
+  bool idle() const { return !sweeping_; }
 
  private:
   struct Garbage {

@@ -97,11 +97,10 @@ Answer<Assembled> assemble(const Upload& upload, const std::vector<Part>& presen
   object.attributes = upload.attributes;
   object.parts = static_cast<std::uint32_t>(named.size());
   std::string md5s, checksums, combined;
-  std::uint32_t before = 0;
-  for (const auto& name : named) {
-    if (name.number <= before)
+  for (std::size_t i = 1; i < named.size(); ++i)
+    if (named[i].number <= named[i - 1].number)
       return Failure{Why::invalid_part_order, invalid("The parts are not in ascending order.")};
-    before = name.number;
+  for (const auto& name : named) {
     const auto part =
         std::lower_bound(present.begin(), present.end(), name.number,
                          [](const Part& one, std::uint32_t number) { return one.number < number; });

@@ -91,12 +91,16 @@ io::Task<io::HttpResponse> S3::handle(io::HttpRequest http, std::string request_
     auto answering = dispatch(request);
     response = co_await std::move(answering);
   }
+  // Clients of botocore that expected a 100 and got the answer at once, as for an empty object,
+  // take the next answer on the connection amiss.
+  const bool close = request->header("Expect") && request->header("Content-Length") == "0";
   if (response.has_error()) {
     const Fault& fault = response.error();
     if (fault.status >= 500 && fault.status != 501)
       log::warn("{} of request {}: {}", fault.code, request->id, fault.message);
-    co_return fault_response(fault, request->http.head.path(), request->id);
+    response = fault_response(fault, request->http.head.path(), request->id);
   }
+  if (close) response->head.headers.set("Connection", "close");
   response->head.headers.set("x-amz-request-id", request->id);
   co_return std::move(*response);
 }

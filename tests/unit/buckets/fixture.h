@@ -22,24 +22,24 @@ class BucketsTest : public ::testing::Test {
     open();
   }
   ~BucketsTest() override {
-    buckets.reset();
     settle();
+    buckets.reset();
     std::filesystem::remove_all(folder);
   }
 
   void open() {
+    if (buckets) settle();
     buckets.emplace(
         Buckets::Parts{loop.get_executor(), *store, committer, pool, clock, limits, folder});
     ASSERT_TRUE(buckets->open().has_value());
   }
   // Until everything that was set off has been done.
   void settle() {
-    for (int quiet = 0; quiet < 3; ++quiet) {
+    do {
       run(committer.commit({}, store::Durability::buffered));
-      run(pool.run([] { return true; }));
       loop.restart();
       loop.poll();
-    }
+    } while (buckets && !buckets->idle());
   }
 
   template <class T>
