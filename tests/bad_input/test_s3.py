@@ -128,7 +128,7 @@ def test_what_the_fields_say_must_be_so(s3):
     assert code_of(put(b"x", {"If-None-Match": '"abc"'})) == (501, "NotImplemented")
     assert code_of(put(b"x", {"x-amz-tagging": "a=1&a=2"})) == (400, "InvalidTag")
     assert code_of(put(b"x", {"x-amz-expected-bucket-owner": "111111111111"})) == (403, "AccessDenied")
-    assert code_of(s3("PUT", f"/{BUCKET}/%zz")) == (400, "InvalidURI")
+    assert code_of(s3("PUT", f"/{BUCKET}/%FF")) == (400, "InvalidURI")
     assert code_of(s3("PUT", f"/{BUCKET}/a%00b")) == (400, "InvalidURI")
     assert code_of(s3("PATCH", f"/{BUCKET}/k")) == (405, "MethodNotAllowed")
     assert code_of(s3("PUT", f"/{BUCKET}/copy", headers={"x-amz-copy-source": "nothing"})) == (400, "InvalidArgument")
