@@ -60,15 +60,17 @@ mayfly_room(simulation LINK mayfly_engine)
 mayfly_room(queues LINK mayfly_store mayfly_io OpenSSL::Crypto)
 mayfly_room(tables LINK mayfly_store mayfly_io)
 mayfly_room(identity LINK mayfly_store mayfly_io OpenSSL::Crypto)
+mayfly_room(buckets LINK mayfly_functions mayfly_store mayfly_io OpenSSL::Crypto)
 mayfly_room(triggers LINK mayfly_engine mayfly_queues mayfly_tables mayfly_json)
 mayfly_room(gateway LINK mayfly_engine mayfly_triggers mayfly_identity Boost::url mayfly_json)
-mayfly_room(aws LINK mayfly_identity mayfly_io mayfly_wire OpenSSL::Crypto mayfly_json)
-mayfly_room(dialects LINK mayfly_gateway mayfly_engine mayfly_triggers mayfly_aws Boost::url
-            mayfly_json)
+mayfly_room(aws LINK mayfly_identity mayfly_io mayfly_wire OpenSSL::Crypto mayfly_json
+            PkgConfig::EXPAT)
+mayfly_room(dialects LINK mayfly_gateway mayfly_engine mayfly_triggers mayfly_buckets
+            mayfly_aws Boost::url mayfly_json)
 mayfly_room(server LINK mayfly_dialects yaml-cpp)
 mayfly_room(cli LINK mayfly_io mayfly_functions mayfly_simulation mayfly_json Boost::url)
-foreach(room io store telemetry sandbox functions engine queues tables identity triggers gateway aws
-             dialects server cli)
+foreach(room io store telemetry sandbox functions engine queues tables identity buckets triggers
+             gateway aws dialects server cli)
   mayfly_asio_pch(${room})
 endforeach()
 

@@ -25,7 +25,7 @@ ROOMS = [
     ["functions"],
     ["engine"],
     ["simulation"],
-    ["queues", "tables", "identity"],
+    ["queues", "tables", "identity", "buckets"],
     ["triggers", "workflows"],
     ["cluster"],
     ["gateway"],

@@ -61,6 +61,21 @@ Sha256 HmacKey::sign(std::string_view data) const {
   return finish(context);
 }
 
+Sha256Stream::Sha256Stream() {
+  SHA256_Init(&context_);
+}
+
+void Sha256Stream::add(std::string_view data) {
+  SHA256_Update(&context_, data.data(), data.size());
+}
+
+Sha256 Sha256Stream::finish() {
+  Sha256 digest;
+  SHA256_Final(digest.data(), &context_);
+  SHA256_Init(&context_);
+  return digest;
+}
+
 Sha256 hmac_sha256(std::string_view key, std::string_view data) {
   return HmacKey(key).sign(data);
 }

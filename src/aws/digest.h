@@ -17,6 +17,17 @@ using Md5 = std::array<std::uint8_t, 16>;
 Sha256 sha256(std::string_view data);
 Sha256 hmac_sha256(std::string_view key, std::string_view data);
 
+// SHA-256 of what comes bit by bit.
+class Sha256Stream {
+ public:
+  Sha256Stream();
+  void add(std::string_view data);
+  Sha256 finish();  // and begins anew
+
+ private:
+  SHA256_CTX context_;
+};
+
 // A key with which many texts are signed: its share of the work is done once (RFC 2104 4).
 class HmacKey {
  public:

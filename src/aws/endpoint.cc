@@ -131,8 +131,25 @@ void Endpoint::add(Service& service) {
   }
 }
 
+void Endpoint::add(StreamService& service) {
+  streams_.push_back(&service);
+}
+
+StreamService* Endpoint::stream_service(const wire::RequestHead& head) const {
+  if (streams_.empty() || head.headers.contains("X-Amz-Target")) return nullptr;
+  const auto claim = parse_claim(head);
+  const std::string_view scope = claim.has_value()              ? std::string_view(claim->service)
+                                 : bears_old_s3_signature(head) ? std::string_view("s3")
+                                                                : std::string_view();
+  for (StreamService* service : streams_)
+    if (service->scope() == scope) return service;
+  return nullptr;
+}
+
 bool Endpoint::takes(const wire::RequestHead& head) {
-  if (head.headers.contains("X-Amz-Target") || bears_signature(head)) return true;
+  if (head.headers.contains("X-Amz-Target") || bears_signature(head) ||
+      bears_old_s3_signature(head))
+    return true;
   if (const auto field = head.headers.find("Authorization");
       field && wire::equal_ignoring_case(field->substr(0, 7), "Bearer "))
     return false;
@@ -140,6 +157,10 @@ bool Endpoint::takes(const wire::RequestHead& head) {
 }
 
 io::Task<io::HttpResponse> Endpoint::handle(io::HttpRequest http) {
+  if (StreamService* stream = stream_service(http.head)) {
+    auto handling = stream->handle(std::move(http), new_uuid());
+    co_return co_await std::move(handling);
+  }
   auto request = std::make_shared<Request>();
   request->id = new_uuid();
   request->protocol = protocol_of(http.head);

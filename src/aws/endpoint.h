@@ -30,6 +30,7 @@ class Endpoint {
 
   // Before the first request. The service outlives the endpoint.
   void add(Service& service);
+  void add(StreamService& service);
   void set_default_url(std::string url);
 
   // True for what a client of an AWS service sends, signed or not: then it is not for the native
@@ -48,6 +49,7 @@ class Endpoint {
 
   Outcome<Target> by_action(const Caller& caller, std::string_view action,
                             std::string_view version) const;
+  StreamService* stream_service(const wire::RequestHead& head) const;
   Service* by_scope(std::string_view name) const;
   std::size_t body_limit(const wire::RequestHead& head) const;
   io::Task<Outcome<io::HttpResponse>> answer(std::shared_ptr<Request> request);
@@ -59,6 +61,7 @@ class Endpoint {
   Parts parts_;
   Verifier verifier_;
   std::vector<Service*> services_;
+  std::vector<StreamService*> streams_;
   std::unordered_map<std::string, Target> targets_;  // "AmazonSQS.SendMessage"
 };
 

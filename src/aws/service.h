@@ -105,4 +105,13 @@ class Service {
   virtual io::Task<Outcome<io::HttpResponse>> answer(Call call, std::string body);
 };
 
+// A service that speaks a protocol of its own and takes bodies as they come (S3). It checks the
+// signature itself.
+class StreamService {
+ public:
+  virtual ~StreamService() = default;
+  virtual std::string_view scope() const = 0;  // name in the signature's scope
+  virtual io::Task<io::HttpResponse> handle(io::HttpRequest request, std::string request_id) = 0;
+};
+
 }  // namespace mayfly::aws

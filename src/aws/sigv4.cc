@@ -110,6 +110,17 @@ void append_path(std::string& out, std::string_view path) {
   if (segments.empty() || path.ends_with('/')) out += '/';
 }
 
+// Whatever a client encoded, every byte but / and the unreserved ones is encoded once.
+void append_path_once(std::string& out, std::string_view path) {
+  for (bool first = true;; first = false) {
+    const auto end = path.find('/');
+    if (!first) out += '/';
+    append_encoded(out, lenient_decode(path.substr(0, end)));
+    if (end == std::string_view::npos) break;
+    path.remove_prefix(end + 1);
+  }
+}
+
 void append_query(std::string& out, std::string_view query, bool presigned) {
   std::vector<std::pair<std::string, std::string>> parameters;
   each_parameter(query, [&](std::string_view name, std::string_view value) {
@@ -286,6 +297,13 @@ bool bears_signature(const wire::RequestHead& head) {
          head.query().find("X-Amz-Algorithm=") != std::string_view::npos;
 }
 
+bool bears_old_s3_signature(const wire::RequestHead& head) {
+  const auto field = head.headers.find("Authorization");
+  if (field && field->starts_with("AWS ")) return true;
+  return head.query().find("AWSAccessKeyId=") != std::string_view::npos &&
+         head.query().find("Signature=") != std::string_view::npos;
+}
+
 Outcome<SignatureClaim> parse_claim(const wire::RequestHead& head) {
   SignatureClaim claim;
   const auto field = head.headers.find("Authorization");
@@ -318,11 +336,14 @@ Outcome<SignatureClaim> parse_claim(const wire::RequestHead& head) {
 }
 
 std::string canonical_request(const wire::RequestHead& head, const SignatureClaim& claim,
-                              std::string_view payload_hash) {
+                              std::string_view payload_hash, PathForm form) {
   std::string out;
   out.reserve(1024);
   out.append(head.method).append("\n");
-  append_path(out, head.path());
+  if (form == PathForm::once)
+    append_path_once(out, head.path());
+  else
+    append_path(out, head.path());
   out += '\n';
   append_query(out, head.query(), claim.presigned);
   out += '\n';
@@ -391,6 +412,80 @@ const HmacKey& Verifier::derived(const identity::AccessKey& key, const Signature
   return derived_.emplace(std::move(name), bytes_of(signing_key(key.secret, claim))).first->second;
 }
 
+Outcome<void> Verifier::check_signature(const identity::AccessKey& key, const SignatureClaim& claim,
+                                        const std::string& canonical) {
+  const std::string wanted = hex_of(derived(key, claim).sign(string_to_sign(claim, canonical)));
+  if (claim.signature.size() != wanted.size() ||
+      CRYPTO_memcmp(claim.signature.data(), wanted.data(), wanted.size()) != 0)
+    return mismatch();
+  return boost::system::in_place_value;
+}
+
+namespace {
+
+Fault s3_named(Fault fault, bool presigned) {
+  if (fault.code == "RequestExpired" && presigned) {
+    fault.code = "AccessDenied";
+    fault.message = "Request has expired. " + fault.message;
+  } else if (fault.code == "RequestExpired") {
+    fault.code = "RequestTimeTooSkewed";
+  } else if (fault.code == "IncompleteSignature") {
+    fault.code = presigned ? "AuthorizationQueryParametersError" : "AuthorizationHeaderMalformed";
+    fault.status = 400;
+    return fault;
+  } else if (fault.code == "MissingAuthenticationToken") {
+    fault.code = "AccessDenied";
+  }
+  fault.status = 403;
+  return fault;
+}
+
+bool has_prefix(std::string_view name, std::string_view prefix) {
+  return name.size() >= prefix.size() &&
+         wire::equal_ignoring_case(name.substr(0, prefix.size()), prefix);
+}
+
+}  // namespace
+
+Outcome<SignedHead> Verifier::verify_head(const wire::RequestHead& head) {
+  const bool presigned = !head.headers.contains("Authorization");
+  auto claim = parse_claim(head);
+  if (claim.has_error()) return s3_named(std::move(claim).error(), presigned);
+  const identity::AccessKeyPtr key = keys_.find(claim->access_key_id);
+  if (!key)
+    return Fault{"InvalidAccessKeyId",
+                 "The AWS Access Key Id you provided does not exist in our records.", 403};
+  if (auto in_time = check_time(*claim); in_time.has_error())
+    return s3_named(std::move(in_time).error(), presigned);
+  const auto named = head.headers.find("X-Amz-Content-Sha256");
+  if (!named && !presigned)
+    return Fault{"InvalidRequest", "Missing required header for this request: x-amz-content-sha256",
+                 400};
+  for (const auto field : head.headers) {
+    std::string name(field.name);
+    for (char& c : name)
+      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    if (has_prefix(name, "x-amz-") && name != "x-amz-content-sha256" && !signs(*claim, name))
+      return Fault{"AccessDenied",
+                   "There were headers present in the request which were not signed: " + name, 403};
+  }
+  std::string payload(named ? *named : kUnsigned);
+  if (!named)
+    each_parameter(head.query(), [&](std::string_view name, std::string_view value) {
+      if (name == "X-Amz-Content-Sha256") payload = lenient_decode(value);
+    });
+  AWS_TRY(check_signature(*key, *claim, canonical_request(head, *claim, payload, PathForm::once)));
+  const HmacKey& derived_key = derived(*key, *claim);
+  std::string scope = claim->scope();
+  return SignedHead{
+      Caller{std::move(claim->access_key_id), std::move(claim->region), std::move(claim->service)},
+      std::move(payload),
+      std::move(claim->signature),
+      std::move(claim->time),
+      std::move(scope),
+      derived_key};
+}
+
 Outcome<Caller> Verifier::verify(const wire::RequestHead& head, std::string_view body) {
   auto claim = parse_claim(head);
   if (claim.has_error()) return std::move(claim).error();
@@ -408,13 +503,7 @@ Outcome<Caller> Verifier::verify(const wire::RequestHead& head, std::string_view
     payload_hash = hex_of(sha256(body));
     if (named && *named != payload_hash) return mismatch();
   }
-  const Sha256 mac =
-      derived(*key, *claim)
-          .sign(string_to_sign(*claim, canonical_request(head, *claim, payload_hash)));
-  const std::string wanted = hex_of(mac);
-  if (claim->signature.size() != wanted.size() ||
-      CRYPTO_memcmp(claim->signature.data(), wanted.data(), wanted.size()) != 0)
-    return mismatch();
+  AWS_TRY(check_signature(*key, *claim, canonical_request(head, *claim, payload_hash)));
   return Caller{std::move(claim->access_key_id), std::move(claim->region),
                 std::move(claim->service)};
 }

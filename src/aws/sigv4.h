@@ -35,18 +35,32 @@ struct SignatureClaim {
 // True when the request is signed in either way, well or badly.
 bool bears_signature(const wire::RequestHead& head);
 
+// Signed as S3 was before version 4, which no bucket made today takes.
+bool bears_old_s3_signature(const wire::RequestHead& head);
+
 // MissingAuthenticationToken, IncompleteSignature.
 Outcome<SignatureClaim> parse_claim(const wire::RequestHead& head);
 
+// How a path is signed: resolved and encoded once more, or (S3) encoded once, and nothing else.
+enum class PathForm { resolved, once };
+
 // Task 1 and 2 of the signing process.
 std::string canonical_request(const wire::RequestHead& head, const SignatureClaim& claim,
-                              std::string_view payload_hash);
+                              std::string_view payload_hash, PathForm form = PathForm::resolved);
 std::string string_to_sign(const SignatureClaim& claim, std::string_view canonical);
 Sha256 signing_key(std::string_view secret, const SignatureClaim& claim);
 
 // What a checked signature tells.
 struct Caller {
   std::string access_key_id, region, service;
+};
+
+// A request of S3 whose head is right. Its body is checked while it comes.
+struct SignedHead {
+  Caller caller;
+  std::string payload;  // what was signed for the body: a SHA-256 in hex, or what stands for one
+  std::string signature, time, scope;
+  HmacKey key;  // of signed chunks
 };
 
 // Belongs to one loop.
@@ -57,10 +71,15 @@ class Verifier {
   // The faults of parse_claim, InvalidClientTokenId, RequestExpired, SignatureDoesNotMatch.
   Outcome<Caller> verify(const wire::RequestHead& head, std::string_view body);
 
+  // The same with S3's rules and S3's codes, for the head alone.
+  Outcome<SignedHead> verify_head(const wire::RequestHead& head);
+
   static constexpr std::int64_t kSkewMax = 15 * 60;             // seconds
   static constexpr std::int64_t kPresignedMax = 7 * 24 * 3600;  // seconds
 
  private:
+  Outcome<void> check_signature(const identity::AccessKey& key, const SignatureClaim& claim,
+                                const std::string& canonical);
   Outcome<void> check_time(const SignatureClaim& claim) const;
   const HmacKey& derived(const identity::AccessKey& key, const SignatureClaim& claim);
 

@@ -43,6 +43,7 @@ class Events {
   // The second half, once there is a dispatcher; reads the triggers, blocks. reserved outlives it.
   Status attach(engine::Dispatcher& dispatcher, const engine::Reserved& reserved);
 
+  store::Committer& committer() { return *committer_; }
   queues::QueueEngine& queues() { return *queues_; }
   queues::MoveTasks& moves() { return *moves_; }
   tables::State& state() { return *state_; }

@@ -15,11 +15,13 @@
 #include <memory>
 
 #include "base/log.h"
+#include "buckets/buckets.h"
 #include "dialects/connections/connections.h"
 #include "dialects/lambda_api/lambda_api.h"
 #include "dialects/lambda_api/urls.h"
 #include "dialects/logs/logs.h"
 #include "dialects/native/api.h"
+#include "dialects/s3/s3.h"
 #include "engine/deployer.h"
 #include "engine/reserved.h"
 #include "gateway/gateway.h"
@@ -83,7 +85,10 @@ class Server {
  public:
   Server(Settings settings, std::string version)
       : settings_(std::move(settings)), version_(std::move(version)) {}
-  ~Server() { pool_.reset(); }  // its last jobs use the parts below
+  ~Server() {  // the last jobs of the pools use the parts below
+    pool_.reset();
+    files_pool_.reset();
+  }
 
   Status start();
   void run() { loop_.run(); }
@@ -92,6 +97,7 @@ class Server {
  private:
   Status start_state();
   Status start_engine();
+  Status start_buckets();
   Status start_ports();
   gateway::DoorParts doors();
   Status announce(const std::string& gateway, const std::string& api);
@@ -120,7 +126,10 @@ class Server {
   std::unique_ptr<engine::Reserved> reserved_;
   std::unique_ptr<Adapters> adapters_;
   std::unique_ptr<Events> events_;
+  std::unique_ptr<io::BlockingPool> files_pool_;
+  std::unique_ptr<buckets::Buckets> buckets_;
   std::unique_ptr<Aws> aws_;
+  std::unique_ptr<dialects::s3::S3> s3_;
   std::unique_ptr<Publishing> publishing_;
   std::unique_ptr<engine::Dispatcher> dispatcher_;
   std::unique_ptr<engine::Deployer> deployer_;
@@ -223,6 +232,19 @@ Status Server::start_engine() {
                         events_->targets(), settings_.publishing, engine.region, engine.account});
   MAYFLY_TRY(publishing_->open());
   publishing_->add_services(aws_->endpoint());
+  return start_buckets();
+}
+
+Status Server::start_buckets() {
+  files_pool_ = std::make_unique<io::BlockingPool>(settings_.buckets_threads);
+  buckets_ = std::make_unique<buckets::Buckets>(
+      buckets::Buckets::Parts{loop_.get_executor(), *store_, events_->committer(), *files_pool_,
+                              clock_, settings_.buckets, data_->sub("buckets")});
+  MAYFLY_TRY(buckets_->open());
+  s3_ = std::make_unique<dialects::s3::S3>(
+      dialects::s3::S3::Parts{*buckets_, aws_->keys(), clock_, settings_.aws.body_bytes_max,
+                              settings_.engine.region, settings_.engine.account});
+  aws_->endpoint().add(*s3_);
   return ok();
 }
 
@@ -264,7 +286,7 @@ Status Server::start_ports() {
   lambda_ =
       std::make_unique<dialects::lambda_api::LambdaApi>(dialects::lambda_api::LambdaApi::Parts{
           *catalogue_, *packages_, *dispatcher_, *deployer_, events_->calls().calls(),
-          events_->triggers(), aws_->keys(), *pool_, clock_, api_->package_keeper(),
+          events_->triggers(), *buckets_, aws_->keys(), *pool_, clock_, api_->package_keeper(),
           [events = events_.get()] { events->review(); }, settings_.lambda, settings_.engine.region,
           settings_.engine.account});
   aws_->endpoint().add(*lambda_);
@@ -281,11 +303,8 @@ Status Server::start_ports() {
         return gateway->handle(std::move(request));
       });
   options.name = "api";
-  // Packages and images come in here; they have limits of their own, which their stores hold.
-  options.body_bytes_max = static_cast<std::size_t>(
-      std::max<std::uint64_t>({settings_.http.body_bytes_max, settings_.packages.archive_bytes_max,
-                               settings_.images.archive_bytes_max}) +
-      1);
+  // Whatever comes in here has a limit of its own: packages, objects, the bodies of each service.
+  options.body_bytes_max = SIZE_MAX;
   api_port_ = std::make_unique<io::HttpServer>(
       loop_, options, [api = api_.get(), aws = &aws_->endpoint()](io::HttpRequest request) {
         return aws::Endpoint::takes(request.head) ? aws->handle(std::move(request))

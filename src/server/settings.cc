@@ -174,6 +174,30 @@ void add_aws(std::vector<SettingSpec>& table) {
                          "function can reserve."));
 }
 
+void add_buckets(std::vector<SettingSpec>& table) {
+  table.push_back(number("buckets.put_bytes_max", "bytes", FIELD(buckets.put_bytes_max), 1, kAny,
+                         "Body of one PutObject, UploadPart or CopyObject; more is answered "
+                         "EntityTooLarge."));
+  table.push_back(number("buckets.object_bytes_max", "bytes", FIELD(buckets.object_bytes_max), 1,
+                         kAny, "An object that is uploaded in parts."));
+  table.push_back(number("buckets.bytes_max", "bytes", FIELD(buckets.bytes_max), 0, kAny,
+                         "All objects and parts together; more is answered 507 "
+                         "InsufficientStorage. 0: what the disk holds."));
+  table.push_back(number("buckets.part_bytes_min", "bytes", FIELD(buckets.part_bytes_min), 0, kAny,
+                         "Every part of an upload but its last; less is answered "
+                         "EntityTooSmall."));
+  table.push_back(number("buckets.parts_max", "parts", FIELD(buckets.parts_max), 1, 10'000,
+                         "Parts of an upload."));
+  table.push_back(number("buckets.uploads_max", "uploads", FIELD(buckets.uploads_max), 1, 1'000'000,
+                         "Uploads in parts that are neither completed nor aborted."));
+  table.push_back(number("buckets.buckets_max", "buckets", FIELD(buckets.buckets_max), 1, 100'000,
+                         "Buckets of this server; more is answered TooManyBuckets."));
+  table.push_back(number("buckets.metadata_bytes_max", "bytes", FIELD(buckets.metadata_bytes_max),
+                         0, 32'768, "Names and values of an object's x-amz-meta- fields."));
+  table.push_back(number("buckets.threads", "threads", FIELD(buckets_threads), 1, 256,
+                         "Threads that read and write the files of objects."));
+}
+
 void add_websockets(std::vector<SettingSpec>& table) {
   table.push_back(number("websockets.idle_s", "s", FIELD(websockets.idle_s), 1, 86'400,
                          "A WebSocket connection on which nothing travels is closed after this."));
@@ -475,6 +499,7 @@ const std::vector<SettingSpec>& setting_table() {
     add_http(made);
     add_websockets(made);
     add_aws(made);
+    add_buckets(made);
     add_publishing(made);
     add_functions(made);
     add_engine(made);

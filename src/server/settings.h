@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/result.h"
+#include "buckets/types.h"
 #include "dialects/lambda_api/settings.h"
 #include "engine/dispatcher.h"
 #include "functions/catalogue.h"
@@ -48,6 +49,8 @@ struct Settings {
   CallsSettings calls;
   AwsSettings aws;
   dialects::lambda_api::LambdaSettings lambda;
+  buckets::Limits buckets;
+  std::uint32_t buckets_threads = 4;
   gateway::SocketSettings websockets;
   PublishingSettings publishing;
   std::vector<functions::RuntimeSetting> runtimes;

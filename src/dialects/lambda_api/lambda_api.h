@@ -10,6 +10,7 @@
 #include <string>
 
 #include "aws/service.h"
+#include "buckets/buckets.h"
 #include "dialects/lambda_api/configuration.h"
 #include "dialects/lambda_api/names.h"
 #include "dialects/lambda_api/settings.h"
@@ -38,6 +39,7 @@ class LambdaApi : public aws::Service {
     engine::Deployer& deployer;
     triggers::AsyncCalls& calls;
     triggers::QueueTriggers& triggers;
+    buckets::Buckets& buckets;
     identity::AccessKeys& keys;
     io::BlockingPool& pool;
     const Clock& clock;
@@ -79,6 +81,8 @@ class LambdaApi : public aws::Service {
   io::Task<aws::Outcome<std::string>> take_source(Object code, bool image,
                                                   functions::Settings& settings);
   io::Task<aws::Outcome<std::string>> take_image_source(Object code, functions::Settings& settings);
+  // bucket_code.cc
+  io::Task<aws::Outcome<std::string>> take_from_bucket(Object code);
   io::Task<aws::Outcome<functions::VersionPtr>> deploy(std::string name,
                                                        functions::Settings settings,
                                                        std::string package, functions::Along along);

@@ -20,10 +20,10 @@ Outcome<void> LambdaApi::check_revision(const Object& input, const std::string& 
 }
 
 io::Task<Outcome<std::string>> LambdaApi::take_code(Object code) {
-  if (code.contains("S3Bucket") || code.contains("S3Key"))
-    co_return invalid_parameter(
-        "This server keeps no buckets: send the code as ZipFile (aws lambda ... --zip-file "
-        "fileb://FILE.zip).");
+  if (code.contains("S3Bucket") || code.contains("S3Key")) {
+    auto taking = take_from_bucket(std::move(code));
+    co_return co_await std::move(taking);
+  }
   const boost::json::value* zip = code.if_contains("ZipFile");
   const std::string_view text =
       zip && zip->is_string() ? std::string_view(zip->get_string().data(), zip->get_string().size())

@@ -44,7 +44,7 @@ namespace {
 
 // The body of a deploy: {"package","settings","layers","check"}; settings.image in place of package.
 Result<engine::DeployRequest> deploy_request(const std::string& name, const json::object& body,
-                                             const functions::Catalogue& catalogue,
+                                             functions::Catalogue& catalogue,
                                              const lambda_api::Home& home) {
   engine::DeployRequest request;
   request.function = name;

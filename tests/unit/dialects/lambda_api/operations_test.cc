@@ -54,12 +54,21 @@ struct Operations : engine::testing::DispatcherFixture {
     keeper = std::make_shared<native::PackageKeeper>(native::PackageKeeper::Parts{
         loop, pool, clock, [this] { return catalogue.packages_in_use(); },
         [](const std::set<std::string>&) { return std::size_t{0}; }, milliseconds(1000)});
+    buckets.emplace(buckets::Buckets::Parts{world.loop.get_executor(),
+                                            *memory,
+                                            *world.committer,
+                                            pool,
+                                            clock,
+                                            {},
+                                            folder.path() + "/b"});
+    EXPECT_TRUE(buckets->open().has_value());
     api.emplace(LambdaApi::Parts{catalogue,
                                  packages,
                                  dispatcher(),
                                  *deployer,
                                  *calls,
                                  *triggers,
+                                 *buckets,
                                  keys,
                                  pool,
                                  clock,
@@ -71,6 +80,7 @@ struct Operations : engine::testing::DispatcherFixture {
   }
   ~Operations() override {
     api.reset();
+    buckets.reset();
     triggers.reset();
     calls.reset();
     world.close();
@@ -131,6 +141,7 @@ struct Operations : engine::testing::DispatcherFixture {
   std::optional<engine::Deployer> deployer;
   std::optional<triggers::AsyncCalls> calls;
   std::optional<triggers::QueueTriggers> triggers;
+  std::optional<buckets::Buckets> buckets;
   std::shared_ptr<native::PackageKeeper> keeper;
   std::optional<LambdaApi> api;
 };
