@@ -136,12 +136,11 @@ Manifest::Function read_function(const std::string& name, const YAML::Node& node
   function.name = name;
   auto& s = function.settings;
   const std::string what = "function '" + name + "'";
-  const Keys keys(
-      node, what,
-      {"path",  "runtime",    "handler", "memory",     "timeout",     "concurrency", "min",
-       "max",   "keep_alive", "network", "snapshot",   "description", "env",         "triggers",
-       "async", "direct",     "layers",  "url",        "image",       "entrypoint",  "command",
-       "workdir"});
+  const Keys keys(node, what,
+                  {"path",  "runtime",    "handler",    "memory",  "timeout",  "concurrency",
+                   "min",   "max",        "keep_alive", "network", "snapshot", "description",
+                   "env",   "triggers",   "async",      "direct",  "layers",   "url",
+                   "image", "entrypoint", "command",    "workdir"});
   if (!node["image"].IsDefined()) keys.require("path");
   read_image(keys, what, function);
   keys.with("path", [&](auto& v) { function.path = filled_text_of(v, what + ": path"); });

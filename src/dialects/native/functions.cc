@@ -42,7 +42,8 @@ Reply Api::State::list_functions(Call call) {
 
 namespace {
 
-// The body of a deploy: {"package","settings","layers","check"}; settings.image in place of package.
+// The body of a deploy: {"package","settings","layers","check"}; settings.image in place of
+// package.
 Result<engine::DeployRequest> deploy_request(const std::string& name, const json::object& body,
                                              functions::Catalogue& catalogue,
                                              const lambda_api::Home& home) {

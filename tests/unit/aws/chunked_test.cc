@@ -61,7 +61,7 @@ TEST(Chunked, SignedChunksOfTheDocumentation) {
     EXPECT_EQ(decode_all(decoder, ChunkedExample::body(), step), std::string(66560, 'a')) << step;
   }
   std::string changed = ChunkedExample::body();
-  changed[70'000] = 'b';
+  changed[60'000] = 'b';
   ChunkedDecoder decoder(*form, *example.head);
   EXPECT_EQ(decode_all(decoder, changed, 4096), "SignatureDoesNotMatch");
   ChunkedDecoder cut(*form, *example.head);
@@ -153,7 +153,7 @@ TEST(SignatureOfS3, SignsPathsAsTheyAre) {
             claim->signature);
   head.target = "/b/a//../x%2Fy%20z+ü?b=2&a=1";
   const std::string odd = canonical_request(head, *claim, "UNSIGNED-PAYLOAD", PathForm::once);
-  EXPECT_TRUE(odd.starts_with("GET\n/b/a//../x/y%20z%2B%C3%BC\na=1&b=2\n")) << odd;
+  EXPECT_TRUE(odd.starts_with("GET\n/b/a//../x%2Fy%20z%2B%C3%BC\na=1&b=2\n")) << odd;
 }
 
 }  // namespace
