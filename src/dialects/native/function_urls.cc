@@ -1,5 +1,7 @@
 // Function URLs: of a function, or of one of its aliases.
 
+#include <fmt/format.h>
+
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 

@@ -2,6 +2,8 @@
 
 #include "dialects/lambda_api/layers.h"
 
+#include <fmt/format.h>
+
 #include <boost/json/array.hpp>
 #include <filesystem>
 

@@ -36,7 +36,7 @@ class BucketsTest : public ::testing::Test {
   // Until everything that was set off has been done.
   void settle() {
     do {
-      run(committer.commit({}, store::Durability::buffered));
+      EXPECT_TRUE(run(committer.commit({}, store::Durability::buffered)).has_value());
       loop.restart();
       loop.poll();
     } while (buckets && !buckets->idle());
