@@ -13,6 +13,12 @@ from test_lambda_boto3 import ROLE  # noqa: E402
 from test_lambda_runtimes import library, ric  # noqa: E402,F401  fixtures
 
 
+# Parts of Node that Debian's package keeps in files of their own: it aborts without them.
+DEBIAN_MODULES = ["/usr/share/nodejs/" + path for path in (
+    "acorn/dist/acorn.js", "acorn-walk/dist/walk.js", "cjs-module-lexer/lexer.js", "cjs-module-lexer/dist/lexer.js",
+    "undici/undici-fetch.js")]
+
+
 @pytest.fixture
 def image(server, ric, tmp_path, name):  # noqa: F811
     node = os.path.realpath(shutil.which("node"))
@@ -20,6 +26,9 @@ def image(server, ric, tmp_path, name):  # noqa: F811
     libraries = {**images.with_libraries(node), **images.with_libraries(addon)}
     libraries.pop(addon.lstrip("/"))
     libraries["usr/local/bin/node"] = libraries.pop(node.lstrip("/"))
+    for path in DEBIAN_MODULES:
+        if os.path.exists(path):
+            libraries[path.lstrip("/")] = images.read(path)
     inside = {"var/task" + path[len(ric) - 1:]: data for path, data in images.folder_files(ric).items()
               if not path.endswith("/bootstrap")}
     path = tmp_path / "image.tar"
