@@ -137,6 +137,13 @@ void Endpoint::add(StreamService& service) {
 
 StreamService* Endpoint::stream_service(const wire::RequestHead& head) const {
   if (streams_.empty() || head.headers.contains("X-Amz-Target")) return nullptr;
+  // Most requests are for others, which parse the claim for themselves.
+  if (const auto field = head.headers.find("Authorization"); field && field->starts_with("AWS4-")) {
+    const auto named = [&](const StreamService* service) {
+      return field->find("/" + std::string(service->scope()) + "/") != std::string_view::npos;
+    };
+    if (std::none_of(streams_.begin(), streams_.end(), named)) return nullptr;
+  }
   const auto claim = parse_claim(head);
   const std::string_view scope = claim.has_value()              ? std::string_view(claim->service)
                                  : bears_old_s3_signature(head) ? std::string_view("s3")
