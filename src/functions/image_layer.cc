@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "functions/entry_name.h"
 #include "functions/image_config.h"
 #include "functions/tree.h"
 #include "functions/utf8_scope.h"
@@ -33,24 +34,17 @@ constexpr std::string_view kWhiteout = ".wh.", kOpaque = ".wh..wh..opq", kReserv
 
 using LayerArchive = std::unique_ptr<archive, int (*)(archive*)>;
 
-std::string visible(std::string_view name) {
-  std::string text;
-  for (const char c : name.substr(0, 200))
-    text += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
-  return text;
-}
-
 Error refuse_entry(std::string_view name, std::string_view why) {
-  return invalid(fmt::format("The image was refused: the entry '{}' {}.", visible(name), why));
+  return invalid(fmt::format("The image was refused: the entry '{}' {}.", shown_entry(name), why));
 }
 
 Error entry_error(std::string_view name, int error) {
-  return disk_error("unpack '" + visible(name) + "'", "the images", error);
+  return disk_error("unpack '" + shown_entry(name) + "'", "the images", error);
 }
 
 std::string archive_problem(archive* in) {
   const char* text = archive_error_string(in);
-  return visible(text == nullptr ? "unknown format" : text);
+  return shown_entry(text == nullptr ? "unknown format" : text);
 }
 
 // The tar archive in a blob: taken out of its compression, counted and hashed on its way.
@@ -193,7 +187,7 @@ class LayerUnpacker {
       return Error{Code::too_large,
                    fmt::format("The image was refused at the entry '{}': it has more than {} files "
                                "and directories (setting images.files_max).",
-                               visible(name_), limits_.files_max)};
+                               shown_entry(name_), limits_.files_max)};
     auto parts = entry_parts(name_, name_);
     if (parts.has_error()) return parts.error();
     if (parts->empty()) return ok();  // the top, as tar writes it
@@ -236,7 +230,7 @@ class LayerUnpacker {
       if (!next && (errno == ENOSPC || errno == EDQUOT)) return entry_error(name_, errno);
       if (!next)
         return refuse_entry(name_, fmt::format("is below '{}', which is no directory",
-                                               visible(join_parts(parts_, i))));
+                                               shown_entry(join_parts(parts_, i))));
       above = std::move(next);
     }
     parent_ = std::move(above);
@@ -312,9 +306,9 @@ class LayerUnpacker {
     struct stat info {};
     if (!from || ::fstatat(from.get(), parts->back().c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0 ||
         (!S_ISREG(info.st_mode) && !S_ISLNK(info.st_mode)))
-      return refuse_entry(
-          name_,
-          fmt::format("is a hard link to '{}', which is no file of the image", visible(target)));
+      return refuse_entry(name_,
+                          fmt::format("is a hard link to '{}', which is no file of the image",
+                                      shown_entry(target)));
     if (const int failed = remove_at(parent_.get(), parts_.back().c_str()); failed != 0)
       return entry_error(name_, failed);
     if (::linkat(from.get(), parts->back().c_str(), parent_.get(), parts_.back().c_str(), 0) != 0)
@@ -336,14 +330,14 @@ class LayerUnpacker {
         return invalid(
             fmt::format("The image was refused: a layer is damaged in the entry '{}': "
                         "{}.",
-                        visible(name_), archive_problem(in_)));
+                        shown_entry(name_), archive_problem(in_)));
       const auto count = static_cast<std::size_t>(got);
       size_.bytes += count;
       if (size_.bytes > limits_.unpacked_bytes_max)
         return Error{Code::too_large,
                      fmt::format("The image was refused at the entry '{}': it has more than {} "
                                  "bytes unpacked (setting images.unpacked_bytes_max).",
-                                 visible(name_), limits_.unpacked_bytes_max)};
+                                 shown_entry(name_), limits_.unpacked_bytes_max)};
       for (std::size_t done = 0; done < count;) {
         const ssize_t wrote = ::write(file.get(), buffer_.data() + done, count - done);
         if (wrote < 0 && errno == EINTR) continue;

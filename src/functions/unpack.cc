@@ -1,4 +1,5 @@
 #include "functions/unpack.h"
+#include "functions/entry_name.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -30,16 +31,9 @@ using Archive = std::unique_ptr<archive, int (*)(archive*)>;
 // The umask may have taken away what a sandbox's user needs; when this fails so does the next open.
 void ignore_mode(int) {}
 
-// A name as it may be shown: control characters would reach people's terminals.
-std::string shown(std::string_view name) {
-  std::string text;
-  for (const char c : name.substr(0, 200))
-    text += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
-  return text;
-}
-
 Error refused(std::string_view name, std::string_view why) {
-  return invalid(fmt::format("The package was refused: the entry '{}' {}.", shown(name), why));
+  return invalid(
+      fmt::format("The package was refused: the entry '{}' {}.", shown_entry(name), why));
 }
 
 // The parts of a path that stays inside; no parts for the top itself.
@@ -81,7 +75,7 @@ class Unpacker {
             fmt::format("These bytes are not a .zip, .tar or .tar.gz archive: {}.", problem()));
       if (got < ARCHIVE_WARN)
         return invalid(fmt::format("The archive is damaged{}: {}.",
-                                   last_.empty() ? "" : " behind '" + shown(last_) + "'",
+                                   last_.empty() ? "" : " behind '" + shown_entry(last_) + "'",
                                    problem()));
       MAYFLY_TRY(take(entry));
     }
@@ -93,7 +87,7 @@ class Unpacker {
  private:
   std::string problem() const {
     const char* text = archive_error_string(in_);
-    return shown(text == nullptr ? "unknown format" : text);
+    return shown_entry(text == nullptr ? "unknown format" : text);
   }
 
   Status take(archive_entry* entry) {
@@ -105,7 +99,7 @@ class Unpacker {
       return Error{Code::too_large,
                    fmt::format("The package was refused at the entry '{}': it has more than {} "
                                "files and directories (setting packages.files_max).",
-                               shown(name), limits_.files_max)};
+                               shown_entry(name), limits_.files_max)};
     if (archive_entry_is_encrypted(entry) == 1) return refused(name, "is encrypted");
     auto parts = split_path(name, name);
     if (parts.has_error()) return parts.error();
@@ -149,15 +143,15 @@ class Unpacker {
       const char* part = parts[i].c_str();
       const bool made = mkdirat(at.get(), part, 0755) == 0;
       if (!made && errno != EEXIST)
-        return {os::Fd(), disk_error("unpack '" + shown(name) + "'", directory_, errno)};
+        return {os::Fd(), disk_error("unpack '" + shown_entry(name) + "'", directory_, errno)};
       if (made) ignore_mode(fchmodat(at.get(), part, 0755, 0));
       os::Fd next(openat(at.get(), part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
       if (!next && (errno == ELOOP || errno == ENOTDIR))
         return {os::Fd(), refused(name, fmt::format("goes through '{}', which is no directory",
-                                                    shown(parts[i])))};
+                                                    shown_entry(parts[i])))};
       at = std::move(next);
     }
-    if (!at) return {os::Fd(), disk_error("unpack '" + shown(name) + "'", directory_, errno)};
+    if (!at) return {os::Fd(), disk_error("unpack '" + shown_entry(name) + "'", directory_, errno)};
     return {std::move(at), std::nullopt};
   }
 
@@ -170,13 +164,13 @@ class Unpacker {
     const os::Fd file(openat(parent.fd.get(), parts.back().c_str(),
                              O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
     if (!file && errno == EEXIST) return refused(name, "is in the archive twice");
-    if (!file) return disk_error("unpack '" + shown(name) + "'", directory_, errno);
+    if (!file) return disk_error("unpack '" + shown_entry(name) + "'", directory_, errno);
     std::string head;
     MAYFLY_TRY(copy_data(name, file.get(), head));
     // Archives made on other systems know no modes; what begins like a program is one.
     const bool executable = (archive_entry_perm(entry) & 0111) != 0 || looks_executable(head);
     if (fchmod(file.get(), executable ? 0755 : 0644) != 0)
-      return disk_error("unpack '" + shown(name) + "'", directory_, errno);
+      return disk_error("unpack '" + shown_entry(name) + "'", directory_, errno);
     ++summary_.files;
     return ok();
   }
@@ -187,7 +181,7 @@ class Unpacker {
     return Error{Code::too_large,
                  fmt::format("The package was refused at the entry '{}': unpacked it has more than "
                              "{} bytes (setting packages.unpacked_bytes_max).",
-                             shown(name), limits_.unpacked_bytes_max)};
+                             shown_entry(name), limits_.unpacked_bytes_max)};
   }
 
   Status copy_data(const std::string& name, int file, std::string& head) {
@@ -197,15 +191,15 @@ class Unpacker {
       if (got == 0) return ok();
       if (got == ARCHIVE_RETRY) continue;
       if (got < 0)
-        return invalid(
-            fmt::format("The archive is damaged in the entry '{}': {}.", shown(name), problem()));
+        return invalid(fmt::format("The archive is damaged in the entry '{}': {}.",
+                                   shown_entry(name), problem()));
       const auto size = static_cast<std::size_t>(got);
       MAYFLY_TRY(check_bytes(name, size));
       if (head.empty()) head.assign(buffer.data(), std::min<std::size_t>(size, 4));
       for (std::size_t done = 0; done < size;) {
         const ssize_t wrote = write(file, buffer.data() + done, size - done);
         if (wrote < 0 && errno == EINTR) continue;
-        if (wrote < 0) return disk_error("unpack '" + shown(name) + "'", directory_, errno);
+        if (wrote < 0) return disk_error("unpack '" + shown_entry(name) + "'", directory_, errno);
         done += static_cast<std::size_t>(wrote);
       }
       summary_.bytes += size;
@@ -218,7 +212,7 @@ class Unpacker {
     if (target == nullptr || *target == '\0') return refused(name, "is a link to nothing");
     const std::string_view where = target;
     if (where.front() == '/')
-      return refused(name, fmt::format("is a link to an absolute path ({})", shown(where)));
+      return refused(name, fmt::format("is a link to an absolute path ({})", shown_entry(where)));
     if (where.size() > kLinkBytesMax)
       return refused(name, fmt::format("is a link of more than {} bytes", kLinkBytesMax));
     // As it is written it must stay inside; check_links() looks again at where it really leads,
@@ -232,14 +226,15 @@ class Unpacker {
       if (part != "..") {
         ++depth;
       } else if (depth-- == 0) {
-        return refused(name, fmt::format("is a link that leaves the package ({})", shown(where)));
+        return refused(name,
+                       fmt::format("is a link that leaves the package ({})", shown_entry(where)));
       }
     }
     auto parent = open_directory(name, parts, parts.size() - 1);
     if (parent.error) return *parent.error;
     if (symlinkat(target, parent.fd.get(), parts.back().c_str()) != 0) {
       if (errno == EEXIST) return refused(name, "is in the archive twice");
-      return disk_error("unpack '" + shown(name) + "'", directory_, errno);
+      return disk_error("unpack '" + shown_entry(name) + "'", directory_, errno);
     }
     std::string path;
     for (const auto& part : parts) path += (path.empty() ? "" : "/") + part;
@@ -260,13 +255,13 @@ class Unpacker {
     if (fstatat(from.fd.get(), target_parts->back().c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0 ||
         !S_ISREG(info.st_mode))
       return refused(name, fmt::format("is a hard link to '{}', which is no file of the package",
-                                       shown(target)));
+                                       shown_entry(target)));
     auto to = open_directory(name, parts, parts.size() - 1);
     if (to.error) return *to.error;
     if (linkat(from.fd.get(), target_parts->back().c_str(), to.fd.get(), parts.back().c_str(), 0) !=
         0) {
       if (errno == EEXIST) return refused(name, "is in the archive twice");
-      return disk_error("unpack '" + shown(name) + "'", directory_, errno);
+      return disk_error("unpack '" + shown_entry(name) + "'", directory_, errno);
     }
     ++summary_.files;
     return ok();

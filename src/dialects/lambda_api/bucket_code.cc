@@ -19,8 +19,6 @@ aws::Fault get_failed(std::string_view code, std::string_view message) {
 }  // namespace
 
 io::Task<Outcome<std::string>> LambdaApi::take_from_bucket(Object code) {
-  constexpr std::string_view kBroken =
-      "Could not unzip uploaded file. Please check your file, then try to upload again.";
   if (!text_member(code, "ZipFile").empty())
     co_return invalid_parameter(
         "Please do not provide other FunctionCode parameters when providing a ZipFile.");
@@ -48,16 +46,8 @@ io::Task<Outcome<std::string>> LambdaApi::take_from_bucket(Object code) {
     if (piece->empty()) more.reset();
     first += *piece;
   }
-  if (!first.starts_with("PK")) co_return invalid_parameter(std::string(kBroken));
-  auto adding = parts_.packages.add(std::move(first), std::move(more));
-  auto added = co_await std::move(adding);
-  if (added.has_error()) {
-    if (added.error().code == Code::invalid_argument)
-      co_return invalid_parameter(std::string(kBroken) + " " + added.error().message);
-    co_return lambda_fault(added.error());
-  }
-  parts_.keeper->touch(added->sha256);
-  co_return Outcome<std::string>(boost::system::in_place_value, std::move(added->sha256));
+  auto keeping = keep_code(std::move(first), std::move(more));
+  co_return co_await std::move(keeping);
 }
 
 }  // namespace mayfly::dialects::lambda_api

@@ -77,6 +77,8 @@ class LambdaApi : public aws::Service {
   Answer publish_version(aws::Call call);
   // Of the archive; "" when input names none.
   io::Task<aws::Outcome<std::string>> take_code(Object code);
+  // A zip archive, of which first has two bytes or more if there are as many.
+  io::Task<aws::Outcome<std::string>> keep_code(std::string first, io::BodyReaderPtr more);
   // The same, or the tree of an image, which settings then name; they are there until the end.
   io::Task<aws::Outcome<std::string>> take_source(Object code, bool image,
                                                   functions::Settings& settings);

@@ -31,10 +31,15 @@ io::Task<Outcome<std::string>> LambdaApi::take_code(Object code) {
   if (text.empty()) co_return invalid_parameter("Please provide a source for function code.");
   auto archive = decode_base64(text);
   code.clear();
+  auto keeping = keep_code(archive ? std::move(*archive) : std::string(), nullptr);
+  co_return co_await std::move(keeping);
+}
+
+io::Task<Outcome<std::string>> LambdaApi::keep_code(std::string first, io::BodyReaderPtr more) {
   constexpr std::string_view kBroken =
       "Could not unzip uploaded file. Please check your file, then try to upload again.";
-  if (!archive || !archive->starts_with("PK")) co_return invalid_parameter(std::string(kBroken));
-  auto adding = parts_.packages.add(std::move(*archive), nullptr);
+  if (!first.starts_with("PK")) co_return invalid_parameter(std::string(kBroken));
+  auto adding = parts_.packages.add(std::move(first), std::move(more));
   auto added = co_await std::move(adding);
   if (added.has_error()) {
     if (added.error().code == Code::invalid_argument)
