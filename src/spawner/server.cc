@@ -30,7 +30,9 @@ constexpr std::uint64_t kEngineTag = 1, kAddressesTag = 2, kSlirpTag = 3;
 constexpr int kCheckMs = 50;  // how often time limits are looked at while there are any
 constexpr std::size_t kNatReady = 4, kPlainReady = 2;
 constexpr int kTryOutMs = 10'000;
-constexpr int kFillAfterMs = 2;  // of quiet: a launch under way comes first
+constexpr int kFillAfterMs = 2;     // of quiet: a launch under way comes first
+constexpr int kPrepareMs = 10'000;  // an init that has not prepared its sandbox by then is stuck
+constexpr int kRefillPauseMs = 100, kRefillPauseMaxMs = 10'000;  // after a failure, doubling
 constexpr int kSweepMs = 10, kEndTries = 1000;
 constexpr int kEventsMax = 32;
 
@@ -94,14 +96,23 @@ void Server::run() {
     ignore(watch(host_.networks->slirp_pidfd(), kSlirpTag), "no restart of slirp4netns");
   }
   while (!stopping_) {
-    bool filling = refill_wanted_ && !preparing_;
-    int timeout = filling ? kFillAfterMs : ended_groups_.empty() || preparing_ ? -1 : kSweepMs;
     bool timed = !timed_.empty() || strays_until_ms_ != 0;
+    int timeout = idle_after();
     if (timeout < 0 && timed) timeout = kCheckMs;
     wait_for_events(timeout);
     if (timed && monotonic_ms() - checked_ms_ >= kCheckMs) check_deadlines();
   }
   end();
+}
+
+// Milliseconds of quiet after which idle() has something to do; -1: it has nothing.
+int Server::idle_after() const {
+  if (preparing_) return -1;
+  int after = ended_groups_.empty() ? -1 : kSweepMs;
+  if (!refill_wanted_) return after;
+  if (shells_owed_ || refill_at_ms_ == 0) return kFillAfterMs;
+  auto pause = static_cast<int>(std::max<std::int64_t>(refill_at_ms_ - monotonic_ms(), 0));
+  return after < 0 ? pause + 1 : std::min(after, pause + 1);
 }
 
 void Server::wait_for_events(int timeout_ms) {
@@ -138,15 +149,29 @@ void Server::wait_for_events(int timeout_ms) {
 void Server::idle() {
   if (preparing_ || stopping_) return;
   sweep_cgroups();
-  if (refill_wanted_ && !fill_pool() && !fill_shells()) refill_wanted_ = false;
+  if (!refill_wanted_) return;
+  if (monotonic_ms() >= refill_at_ms_ && fill_pool()) return;
+  shells_owed_ = fill_shells();
+  refill_wanted_ = shells_owed_ || refill_at_ms_ != 0;
 }
 
+// True when one is on its way.
 bool Server::fill_pool() {
   std::size_t nat = 0, plain = 0;
   for (auto number : ready_) (instances_.at(number)->network.nat ? nat : plain) += 1;
-  if (host_.networks->nat_available() && nat < kNatReady) return add_instance(true).has_value();
-  if (plain < kPlainReady) return add_instance(false).has_value();
+  bool nat_short = host_.networks->nat_available() && nat < kNatReady;
+  refill_at_ms_ = 0;
+  if (!nat_short && plain >= kPlainReady) return false;
+  if (add_instance(nat_short).has_value()) return true;
+  put_off_refill();
   return false;
+}
+
+// What stopped one may stop the next, or may have passed: tried again, ever more seldom.
+void Server::put_off_refill() {
+  refill_pause_ms_ = std::clamp(refill_pause_ms_ * 2, kRefillPauseMs, kRefillPauseMaxMs);
+  refill_at_ms_ = monotonic_ms() + refill_pause_ms_;
+  refill_wanted_ = true;
 }
 
 Result<Instance*> Server::add_instance(bool nat) {
@@ -170,6 +195,8 @@ Result<Instance*> Server::add_instance(bool nat) {
   auto adopted = adopt(std::move(instance));
   if (adopted.has_error()) return adopted;
   preparing_ = true;
+  adopted.value()->deadline_ms = monotonic_ms() + kPrepareMs;
+  timed_.insert(adopted.value()->number);
   ready_.push_back(adopted.value()->number);
   return adopted;
 }
@@ -209,7 +236,9 @@ Result<Instance*> Server::take_ready(bool nat) {
 
 void Server::drop_ready(std::uint64_t number) {
   auto at = std::find(ready_.begin(), ready_.end(), number);
-  if (at != ready_.end()) ready_.erase(at);
+  if (at == ready_.end()) return;
+  ready_.erase(at);
+  refill_wanted_ = true;
 }
 
 void Server::sweep_cgroups() {
@@ -364,7 +393,7 @@ void Server::on_death(Instance& instance) {
   take_back(instance);
   if (!instance.prepared && instance.parent == 0) {
     preparing_ = false;
-    refill_wanted_ = false;  // whatever stopped it will stop the next: not before the next launch
+    put_off_refill();
   }
   if (instance.family) {
     fail_waiting(instance, Error{Code::unavailable, "the template has ended", "clone sandbox", 0});

@@ -58,6 +58,7 @@ class Server {
   void check_deadlines();
   void reap_strays();
   void check_deadline(Instance& instance, std::int64_t now);
+  void check_preparing(Instance& instance, std::int64_t now);
 
   Result<Instance*> add_instance(bool nat);
   Result<Instance*> adopt(std::unique_ptr<Instance> instance);
@@ -72,7 +73,9 @@ class Server {
   Status watch(int fd, std::uint64_t tag);
   void forget(const Instance& instance);
   void wait_for_events(int timeout_ms);
+  int idle_after() const;
   bool fill_pool();
+  void put_off_refill();
   void idle();
   void sweep_cgroups();
   void end();
@@ -81,7 +84,9 @@ class Server {
   Host host_;
   os::Fd engine_, epoll_;
   bool stopping_ = false;
-  bool refill_wanted_ = true;
+  bool refill_wanted_ = true, shells_owed_ = false;
+  std::int64_t refill_at_ms_ = 0;  // of the pool, after a failure; 0: at once
+  int refill_pause_ms_ = 0;
   std::uint64_t next_number_ = 16;  // lower tags are the spawner's own descriptors
   std::uint64_t next_group_ = 1;
   uid_t next_user_ = 0;

@@ -143,7 +143,10 @@ Status Server::add_shell(Instance& parent) {
 void Server::on_prepared(Instance& instance, std::vector<os::Fd> fds) {
   if (instance.parent == 0) {
     instance.prepared = true;
+    instance.deadline_ms = 0;
+    timed_.erase(instance.number);
     preparing_ = false;
+    refill_pause_ms_ = 0;
     return;
   }
   Instance* parent = parent_of(instance);
@@ -329,6 +332,7 @@ void Server::check_deadlines() {
 }
 
 void Server::check_deadline(Instance& instance, std::int64_t now) {
+  if (instance.parent == 0 && !instance.prepared) return check_preparing(instance, now);
   bool dies = instance.dying_since_ms != 0;  // maybe since this very millisecond
   auto dying = dies ? now - instance.dying_since_ms : 0;
   if (instance.family) {
@@ -358,6 +362,13 @@ void Server::check_deadline(Instance& instance, std::int64_t now) {
   } else if (instance.deadline_ms == 0) {
     timed_.erase(instance.number);
   }
+}
+
+void Server::check_preparing(Instance& instance, std::int64_t now) {
+  if (instance.deadline_ms == 0 || instance.deadline_ms >= now) return;
+  instance.failed = true;
+  instance.failure = Error{Code::unavailable, "not done after 10 s", "prepare sandbox", 0};
+  send_signal(instance, SIGKILL);
 }
 
 }  // namespace mayfly::spawner

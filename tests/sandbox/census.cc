@@ -113,7 +113,8 @@ std::string line_of(const std::string& path, const std::string& word) {
 }
 
 // Whether a process waits for events without a time limit. The spawner sets one while its pools
-// are not full, a cgroup is not yet removed, or a template owes something.
+// are not full, a sandbox is being prepared, a cgroup is not yet removed, or a template owes
+// something.
 bool waits_without_limit(int pid) {
   std::istringstream call(line_of("/proc/" + std::to_string(pid) + "/syscall", ""));
   long number = 0;
@@ -139,6 +140,10 @@ bool at_rest(int spawner) {
 Census settle(World& world) {
   auto run = world.run(world.spec({"/bin/true"}));
   EXPECT_TRUE(run.has_value()) << run.error().describe();
+  return rest(world);
+}
+
+Census rest(World& world) {
   int spawner = world.spawner->pid();
   std::string status = "/proc/" + std::to_string(spawner) + "/status";
   auto sleeps = [&] { return line_of(status, "voluntary_ctxt_switches:"); };
@@ -153,6 +158,15 @@ Census settle(World& world) {
   })) << "the spawner does not come to rest: "
       << now;
   return now;
+}
+
+std::vector<int> ready_inits(World& world) {
+  std::vector<int> inits;
+  for (auto [pid, state] : family(world.spawner->pid())) {
+    if (line_of("/proc/" + std::to_string(pid) + "/status", "NSpid:").ends_with("\t1"))
+      inits.push_back(pid);
+  }
+  return inits;
 }
 
 void expect_no_zombies(World& world) {

@@ -36,8 +36,11 @@ struct Census {
 std::ostream& operator<<(std::ostream& out, const Census& census);
 
 Census take(World& world);
-// After a launch, once the spawner is at rest: its pools are full, what has ended is cleared away.
-Census settle(World& world);
+// Once the spawner is at rest: its pools are full, what has ended is cleared away.
+Census rest(World& world);
+Census settle(World& world);  // after a launch
+// The inits of sandboxes that are kept ready; nothing else must run.
+std::vector<int> ready_inits(World& world);
 void expect_no_zombies(World& world);
 // Of a spawner that has stopped: its processes and its control groups.
 void expect_gone(const std::map<int, char>& members, const std::vector<std::string>& folders);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -60,6 +61,35 @@ TEST(Leak, LaunchesLeaveNothing) {
   EXPECT_EQ(settle(world), before);
   EXPECT_EQ(world.sandboxes->running(), 0u);
   expect_no_zombies(world);
+}
+
+TEST(Leak, PoolIsFullAgainWithoutALaunch) {
+  MAYFLY_NEEDS_ROOT();
+  World world;
+  ASSERT_EQ(world.error, "");
+  Census before = settle(world);
+  auto inits = ready_inits(world);
+  ASSERT_EQ(inits.size(), 6u);
+  for (int i = 0; i < 3; ++i) ::kill(inits[static_cast<std::size_t>(i)], SIGKILL);
+  ASSERT_TRUE(world.eventually([&] { return ready_inits(world) != inits; }));
+  EXPECT_EQ(rest(world), before);
+}
+
+TEST(Leak, PoolIsFullAgainOnceWhatStoppedItHasPassed) {
+  MAYFLY_NEEDS_ROOT();
+  World world;
+  ASSERT_EQ(world.error, "");
+  Census before = settle(world);
+  auto inits = ready_inits(world);
+  ASSERT_FALSE(inits.empty());
+  rlimit files{}, few{4, 4};
+  ASSERT_EQ(::prlimit(world.spawner->pid(), RLIMIT_NOFILE, nullptr, &files), 0);
+  few.rlim_max = files.rlim_max;
+  ASSERT_EQ(::prlimit(world.spawner->pid(), RLIMIT_NOFILE, &few, nullptr), 0);
+  ::kill(inits[0], SIGKILL);
+  ASSERT_TRUE(world.eventually([&] { return ready_inits(world).size() < inits.size(); }));
+  ASSERT_EQ(::prlimit(world.spawner->pid(), RLIMIT_NOFILE, &files, nullptr), 0);
+  EXPECT_EQ(rest(world), before);
 }
 
 TEST(Leak, FailedLaunchesLeaveNothing) {
