@@ -1,8 +1,13 @@
 #include "server/calls.h"
 
+#include <algorithm>
+#include <memory>
 #include <random>
+#include <thread>
 
 #include "base/ids.h"
+#include "os/cpu_meter.h"
+#include "triggers/pace.h"
 
 namespace mayfly::server {
 namespace {
@@ -13,29 +18,57 @@ double random_unit() {
   return static_cast<double>(bits >> 11) * 0x1.0p-53;
 }
 
+// While somebody waits, and the cores or the loop that serves all have nothing left, calls of
+// functions that compute have all cores but one. On the loop.
+class BegunMost {
+ public:
+  BegunMost(functions::Catalogue& catalogue, engine::Dispatcher& dispatcher)
+      : catalogue_(catalogue), dispatcher_(dispatcher) {}
+
+  std::uint32_t operator()(const std::string& function, bool accepting) {
+    const bool waits = accepting || dispatcher_.callers_wait();
+    const auto now = std::chrono::steady_clock::now();
+    if (!way_.update(std::min(cpu_.idle_share(now), loop_.idle_share(now)), waits))
+      return UINT32_MAX;
+    const auto version = catalogue_.find(function, "");
+    return version && dispatcher_.takes_cpu(version) ? beside_ : UINT32_MAX;
+  }
+
+ private:
+  functions::Catalogue& catalogue_;
+  engine::Dispatcher& dispatcher_;
+  const std::uint32_t beside_ = std::max(2u, std::thread::hardware_concurrency()) - 1;
+  os::CpuMeter cpu_;
+  os::ThreadMeter loop_;
+  triggers::GiveWay way_;
+};
+
 triggers::AsyncCalls::Parts call_parts(Calls::Parts& parts) {
   functions::Catalogue* const catalogue = &parts.catalogue;
   engine::Dispatcher* const dispatcher = &parts.dispatcher;
-  return {parts.loop,
-          parts.queues,
-          parts.store,
-          parts.committer,
-          parts.pool,
-          parts.clock,
-          parts.targets,
-          [catalogue](const std::string& name, const std::string& qualifier) {
-            return catalogue->find(name, qualifier);
-          },
-          [dispatcher](engine::Invocation invocation) {
-            return dispatcher->invoke(std::move(invocation));
-          },
-          parts.settings.calls,
-          parts.region,
-          parts.account,
-          parts.data_folder + "/calls",
-          [catalogue](const std::string& name, const std::string& qualifier) {
-            return functions::alias_async(catalogue->belongings(name), qualifier);
-          }};
+  return {
+      parts.loop,
+      parts.queues,
+      parts.store,
+      parts.committer,
+      parts.pool,
+      parts.clock,
+      parts.targets,
+      [catalogue](const std::string& name, const std::string& qualifier) {
+        return catalogue->find(name, qualifier);
+      },
+      [dispatcher](engine::Invocation invocation) {
+        return dispatcher->invoke(std::move(invocation));
+      },
+      parts.settings.calls,
+      parts.region,
+      parts.account,
+      parts.data_folder + "/calls",
+      [catalogue](const std::string& name, const std::string& qualifier) {
+        return functions::alias_async(catalogue->belongings(name), qualifier);
+      },
+      [most = std::make_shared<BegunMost>(*catalogue, *dispatcher)](
+          const std::string& function, bool accepting) { return (*most)(function, accepting); }};
 }
 
 }  // namespace

@@ -191,6 +191,7 @@ io::Task<Result<PreparedCall>> AsyncCalls::State::prepare(NewCall call) {
 }
 
 io::Task<Result<AcceptedCall>> AsyncCalls::State::accept(NewCall call) {
+  accepted_at = parts.clock.steady_now();
   if (!call.idempotency_key.empty()) {
     io::Task<Result<AcceptedCall>> once = accept_once(std::move(call));
     Result<AcceptedCall> accepted = co_await std::move(once);

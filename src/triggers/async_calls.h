@@ -92,6 +92,9 @@ class AsyncCalls {
     std::function<std::optional<functions::AsyncSettings>(const std::string& name,
                                                           const std::string& qualifier)>
         find_own_settings = {};
+    // How many calls of a function may be begun at once just now, since somebody waits for the
+    // cores: at least 1. accepting: calls are being accepted. Null: as many as there is room for.
+    std::function<std::uint32_t(const std::string& function, bool accepting)> begun_most = {};
   };
   explicit AsyncCalls(Parts parts);
   ~AsyncCalls();

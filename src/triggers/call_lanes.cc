@@ -19,6 +19,7 @@ constexpr std::uint32_t kTakeMax = 64;
 constexpr std::uint32_t kRefusedMax = 30;
 constexpr milliseconds kWait{20'000};
 constexpr milliseconds kAfterError{1'000};
+constexpr milliseconds kMoment{100};
 constexpr milliseconds kSweepEvery{60'000};
 
 // False: cancelled.
@@ -36,6 +37,14 @@ LanePtr AsyncCalls::State::lane_of(const std::string& queue) {
   LanePtr& lane = lanes[queue];
   if (!lane) lane = std::make_shared<Lane>(queue, parts.settings.concurrency_max);
   return lane;
+}
+
+std::uint32_t AsyncCalls::State::room(const Lane& lane, SteadyTime now) const {
+  const std::uint32_t room = lane.window.room(lane.begun, now);
+  if (!parts.begun_most || !lane.queue.starts_with(kLanePrefix)) return room;
+  const bool accepting = now - accepted_at < kMoment;
+  const std::uint32_t most = parts.begun_most(lane.queue.substr(kLanePrefix.size()), accepting);
+  return std::min(room, most > lane.begun ? most - lane.begun : 0);
 }
 
 void AsyncCalls::State::start_lane(LanePtr lane) {
@@ -61,7 +70,7 @@ io::Task<void> AsyncCalls::State::run_lane(LanePtr lane) {
       if (!co_await sleep_for(&timer, until - now)) co_return;
       continue;
     }
-    const std::uint32_t room = lane->window.room(lane->begun, now);
+    const std::uint32_t room = this->room(*lane, now);
     if (room == 0) {
       if (!co_await lane->room.wait()) co_return;
       continue;

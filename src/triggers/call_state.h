@@ -93,6 +93,7 @@ struct AsyncCalls::State : std::enable_shared_from_this<AsyncCalls::State> {
 
   // call_lanes.cc
   LanePtr lane_of(const std::string& queue);
+  std::uint32_t room(const Lane& lane, SteadyTime now) const;
   void start_lane(LanePtr lane);
   io::Task<void> run_lane(LanePtr lane);
   io::Task<void> take(LanePtr lane, queues::Message message);
@@ -131,6 +132,7 @@ struct AsyncCalls::State : std::enable_shared_from_this<AsyncCalls::State> {
   std::unordered_map<std::string, RunningPtr> running;
   std::unordered_set<std::string> cancelled;  // in their queues still
   std::unordered_set<std::string> put_off;    // hidden until their next attempt, since the start
+  SteadyTime accepted_at{};                   // the last one; the epoch: long ago
   std::uint64_t records = 0;                  // about how many there are
   bool started = false, stopping = false;
   std::uint32_t tasks = 0;  // lanes and calls

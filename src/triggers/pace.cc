@@ -9,6 +9,7 @@ namespace {
 constexpr auto kSoon = milliseconds(20);
 constexpr auto kLong = milliseconds(150);
 constexpr double kClose = 0.7;
+constexpr double kNothingLeft = 0.15, kMuchLeft = 0.4;
 constexpr auto kCloseOnce = milliseconds(200);  // what one change brings is not judged before
 
 }  // namespace
@@ -37,6 +38,11 @@ void Window::on_refused(std::chrono::seconds retry_after, SteadyTime now) {
   }
   const auto pause = std::clamp(retry_after, seconds(1), seconds(30));
   paused_until_ = std::max(paused_until_, now + pause);
+}
+
+bool GiveWay::update(double left, bool somebody_waits) {
+  gives_way_ = somebody_waits && left < (gives_way_ ? kMuchLeft : kNothingLeft);
+  return gives_way_;
 }
 
 std::chrono::seconds backoff(std::uint32_t failed, milliseconds base, milliseconds cap,

@@ -36,6 +36,17 @@ class Window {
   SteadyTime closed_at_{};  // the epoch: long ago, and no overflow when it is taken off
 };
 
+// Whether calls that nobody waits for give way to somebody who does: from when there is next to
+// nothing left until there is much, so that what giving way frees does not end it.
+class GiveWay {
+ public:
+  // left: the share of its time, lately, that what they compete for was idle (os/cpu_meter.h).
+  bool update(double left, bool somebody_waits);
+
+ private:
+  bool gives_way_ = false;
+};
+
 // When attempt number `failed` (1 is the first) has failed: a random part of base * 2^(failed-1),
 // which is capped ("full jitter"). random is uniform in [0, 1). Whole seconds are what queues know:
 // rounded up.

@@ -145,6 +145,21 @@ TEST_F(AsyncCallsTest, ARefusedCallDoesNotCountAsAnAttempt) {
   EXPECT_EQ(record(id).attempts, 1u);
 }
 
+TEST_F(AsyncCallsTest, FewRunWhileCallsAreAcceptedAndAllAfter) {
+  auto& slow = function("slow");
+  slow.hangs = true;
+  beside_accepts = 2;
+  calls->start();
+  for (int i = 0; i < 5; ++i) accept(call("slow"));
+  ASSERT_TRUE(world.run_until([&] { return slow.seen.size() == 2; }));
+  for (int i = 0; i < 20; ++i) world.settle_down();
+  EXPECT_EQ(slow.seen.size(), 2u);
+  world.clock.pass(milliseconds(100));
+  // One ends: the lane looks again.
+  ASSERT_TRUE(world.run(calls->cancel(slow.seen[0].request_id)).has_value());
+  EXPECT_TRUE(world.run_until([&] { return slow.seen.size() == 5; }));
+}
+
 TEST_F(AsyncCallsTest, SuccessGoesToItsDestination) {
   functions::Settings with;
   with.async.on_success = "function:next";

@@ -66,7 +66,10 @@ class AsyncFixture : public ::testing::Test {
           return found == versions.end() ? nullptr : found->second;
         },
         [this](engine::Invocation invocation) { return invoke(this, std::move(invocation)); },
-        settings, "us-east-1", "000000000000", folder.path() + "/calls"});
+        settings, "us-east-1", "000000000000", folder.path() + "/calls", nullptr,
+        [this](const std::string&, bool accepting) {
+          return accepting ? beside_accepts : UINT32_MAX;
+        }});
     const Status opened = calls->open();
     EXPECT_FALSE(opened.has_error());
   }
@@ -157,6 +160,7 @@ class AsyncFixture : public ::testing::Test {
   test::TempDir folder;
   queues::testing::Embedded world;
   CallSettings settings;
+  std::uint32_t beside_accepts = UINT32_MAX;
   std::map<std::string, functions::VersionPtr> versions;
   std::map<std::string, Function> made;
   std::unique_ptr<Targets> targets;

@@ -36,6 +36,18 @@ TEST(Window, RefusedWaitsAsLongAsItWasTold) {
   EXPECT_LE(window.paused_until(), kNow + seconds(30));
 }
 
+TEST(GiveWay, FromNothingLeftToMuchLeft) {
+  GiveWay way;
+  EXPECT_FALSE(way.update(0.2, true));
+  EXPECT_FALSE(way.update(0.0, false));
+  EXPECT_TRUE(way.update(0.14, true));
+  EXPECT_TRUE(way.update(0.3, true)) << "that is what giving way has freed";
+  EXPECT_FALSE(way.update(0.4, true));
+  EXPECT_FALSE(way.update(0.3, true));
+  EXPECT_TRUE(way.update(0.0, true));
+  EXPECT_FALSE(way.update(0.0, false)) << "nobody waits";
+}
+
 TEST(Backoff, DoublesUpToItsCapAndIsRandomBelow) {
   const auto most = [](std::uint32_t failed) {
     return backoff(failed, milliseconds(1000), milliseconds(300'000), 0.999999).count();
