@@ -107,6 +107,7 @@ scaler::PoolView Pool::view() const {
   view.run_least = run_least_.value();
   view.cpu_mean = cpu_times_.value();
   view.line_since = line_since_;
+  if (!line_.empty()) view.first_since = line_.front()->since;
   return view;
 }
 
@@ -208,7 +209,8 @@ std::shared_ptr<Failure> Pool::enqueue(Waiter& waiter) {
   const auto patience = timeout() + milliseconds(core_->settings.init_timeout_ms);
   const auto queueing = scaler::may_wait(view(), core_->settings.line_max, patience, !node_full);
   if (queueing.line != scaler::Line::wait) return refusal(queueing, node_full);
-  if (line_.empty()) line_since_ = core_->now();
+  waiter.since = core_->now();
+  if (line_.empty()) line_since_ = waiter.since;
   waiter.in_line = true;
   waiter.place = line_.insert(line_.end(), &waiter);
   waiter.patience.set(&Pool::on_patience, &waiter);

@@ -27,6 +27,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
     std::shared_ptr<Failure> failure;
     Pool* pool = nullptr;
     bool in_line = false;
+    SteadyTime since{};  // in line
     std::list<Waiter*>::iterator place;
     Instance* started_for = nullptr;  // per_call: on its way
     TimerQueue::Entry patience;

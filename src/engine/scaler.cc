@@ -44,6 +44,11 @@ double served_while_starting(const PoolView& pool, double run_us, double start_u
 // Up to twice the cores that is reason enough; beyond, only a wait that can be noticed is.
 bool lasting_line(const PoolView& pool, double run_us, double start_us, SteadyTime now) {
   if (pool.starting > 0 || to_us(now - pool.line_since) < start_us) return false;
+  // The ends that were counted on have not come, as when all calls began together: a wait of two
+  // starts is longer than one for an instance of its own.
+  const double waited_us = pool.first_since < now ? double(to_us(now - pool.first_since)) : 0;
+  if (waited_us >= std::max(2 * start_us, double(kWaitNoticeable.count())) && !takes_cpu(pool))
+    return true;
   const double wait_us = pool.waiting * run_us / (double(pool.ready) * pool.concurrency);
   if (wait_us <= run_us) return false;
   return pool.ready < 2 * pool.cores || wait_us > double(kWaitNoticeable.count());

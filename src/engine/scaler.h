@@ -34,6 +34,7 @@ struct PoolView {
   std::optional<microseconds> running_for;
   // Since when the line has not been empty and no instance was added; counts when waiting > 0.
   SteadyTime line_since;
+  SteadyTime first_since = SteadyTime::max();  // when the first call in line has joined it
 };
 
 // How many more instances are worth starting now (the machine's limits are not looked at).

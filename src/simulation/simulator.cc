@@ -154,6 +154,7 @@ scaler::PoolView Simulation::view(const Pool& pool, bool with_times) const {
   view.running = pool.busy;
   view.cores = cluster_.model.cores;
   view.line_since = to_time(pool.line_since);
+  if (pool.waiting() > 0) view.first_since = to_time(pool.line[pool.line_head].at);
   if (pool.waiting() > 0 && pool.busy > 0) view.running_for = microseconds(now_ - pool.line_moved);
   if (with_times) {
     view.start_median = microseconds(next_start_us(pool));

@@ -139,6 +139,22 @@ TEST(Scaler, LineThatLastsLongerThanAStartGetsOneMore) {
   EXPECT_EQ(wanted_starts(wide, kNow + seconds(1)), 1u);
 }
 
+TEST(Scaler, WhoHasWaitedTwoStartsGetsAnInstanceThoughEndsAreExpected) {
+  // 99 calls of a second began together: by the medians one ends every 10 ms.
+  auto view = known(pool(1, 99, 0), milliseconds(12), seconds(1));
+  view.first_since = kNow;
+  EXPECT_EQ(wanted_starts(view, kNow + milliseconds(23)), 0u);
+  EXPECT_EQ(wanted_starts(view, kNow + milliseconds(24)), 1u);
+  view.starting = 1;
+  EXPECT_EQ(wanted_starts(view, kNow + milliseconds(24)), 0u);
+  view.starting = 0;
+  view.cpu_mean = milliseconds(20);  // 99 of them take the machine
+  EXPECT_EQ(wanted_starts(view, kNow + milliseconds(24)), 0u);
+  auto quick = known(pool(1, 4, 0), microseconds(300), microseconds(100));
+  quick.first_since = kNow;
+  EXPECT_EQ(wanted_starts(quick, kNow + microseconds(1'900)), 0u) << "not noticeable";
+}
+
 TEST(Scaler, CallsThatRunLongerThanAStartCorrectTheMedian) {
   auto view = known(pool(50, 1, 0), milliseconds(100), milliseconds(1));
   view.running = 1;
