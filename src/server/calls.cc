@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 #include <random>
+#include <set>
 #include <thread>
 
 #include "base/ids.h"
@@ -28,10 +29,15 @@ class BegunMost {
   std::uint32_t operator()(const std::string& function, bool accepting) {
     const bool waits = accepting || dispatcher_.callers_wait();
     const auto now = std::chrono::steady_clock::now();
-    if (!way_.update(std::min(cpu_.idle_share(now), loop_.idle_share(now)), waits))
+    if (!way_.update(std::min(cpu_.idle_share(now), loop_.idle_share(now)), waits)) {
+      held_.clear();
       return UINT32_MAX;
+    }
+    if (held_.contains(function)) return beside_;
     const auto version = catalogue_.find(function, "");
-    return version && dispatcher_.takes_cpu(version) ? beside_ : UINT32_MAX;
+    if (!version || !dispatcher_.takes_cpu(version)) return UINT32_MAX;
+    held_.insert(function);
+    return beside_;
   }
 
  private:
@@ -41,6 +47,7 @@ class BegunMost {
   os::CpuMeter cpu_;
   os::ThreadMeter loop_;
   triggers::GiveWay way_;
+  std::set<std::string> held_;  // those that took CPU time, before they were held back
 };
 
 triggers::AsyncCalls::Parts call_parts(Calls::Parts& parts) {
