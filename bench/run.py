@@ -32,7 +32,8 @@ FUNCTIONS = [
     ("mayfly node listener", "listener.js", []),
     ("mayfly python", "hello.py", ["--concurrency", "64"]),
     ("mayfly python asgi", "hello_asgi.py", []),
-    ("mayfly native", "hello-native", []),
+    ("mayfly native", "hello_frames.c", []),
+    ("mayfly native http", "hello.c", []),
 ]
 # what, of which peer, against which: ratio that docs and design aim at (rate or latency)
 RATIOS = [
@@ -57,12 +58,12 @@ class Mayfly(Peer):
         super().__init__(name)
         self.server = Server().start()
         path = os.path.join(HERE, "peers" if file == "hello_asgi.py" else "functions", file)
-        if file == "hello-native":
-            path = os.path.join(self.home, "hello")
+        if file.endswith(".c"):
+            source, path = path, os.path.join(self.home, "hello")
             compiler = shutil.which("gcc") or shutil.which("cc")
             if not compiler:
                 raise Skip("no C compiler is installed")
-            subprocess.run([compiler, "-O2", "-o", path, f"{HERE}/functions/hello.c"], check=True)
+            subprocess.run([compiler, "-D_GNU_SOURCE", "-O2", "-o", path, source], check=True)
         result = self.server.cli("deploy", path, "--name", "hello", "--max", "1", "--keep-alive", "3600", *flags,
                                  check=None)
         if result.code != 0:

@@ -1,5 +1,6 @@
 #include "server/adapters.h"
 
+#include "dialects/adapters/frame_program.h"
 #include "dialects/adapters/http_dialect.h"
 #include "dialects/adapters/http_port_protocol.h"
 #include "dialects/adapters/probe_protocol.h"
@@ -22,7 +23,10 @@ class BuiltAdapters final : public Adapters {
     frames.region = engine.region;
     frames.account = engine.account;
     frames.event_bytes_max = engine.response_bytes_max;
-    frames_ = engine::make_frame_factory(std::move(frames));
+    frames_ = engine::make_frame_factory(frames);
+    // Before all others: it takes programs of the models that those claim for languages.
+    protocols_.push_back(dialects::adapters::make_frame_program_factory(std::move(frames)));
+    const auto& frame_programs = *protocols_.back();
 
     dialects::lambda::RuntimeApiSettings runtime_api;
     runtime_api.region = engine.region;
@@ -35,7 +39,8 @@ class BuiltAdapters final : public Adapters {
     protocols_.push_back(dialects::adapters::make_http_port_factory());
     protocols_.push_back(dialects::adapters::make_stdio_factory());
     // The last: it takes the programs that none of them claims.
-    protocols_.push_back(dialects::adapters::make_probe_factory(runtime_api_factory, port));
+    protocols_.push_back(
+        dialects::adapters::make_probe_factory(frame_programs, runtime_api_factory, port));
 
     dialects::lambda::EventSettings events;
     events.account = engine.account;
@@ -50,7 +55,7 @@ class BuiltAdapters final : public Adapters {
   std::vector<const engine::ProtocolFactory*> protocols() const override {
     std::vector<const engine::ProtocolFactory*> all;
     for (const auto& each : protocols_) all.push_back(each.get());
-    all.insert(all.begin() + 1, frames_.get());
+    all.insert(all.begin() + 2, frames_.get());
     return all;
   }
   const gateway::HttpDialect& event_dialect() const override { return *event_; }

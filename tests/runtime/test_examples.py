@@ -143,8 +143,9 @@ def build(tmp_path, name, tool):
     if shutil.which(tool) is None or shutil.which("make") is None:
         pytest.skip("%s or make is not installed" % tool)
     target = tmp_path / name
-    shutil.copytree(os.path.join(EXAMPLES, name), target, ignore=shutil.ignore_patterns("server", "bootstrap"))
-    env = dict(os.environ, GOCACHE=os.path.join(clones.BUILD, "go-cache"), GOFLAGS="-mod=mod", GOTOOLCHAIN="local")
+    shutil.copytree(os.path.join(EXAMPLES, name), target, ignore=shutil.ignore_patterns("server", "bootstrap", "function"))
+    env = dict(os.environ, GOCACHE=os.path.join(clones.BUILD, "go-cache"), GOFLAGS="-mod=mod", GOTOOLCHAIN="local",
+               MAYFLY=driver.ROOT)
     env.setdefault("HOME", str(tmp_path))
     subprocess.run(["make", "-s", "-C", str(target)], check=True, env=env, capture_output=True)
     return target
@@ -182,6 +183,18 @@ def test_native_servers(tmp_path, name, tool, has):
     finally:
         process.kill()
         process.wait()
+
+
+@once
+def test_c_function(tmp_path):
+    folder = build(tmp_path, "c-function", "cc")
+    env = driver.environment(folder, extra={"MAYFLY_CHANNEL": "3"})
+    with driver.Runtime([str(folder / "function")], env, str(folder)) as runtime:
+        runtime.wait_ready()
+        for count in (1, 2):
+            answer = runtime.http("GET", "/any/path", headers=[["X-Name", "Ada"]])
+            assert answer.body == b"Hello Ada, call %d of this instance, at /any/path\n" % count
+        assert runtime.http("GET", "/").head["status"] == 400
 
 
 class RuntimeApi(http.server.BaseHTTPRequestHandler):

@@ -269,6 +269,36 @@ def test_stdio_program(server):
     assert "status 4" in record["error"] and "it wrote: broken" in record["error"] and record["http_status"] == 502
 
 
+NATIVE = os.path.join(ROOT, "runtimes", "native")
+NATIVE_TEST = os.path.join(ROOT, "tests", "runtime", "functions", "native", "function.c")
+
+
+@pytest.mark.parametrize("model", ["http", "event"])
+def test_a_program_that_speaks_frames(server, tmp_path, model):
+    needs("gcc")
+    done = run(["gcc", "-O1", "-static", "-I" + NATIVE, "-o", str(tmp_path / "program"), NATIVE_TEST])
+    assert done.code == 0, done
+    name = "frames-" + model
+    made = server.deploy(tmp_path / "program", "--name", name, "--env", "MODEL=" + model)
+    assert made["function"]["model"] == model and "speaks frames" in made["detected"], made
+    if model == "event":
+        assert server.invoke(name, {"do": "/log"}).json == {}
+        assert "OutOfStock" in server.api("POST", f"/v1/functions/{name}/invoke", {"do": "/fail"}).text
+        return
+    told = server.call(name, b"12345", "PUT", "/a%20b?x=1", {"X-Twice": "1"}).expect(200).json
+    assert (told["method"], told["path"], told["query"], told["twice"], told["bytes"]) == ("PUT", "/a%20b", "x=1", "1", 5)
+    body = os.urandom(3_000_000)
+    assert server.call(name, body, "POST", "/same").expect(201).body == body
+    failed = server.call(name, "", "GET", "/fail").expect(502)
+    assert failed.error["party"] == "function" and "OutOfStock" in server.record(failed.request_id)["error"]
+    answer = server.call(name, "", "GET", "/log").expect(200)
+    eventually(lambda: [line["text"] for line in server.logs(name, request_id=answer.request_id)] == ["one", "two"],
+               "its lines")
+    crashed = server.call(name, "", "GET", "/crash").expect(502)
+    assert "SIGABRT" in server.record(crashed.request_id)["error"]
+    assert server.call(name, b"on", "POST", "/same").expect(201).body == b"on"
+
+
 def example_folders():
     if not os.path.isdir(EXAMPLES):
         return []

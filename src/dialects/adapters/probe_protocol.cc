@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/log.h"
+#include "dialects/adapters/frame_program.h"
 #include "dialects/adapters/http_port_protocol.h"
 #include "dialects/adapters/program.h"
 #include "engine/park.h"
@@ -23,7 +24,8 @@ using telemetry::Phase;
 // What the watchers of a starting program share; they may outlive the protocol.
 struct Watch {
   engine::Park park;
-  std::shared_ptr<InstanceProtocol> http;
+  std::shared_ptr<InstanceProtocol> frames, http;
+  std::optional<InstanceProtocol::Started> framed;     // the answer of frames
   std::optional<InstanceProtocol::Started> listening;  // the answer of http
   bool polled = false;                                 // it has connected to the Runtime API
   std::optional<sandbox::Exit> exit;
@@ -49,11 +51,21 @@ io::Task<void> watch_port(WatchPtr watch) {
   watch->park.wake();
 }
 
+io::Task<void> watch_frames(WatchPtr watch) {
+  const auto frames = watch->frames;
+  auto starting = frames->start();
+  InstanceProtocol::Started started = co_await std::move(starting);
+  // A channel that is closed, or misused, is no sign: the program may know nothing of it.
+  if (!started.failure || !started.failure->error_json.empty()) watch->framed = std::move(started);
+  watch->park.wake();
+}
+
 // Once found, it is the protocol of the model that was found: the instance goes on serving.
 class ProbeProtocol final : public InstanceProtocol {
  public:
-  ProbeProtocol(const ProtocolFactory& runtime_api, const functions::Version& version,
-                sandbox::Sandbox& sandbox, asio::any_io_executor executor, engine::LogSink log)
+  ProbeProtocol(const ProtocolFactory& frames, const ProtocolFactory& runtime_api,
+                const functions::Version& version, sandbox::Sandbox& sandbox,
+                asio::any_io_executor executor, engine::LogSink log)
       : runtime_api_(runtime_api),
         version_(version),
         sandbox_(sandbox),
@@ -62,6 +74,7 @@ class ProbeProtocol final : public InstanceProtocol {
         listener_(executor),
         watch_(std::make_shared<Watch>()) {
     sandbox_.stdin_fd.reset();  // programs that read their input find its end
+    watch_->frames = frames.attach(version_, sandbox_, executor_, log_);
     watch_->http = make_http_port_protocol(executor_, sandbox_.connector(kProgramPort));
   }
   ~ProbeProtocol() override { stop_watching(); }
@@ -73,11 +86,17 @@ class ProbeProtocol final : public InstanceProtocol {
     if (!watch->exit) {
       watch_listener();
       asio::co_spawn(executor_, watch_port(watch), Logged{});
+      asio::co_spawn(executor_, watch_frames(watch), Logged{});
     }
-    while (!watch->polled && !watch->listening && !watch->exit) (void)co_await watch->park.wait();
+    while (!watch->framed && !watch->polled && !watch->listening && !watch->exit)
+      (void)co_await watch->park.wait();
     stop_watching();
     Started started;
-    if (watch->exit) {
+    if (watch->framed) {
+      found_ = watch->frames;
+      found_->listen(events_);
+      started = std::move(*watch->framed);
+    } else if (watch->exit) {
       started = judge_exit(*watch->exit);
     } else if (watch->polled) {
       found_ = runtime_api_.attach(version_, sandbox_, executor_, log_);
@@ -101,7 +120,8 @@ class ProbeProtocol final : public InstanceProtocol {
   void ended(const sandbox::Exit& exit) override {
     watch_->exit = exit;
     watch_->http->ended(exit);
-    if (found_ && found_ != watch_->http) found_->ended(exit);
+    watch_->frames->ended(exit);
+    if (found_ && found_ != watch_->http && found_ != watch_->frames) found_->ended(exit);
     watch_->park.wake();
   }
   bool healthy() const override { return found_ && found_->healthy(); }
@@ -133,8 +153,9 @@ class ProbeProtocol final : public InstanceProtocol {
   // The listener belongs to the sandbox, and goes on to the protocol that was found.
   void stop_watching() {
     if (listener_.is_open()) (void)listener_.release();
-    const bool listens = watch_->listening.has_value() && !watch_->polled;
+    const bool listens = watch_->listening.has_value() && !watch_->polled && !watch_->framed;
     if (!listens) watch_->http->ended({});
+    if (!watch_->framed) watch_->frames->ended({});
   }
 
   static Started judge_exit(const sandbox::Exit& exit) {
@@ -166,8 +187,9 @@ class ProbeProtocol final : public InstanceProtocol {
 
 class ProbeFactory final : public ProtocolFactory {
  public:
-  ProbeFactory(const ProtocolFactory& runtime_api, std::uint16_t port)
-      : runtime_api_(runtime_api), port_(port) {}
+  ProbeFactory(const ProtocolFactory& frames, const ProtocolFactory& runtime_api,
+               std::uint16_t port)
+      : frames_(frames), runtime_api_(runtime_api), port_(port) {}
 
   bool serves(const functions::Version& version) const override {
     return version.model == Model::unknown && is_program(version);
@@ -176,6 +198,8 @@ class ProbeFactory final : public ProtocolFactory {
   Status prepare(const functions::Version& version, const functions::Runtime&,
                  sandbox::LaunchSpec& spec) const override {
     spec.argv = program_argv(version);
+    offer_channel(spec);
+    engine::set_env(spec.env, "MAYFLY_CONCURRENCY", std::to_string(version.settings.concurrency));
     spec.stdin_pipe = true;
     spec.listen_ports = {port_};
     engine::set_env(spec.env, "PORT", std::to_string(kProgramPort));
@@ -186,20 +210,22 @@ class ProbeFactory final : public ProtocolFactory {
                                            sandbox::Sandbox& sandbox,
                                            asio::any_io_executor executor,
                                            engine::LogSink log) const override {
-    return std::make_unique<ProbeProtocol>(runtime_api_, version, sandbox, std::move(executor),
-                                           std::move(log));
+    return std::make_unique<ProbeProtocol>(frames_, runtime_api_, version, sandbox,
+                                           std::move(executor), std::move(log));
   }
 
  private:
+  const ProtocolFactory& frames_;
   const ProtocolFactory& runtime_api_;
   const std::uint16_t port_;
 };
 
 }  // namespace
 
-std::unique_ptr<ProtocolFactory> make_probe_factory(const ProtocolFactory& runtime_api,
+std::unique_ptr<ProtocolFactory> make_probe_factory(const ProtocolFactory& frames,
+                                                    const ProtocolFactory& runtime_api,
                                                     std::uint16_t runtime_api_port) {
-  return std::make_unique<ProbeFactory>(runtime_api, runtime_api_port);
+  return std::make_unique<ProbeFactory>(frames, runtime_api, runtime_api_port);
 }
 
 }  // namespace mayfly::dialects::adapters

@@ -10,6 +10,7 @@
 #include <boost/json/parse.hpp>
 #include <functional>
 
+#include "dialects/adapters/frame_program.h"
 #include "dialects/adapters/http_port_protocol.h"
 #include "dialects/adapters/probe_protocol.h"
 #include "dialects/adapters/program.h"
@@ -19,6 +20,7 @@
 #include "io/http_server.h"
 #include "io/socket.h"
 #include "os/ipc.h"
+#include "wire/frames.h"
 
 namespace mayfly::dialects::adapters {
 namespace {
@@ -484,6 +486,9 @@ class Probing : public ::testing::Test, public Loop {
     version.settings.runtime = "native";
     sandbox.connect = Refuse{};
     sandbox.stdin_fd = std::move(pipes.to_stdin);
+    auto channel = os::make_socket_pair(SOCK_STREAM);
+    sandbox.channel = std::move(channel->first);
+    program_channel = std::move(channel->second);
     sandbox.listeners.push_back(*io::listen_tcp(*io::parse_address("127.0.0.1:0"), ""));
     api_address = io::format_address(*io::local_address(sandbox.listeners.front().get()));
   }
@@ -496,12 +501,20 @@ class Probing : public ::testing::Test, public Loop {
                           });
     loop.poll();
   }
+  void say(wire::FrameType type, std::string_view json) {
+    std::string bytes;
+    wire::append_frame(bytes, 0, type, 0, json);
+    ASSERT_EQ(::write(program_channel.get(), bytes.data(), bytes.size()),
+              static_cast<ssize_t>(bytes.size()));
+  }
   functions::Version version;
   FakeSandbox sandbox;
+  os::Fd program_channel;
   Pipes pipes;
   FakeApi api;
   std::string api_address;
-  std::unique_ptr<engine::ProtocolFactory> factory = make_probe_factory(api);
+  std::unique_ptr<engine::ProtocolFactory> frames = make_frame_program_factory({});
+  std::unique_ptr<engine::ProtocolFactory> factory = make_probe_factory(*frames, api);
   std::unique_ptr<InstanceProtocol> protocol;
   std::optional<InstanceProtocol::Started> started;
 };
@@ -513,6 +526,50 @@ TEST_F(Probing, ServesUnknownProgramsOnly) {
   version.model = Model::unknown;
   version.settings.runtime = "python3.11";
   EXPECT_FALSE(factory->serves(version));
+}
+
+TEST_F(Probing, OffersAChannel) {
+  sandbox::LaunchSpec spec;
+  ASSERT_FALSE(factory->prepare(version, {}, spec).has_error());
+  EXPECT_TRUE(spec.channel);
+  EXPECT_THAT(spec.env, ::testing::Contains("MAYFLY_CHANNEL=3"));
+}
+
+TEST_F(Probing, AReadyFrameGoesToItsProtocol) {
+  begin();
+  EXPECT_FALSE(started.has_value());
+  say(wire::FrameType::ready, R"({"model":"http","handler":"h","concurrency":7})");
+  until([&] { return started.has_value(); });
+  ASSERT_EQ(started->failure, nullptr);
+  EXPECT_EQ(started->ready.model, Model::http);
+  EXPECT_EQ(started->ready.concurrency, 7u);
+  EXPECT_TRUE(protocol->healthy());
+  version.model = Model::http;
+  EXPECT_TRUE(frames->serves(version));
+  EXPECT_FALSE(factory->serves(version));
+  version.settings.runtime = "python3.11";
+  EXPECT_FALSE(frames->serves(version));
+}
+
+TEST_F(Probing, AnInitialisationThatFailsInFramesSaysWhy) {
+  begin();
+  say(wire::FrameType::init_error, R"({"errorType":"E","errorMessage":"no database"})");
+  until([&] { return started.has_value(); });
+  ASSERT_NE(started->failure, nullptr);
+  EXPECT_THAT(started->failure->error_json, HasSubstr("no database"));
+}
+
+TEST_F(Probing, AChannelThatIsClosedOrMisusedIsNoSign) {
+  begin();
+  ASSERT_EQ(::write(program_channel.get(), "log: hello, I am no frame\n", 26), 26);
+  program_channel.reset();
+  for (int i = 0; i < 20; ++i) loop.poll();
+  EXPECT_FALSE(started.has_value());
+  const auto client =
+      run(io::connect_stream(loop.get_executor(), *io::parse_address(api_address), "api"));
+  ASSERT_TRUE(client.has_value());
+  until([&] { return started.has_value(); });
+  EXPECT_EQ(started->ready.model, Model::runtime_api);
 }
 
 TEST_F(Probing, AConnectionToTheRuntimeApiGoesToItsProtocol) {
