@@ -23,6 +23,7 @@ inline constexpr std::size_t kSpawnerMessageMax = 192 * 1024;
 // and a port below 1024, so that no program in there can take it: none has the capability.
 inline constexpr const char* kServicesAddress = "127.0.0.2";
 inline constexpr std::uint16_t kServicesPort = 80;
+inline constexpr const char* kServicesUrl = "http://127.0.0.2";
 
 // spawner -> engine, first of all: it is ready, and what this machine allows.
 struct SpawnerReady {
