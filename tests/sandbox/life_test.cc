@@ -313,7 +313,15 @@ TEST(Unprivileged, RunsWithLessAndSaysSo) {
       std::fprintf(stderr, "%s\n", output.error().describe().c_str());
       return 21;
     }
-    return output.value().out.starts_with("1000\n") ? 0 : 22;
+    if (!output.value().out.starts_with("1000\n")) return 22;
+    auto spec = world.spec({"/bin/sleep", "60"});
+    spec.services = true;
+    auto launched = world.launch(std::move(spec));
+    if (launched.has_error()) {
+      std::fprintf(stderr, "%s\n", launched.error().describe().c_str());
+      return 23;
+    }
+    return launched.value()->services ? 0 : 24;
   });
 }
 

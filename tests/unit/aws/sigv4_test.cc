@@ -316,7 +316,9 @@ TEST_F(Fixture, ASessionsKeyIsGoodOnItsConnectionAlone) {
   };
   const auto code = [&](const wire::RequestHead& head, const SessionPtr& of_connection) {
     const auto caller = verifier.verify(head, "", of_connection);
-    if (caller.has_value()) EXPECT_EQ(caller->session, of_connection);
+    if (caller.has_value()) {
+      EXPECT_EQ(caller->session, of_connection);
+    }
     return caller.has_value() ? "ok" : caller.error().code;
   };
   EXPECT_EQ(code(request("the token"), session), "ok");

@@ -11,7 +11,7 @@ namespace {
 
 using testing::HasSubstr;
 
-Result<Project> sam(const std::string& policies, const std::string& more = "") {
+Result<Project> sam_with(const std::string& policies, const std::string& more = "") {
   return read_sam_template(R"(Transform: AWS::Serverless-2016-10-31
 Resources:
   Q: {Type: AWS::SQS::Queue, Properties: {QueueName: jobs}}
@@ -44,7 +44,7 @@ std::string arn(const std::string& service, const std::string& rest) {
 }
 
 TEST(SamPolicies, TemplatesNameWhatTheyAllow) {
-  const auto project = sam(R"(        - SQSSendMessagePolicy: {QueueName: !GetAtt Q.QueueName}
+  const auto project = sam_with(R"(        - SQSSendMessagePolicy: {QueueName: !GetAtt Q.QueueName}
         - SQSPollerPolicy: {QueueName: polled}
         - S3ReadPolicy: {BucketName: readable}
         - S3CrudPolicy: {BucketName: full}
@@ -81,7 +81,7 @@ TEST(SamPolicies, TemplatesNameWhatTheyAllow) {
 }
 
 TEST(SamPolicies, StatementsAsFarAsTheyAreKnown) {
-  const auto project = sam(R"(        - Version: '2012-10-17'
+  const auto project = sam_with(R"(        - Version: '2012-10-17'
           Statement:
             - {Effect: Allow, Action: 'sqs:*', Resource: [!GetAtt Q.Arn, !GetAtt D.Arn]}
             - {Effect: Allow, Action: 'dynamodb:*', Resource: !GetAtt D.StreamArn}
@@ -102,22 +102,22 @@ TEST(SamPolicies, StatementsAsFarAsTheyAreKnown) {
 }
 
 TEST(SamPolicies, WhoeverSaysNothingHasTheDefault) {
-  const auto project = sam("");
+  const auto project = sam_with("");
   ASSERT_FALSE(project.has_error()) << project.error().message;
   EXPECT_EQ(function_named(*project, "app-F")->settings.policy, "");
   // What is stated counts, also when nothing of it is known here.
-  EXPECT_FALSE(policy_of(sam("        - DynamoDBReadPolicy: {TableName: t}\n"))
+  EXPECT_FALSE(policy_of(sam_with("        - DynamoDBReadPolicy: {TableName: t}\n"))
                    .allows("sqs:SendMessage", arn("sqs", "jobs")));
 }
 
 TEST(SamPolicies, QueuesOfTheEnvironmentAreAtTheWayIn) {
-  const auto project = sam("", "      Environment: {Variables: {QUEUE_URL: !Ref Q}}\n");
+  const auto project = sam_with("", "      Environment: {Variables: {QUEUE_URL: !Ref Q}}\n");
   ASSERT_FALSE(project.has_error()) << project.error().message;
   EXPECT_EQ(function_named(*project, "app-F")->settings.env.at("QUEUE_URL"),
             "http://127.0.0.2/123456789012/jobs");
 }
 
-Result<Project> serverless(const std::string& provider, const std::string& function = "") {
+Result<Project> serverless_with(const std::string& provider, const std::string& function = "") {
   return read_serverless_yml("service: shop\nprovider:\n  name: aws\n  runtime: nodejs20.x\n" +
                                  provider + "functions:\n  f:\n    handler: src/a.b\n" + function,
                              surroundings("serverless.yml"));
@@ -131,7 +131,7 @@ TEST(ServerlessPolicies, ProvidersAndFunctionsOwn) {
   for (const std::string& provider :
        {std::string("  iamRoleStatements:\n") + kStatements,
         std::string("  iam:\n    role:\n      statements:\n    ") + kStatements}) {
-    const auto policy = policy_of(serverless(provider), "shop-dev-f");
+    const auto policy = policy_of(serverless_with(provider), "shop-dev-f");
     EXPECT_TRUE(policy.allows("sqs:SendMessage", a));
     EXPECT_FALSE(policy.allows("sqs:SendMessage", b));
   }
@@ -139,17 +139,17 @@ TEST(ServerlessPolicies, ProvidersAndFunctionsOwn) {
   const std::string own =
       "    iamRoleStatements:\n"
       "      - {Effect: Allow, Action: 'sqs:SendMessage', Resource: 'arn:aws:sqs:*:*:b'}\n";
-  auto policy = policy_of(serverless(provider, own), "shop-dev-f");
+  auto policy = policy_of(serverless_with(provider, own), "shop-dev-f");
   EXPECT_FALSE(policy.allows("sqs:SendMessage", a));
   EXPECT_TRUE(policy.allows("sqs:SendMessage", b));
   policy =
-      policy_of(serverless(provider, own + "    iamRoleStatementsInherit: true\n"), "shop-dev-f");
+      policy_of(serverless_with(provider, own + "    iamRoleStatementsInherit: true\n"), "shop-dev-f");
   EXPECT_TRUE(policy.allows("sqs:SendMessage", a));
   EXPECT_TRUE(policy.allows("sqs:SendMessage", b));
 }
 
 TEST(ServerlessPolicies, ARoleByItsArnIsANote) {
-  const auto project = serverless("  iam: {role: 'arn:aws:iam::1:role/x'}\n");
+  const auto project = serverless_with("  iam: {role: 'arn:aws:iam::1:role/x'}\n");
   ASSERT_FALSE(project.has_error()) << project.error().message;
   EXPECT_EQ(function_named(*project, "shop-dev-f")->settings.policy, "");
   EXPECT_THAT(why_not(*project, "provider.iam.role"), HasSubstr("no roles"));
