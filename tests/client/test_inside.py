@@ -7,6 +7,7 @@ import uuid
 
 import pytest
 
+import images
 from harness import needs
 
 botocore = pytest.importorskip("botocore.exceptions", reason="python3-boto3 is not installed")
@@ -312,11 +313,7 @@ def test_a_script_with_curl(server, world):
     assert "ListQueuesResponse" in answer.text and world["queue"] in answer.text, answer.text
 
 
-def test_a_bootstrap(server, world, tmp_path):
-    """The Lambda Runtime API, with curl alone."""
-    needs("curl")
-    bootstrap = tmp_path / "bootstrap"
-    bootstrap.write_text('''#!/bin/sh
+BOOTSTRAP = '''#!/bin/sh
 api="http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime/invocation"
 while :; do
   id=$(curl -sS -o /tmp/event -D - "$api/next" | tr -d '\\r' | sed -n 's/^[Ll]ambda-[Rr]untime-[Aa]ws-[Rr]equest-[Ii]d: //p')
@@ -325,11 +322,53 @@ while :; do
     -o /tmp/answer "$AWS_ENDPOINT_URL/"
   printf '"%s"' "$(sed -n 's/.*<Arn>\\(.*\\)<\\/Arn>.*/\\1/p' /tmp/answer)" | curl -sS -d @- "$api/$id/response" > /dev/null
 done
-''')
+'''
+
+
+def test_a_bootstrap(server, world, tmp_path):
+    """The Lambda Runtime API, with curl alone."""
+    needs("curl")
+    bootstrap = tmp_path / "bootstrap"
+    bootstrap.write_text(BOOTSTRAP)
     bootstrap.chmod(0o755)
     server.deploy(str(bootstrap), "--name", "in-bootstrap", "--runtime", "provided")
     told = server.invoke("in-bootstrap", {}).expect(200)
     assert told.json == "arn:aws:sts::000000000000:assumed-role/in-bootstrap/in-bootstrap"
+
+
+def test_an_image(server, world, tmp_path):
+    needs("curl", "sed", "tr")
+    files = {"bootstrap": BOOTSTRAP.encode()}
+    for program in ("/bin/sh", "/usr/bin/curl", "/usr/bin/sed", "/usr/bin/tr"):
+        found = images.with_libraries(os.path.realpath(program))
+        found["bin/" + os.path.basename(program)] = found.pop(os.path.realpath(program).lstrip("/"))
+        files.update(found)
+    path = tmp_path / "image.tar"
+    path.write_bytes(images.docker_archive([files], entrypoint=["/bin/sh", "/bootstrap"]))
+    server.cli("image", "import", path, "--name", "in-image:1", timeout=200)
+    server.cli("deploy", "--image", "in-image:1", "--name", "in-image")
+    told = server.invoke("in-image", {}).expect(200)
+    assert told.json == "arn:aws:sts::000000000000:assumed-role/in-image/in-image"
+
+
+def test_bodies_of_functions_have_a_limit(make_server):
+    server = make_server(config="services:\n  body_bytes_max: 1048576\n")
+    server.deploy_source("in-filler", "user.py", PYTHON)
+    head = ("POST / HTTP/1.1\r\nHost: 127.0.0.2\r\nContent-Length: {}\r\nConnection: close\r\n"
+            "X-Amz-Target: AmazonSQS.SendMessage\r\n\r\n")
+    told = ask(server, "in-filler", "raw", request=head.format(4_000_000) + "x" * 300_000)
+    assert told.startswith("HTTP/1.1 503 ") and "services.body_bytes_max" in told
+    told = ask(server, "in-filler", "raw", request=head.format(600_000) + "x" * 600_000)
+    assert told.startswith("HTTP/1.1 403 ") and "MissingAuthenticationToken" in told
+    told = ask(server, "in-filler", "raw", request=head.format(600_000) + "x" * 600_000)
+    assert "MissingAuthenticationToken" in told, "what was held is given back"
+
+
+def test_endpoints_of_single_services(server, account, world):
+    server.deploy_source("in-split", "user.py", PYTHON, "--env", "AWS_ENDPOINT_URL_SQS=http://127.0.0.3")
+    with pytest.raises(AssertionError):
+        ask(server, "in-split", "call", service="sqs", method="list_queues")
+    assert ask(server, "in-split", "who")["Arn"].endswith("/in-split")
 
 
 NODE = '''
