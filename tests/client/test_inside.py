@@ -371,6 +371,42 @@ def test_endpoints_of_single_services(server, account, world):
     assert ask(server, "in-split", "who")["Arn"].endswith("/in-split")
 
 
+TEMPLATE = '''
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Jobs: {Type: AWS::SQS::Queue}
+  Others: {Type: AWS::SQS::Queue}
+  Sender:
+    Type: AWS::Serverless::Function
+    Properties:
+      Runtime: python3.11
+      Handler: user.handler
+      CodeUri: src
+      Timeout: 30
+      Environment: {Variables: {QUEUE_URL: !Ref Jobs, QUEUE_OTHER: !Ref Others}}
+      Policies:
+        - SQSSendMessagePolicy: {QueueName: !GetAtt Jobs.QueueName}
+        - Statement: {Effect: Allow, Action: sqs:ReceiveMessage, Resource: !GetAtt Others.Arn}
+'''
+
+
+def test_a_sam_project_may_do_what_it_states(server, tmp_path):
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "user.py").write_text(PYTHON)
+    (tmp_path / "template.yaml").write_text(TEMPLATE)
+    server.deploy(tmp_path, "--name", "in-sam")
+    env = ask(server, "in-sam-Sender", "env")
+
+    def call(method, queue, **arguments):
+        return ask(server, "in-sam-Sender", "call", service="sqs", method=method,
+                   arguments={"QueueUrl": env[queue], **arguments})
+
+    assert call("send_message", "QUEUE_URL", MessageBody="x")["MessageId"]
+    assert call("receive_message", "QUEUE_URL")["code"] == "AccessDenied"
+    assert call("send_message", "QUEUE_OTHER", MessageBody="x")["code"] == "AccessDenied"
+    assert "code" not in call("receive_message", "QUEUE_OTHER")
+
+
 NODE = '''
 import { SQSClient, GetQueueUrlCommand, SendMessageCommand, ReceiveMessageCommand, CreateQueueCommand } from "@aws-sdk/client-sqs";
 import { S3Client, PutObjectCommand, GetObjectCommand } from "@aws-sdk/client-s3";

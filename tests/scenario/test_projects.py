@@ -66,7 +66,7 @@ def test_sam_says_what_it_did_not_use(host, shop):
     left = paths(shop["not_used"])
     function = "Resources.OrdersFunction.Properties."
     assert "VPC" in left[function + "VpcConfig"]["why"]
-    assert "policy" in paths(shop["used"])[function + "Policies[0].SQSSendMessagePolicy"]["why"]
+    assert function + "Policies[0].SQSSendMessagePolicy" in paths(shop["used"])
     assert "StreamArn" in left[function + "Environment.Variables.STREAM"]["why"]
     assert "authorizer" in left[function + "Events.Secret"]["why"]
     assert "bucket" in left["Resources.ReportFunction.Properties.Events.Upload"]["why"]
