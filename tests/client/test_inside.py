@@ -216,6 +216,48 @@ def test_a_policy_of_its_own(server, world, tmp_path):
     assert ask(server, "in-narrow", "who")["Arn"].endswith("assumed-role/in-narrow/in-narrow")
 
 
+def test_resources_of_every_service(server, world, tmp_path):
+    here = "us-east-1:000000000000"
+    policy = tmp_path / "policy.json"
+    policy.write_text(json.dumps([
+        {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": f"arn:aws:lambda:{here}:function:in-echo"},
+        {"Effect": "Allow", "Action": "sns:Publish", "Resource": world["topic"]},
+        {"Effect": "Allow", "Action": "events:PutEvents", "Resource": f"arn:aws:events:{here}:event-bus/default"},
+        {"Effect": "Allow", "Action": "scheduler:CreateSchedule",
+         "Resource": f"arn:aws:scheduler:{here}:schedule/default/in-*"},
+        {"Effect": "Allow", "Action": "logs:*", "Resource": f"arn:aws:logs:{here}:log-group:/aws/lambda/in-echo:*"}]))
+    server.deploy_source("in-each", "user.py", PYTHON, "--policy", str(policy))
+
+    def call(service, method, **arguments):
+        return ask(server, "in-each", "call", service=service, method=method, arguments=arguments)
+
+    def denied(service, method, resource, **arguments):
+        told = call(service, method, **arguments)
+        assert "AccessDenied" in told["code"] and f"on resource: {resource}:" in told["message"], told
+        return True
+
+    assert call("lambda", "invoke", FunctionName="in-echo")["StatusCode"] == 200
+    assert call("lambda", "invoke", FunctionName="arn:aws:lambda:eu-west-1:123456789012:function:in-echo")["StatusCode"] == 200
+    assert denied("lambda", "invoke", f"arn:aws:lambda:{here}:function:in-user", FunctionName="in-user")
+    assert denied("lambda", "invoke", f"arn:aws:lambda:{here}:function:in-echo:$LATEST", FunctionName="in-echo",
+                  Qualifier="$LATEST")
+    assert call("sns", "publish", TopicArn=world["topic"], Message="m")["MessageId"]
+    assert denied("sns", "publish", f"arn:aws:sns:{here}:other", TopicArn=f"arn:aws:sns:{here}:other", Message="m")
+    event = {"Source": "s", "DetailType": "d", "Detail": "{}"}
+    assert call("events", "put_events", Entries=[event])["FailedEntryCount"] == 0
+    assert denied("events", "put_events", f"arn:aws:events:{here}:event-bus/other",
+                  Entries=[event, {**event, "EventBusName": "other"}])
+    schedule = {"ScheduleExpression": "at(2099-01-01T00:00:00)", "FlexibleTimeWindow": {"Mode": "OFF"},
+                "Target": {"Arn": f"arn:aws:lambda:{here}:function:in-echo", "RoleArn": "arn:aws:iam::0:role/x"}}
+    assert "ScheduleArn" in call("scheduler", "create_schedule", Name="in-one", **schedule)
+    assert denied("scheduler", "create_schedule", f"arn:aws:scheduler:{here}:schedule/default/other", Name="other",
+                  **schedule)
+    assert denied("scheduler", "delete_schedule", f"arn:aws:scheduler:{here}:schedule/default/in-one", Name="in-one")
+    assert "events" in call("logs", "filter_log_events", logGroupName="/aws/lambda/in-echo")
+    told = call("logs", "filter_log_events", logGroupName="/aws/lambda/in-user")
+    assert told["code"] == "AccessDeniedException", told
+
+
 def test_bad_policies_are_refused_at_the_deploy(server, tmp_path):
     policy = tmp_path / "policy.json"
     policy.write_text('{"Effect": "Allow", "Action": "sqs:*", "Resource": "*", "Condition": {}}')

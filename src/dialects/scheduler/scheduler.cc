@@ -151,8 +151,7 @@ std::vector<aws::Need> Scheduler::needs(const Call& call) const {
   const std::string name = text_member(call.input, "Name");
   if (name.empty()) return {{action, "*"}};
   if (operation.ends_with("ScheduleGroup")) return {{action, start + "schedule-group/" + name}};
-  const std::string group = text_member(call.input, "GroupName");
-  return {{action, start + "schedule/" + (group.empty() ? "default" : group) + "/" + name}};
+  return {{action, start + "schedule/" + group_of(call.input) + "/" + name}};
 }
 
 io::Task<Outcome<json::object>> Scheduler::call(Call call) {
