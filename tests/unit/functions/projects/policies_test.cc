@@ -142,8 +142,8 @@ TEST(ServerlessPolicies, ProvidersAndFunctionsOwn) {
   auto policy = policy_of(serverless_with(provider, own), "shop-dev-f");
   EXPECT_FALSE(policy.allows("sqs:SendMessage", a));
   EXPECT_TRUE(policy.allows("sqs:SendMessage", b));
-  policy =
-      policy_of(serverless_with(provider, own + "    iamRoleStatementsInherit: true\n"), "shop-dev-f");
+  policy = policy_of(serverless_with(provider, own + "    iamRoleStatementsInherit: true\n"),
+                     "shop-dev-f");
   EXPECT_TRUE(policy.allows("sqs:SendMessage", a));
   EXPECT_TRUE(policy.allows("sqs:SendMessage", b));
 }
