@@ -8,6 +8,7 @@
 #include "aws/json_body.h"
 #include "aws/query.h"
 #include "aws/rest.h"
+#include "aws/session.h"
 #include "base/ids.h"
 #include "base/log.h"
 
@@ -85,6 +86,10 @@ json::storage_ptr new_memory(std::size_t body_size) {
   throw std::logic_error("Outcome without a value: " + fault.code);
 }
 
+std::vector<Need> Service::needs(const Call& call) const {
+  return {{std::string(contract().name) + ":" + std::string(call.operation->name), "*"}};
+}
+
 io::Task<Outcome<io::HttpResponse>> Service::answer(Call call, std::string) {
   co_return no_such_action(call.operation->name);
 }
@@ -109,6 +114,7 @@ struct Endpoint::Request {
   const Contract* contract = nullptr;  // of the service, once it is known
   Target target;
   Caller caller;
+  SessionPtr session;  // of the connection
   std::string id;
 };
 
@@ -163,13 +169,14 @@ bool Endpoint::takes(const wire::RequestHead& head) {
   return names_action(head.query()) || (is_form(head) && !head.path().starts_with("/v1/"));
 }
 
-io::Task<io::HttpResponse> Endpoint::handle(io::HttpRequest http) {
+io::Task<io::HttpResponse> Endpoint::handle(io::HttpRequest http, SessionPtr session) {
   if (StreamService* stream = stream_service(http.head)) {
-    auto handling = stream->handle(std::move(http), new_uuid());
+    auto handling = stream->handle(std::move(http), new_uuid(), std::move(session));
     co_return co_await std::move(handling);
   }
   auto request = std::make_shared<Request>();
   request->id = new_uuid();
+  request->session = std::move(session);
   request->protocol = protocol_of(http.head);
   if (const auto target = http.head.headers.find("X-Amz-Target")) {
     const auto found = targets_.find(std::string(*target));
@@ -216,7 +223,7 @@ std::size_t Endpoint::body_limit(const wire::RequestHead& head) const {
 }
 
 io::Task<Outcome<io::HttpResponse>> Endpoint::answer(std::shared_ptr<Request> request) {
-  auto caller = verifier_.verify(request->http.head, request->http.body);
+  auto caller = verifier_.verify(request->http.head, request->http.body, request->session);
   if (caller.has_error()) co_return std::move(caller).error();
   request->caller = std::move(*caller);
 
@@ -240,7 +247,19 @@ Call call_of(const Operation& operation, json::object input, const Caller& calle
   call.base_url = host ? head.scheme + "://" + std::string(*host) : default_url;
   call.path = head.path();
   call.request_id = std::move(id);
+  call.session = caller.session;
   return call;
+}
+
+// What a session may not do, and what is of no version of the protocol, is told in its own words.
+Outcome<void> check_rights(const Service& service, const Call& call) {
+  if (!call.session) return boost::system::in_place_value;
+  auto checked = call.session->check(service.needs(call));
+  if (checked.has_value()) return checked;
+  Fault fault = std::move(checked).error();
+  if (call.query || service.contract().query_compatible) fault.query_code = "AccessDenied";
+  if (!call.query && !service.contract().rest_json) fault.status = 400;
+  return fault;
 }
 
 }  // namespace
@@ -258,6 +277,7 @@ io::Task<Outcome<io::HttpResponse>> Endpoint::answer_json(std::shared_ptr<Reques
   if (complete.has_error()) co_return std::move(complete).error();
   Call call = call_of(*target.operation, std::move(*input), request->caller, request->http.head,
                       parts_.default_url, request->id);
+  AWS_CO_TRY(check_rights(*target.service, call));
   auto calling = target.service->call(std::move(call));
   auto output = co_await std::move(calling);
   if (output.has_error()) co_return std::move(output).error();
@@ -322,6 +342,7 @@ io::Task<Outcome<io::HttpResponse>> Endpoint::answer_query(std::shared_ptr<Reque
   }
   auto complete = check_required(*operation.input, call.input, "MissingParameter");
   if (complete.has_error()) co_return std::move(complete).error();
+  AWS_CO_TRY(check_rights(*target->service, call));
   auto calling = target->service->call(std::move(call));
   auto output = co_await std::move(calling);
   if (output.has_error()) co_return std::move(output).error();
@@ -352,6 +373,7 @@ io::Task<Outcome<io::HttpResponse>> Endpoint::answer_rest(std::shared_ptr<Reques
   if (complete.has_error()) co_return std::move(complete).error();
   Call call = call_of(*match->operation, std::move(*input), request->caller, head,
                       parts_.default_url, request->id);
+  AWS_CO_TRY(check_rights(*service, call));
   if (raw) {
     auto answering = service->answer(std::move(call), std::move(request->http.body));
     co_return co_await std::move(answering);

@@ -37,7 +37,8 @@ class Endpoint {
   // API beside it.
   static bool takes(const wire::RequestHead& head);
 
-  io::Task<io::HttpResponse> handle(io::HttpRequest request);
+  // session: of the connection that the request came by; null: of anybody's.
+  io::Task<io::HttpResponse> handle(io::HttpRequest request, SessionPtr session = {});
 
  private:
   struct Target {

@@ -5,15 +5,21 @@
 
 #include <boost/json/object.hpp>
 #include <boost/system/result.hpp>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "aws/shape.h"
 #include "base/result.h"
 #include "io/http.h"
 
 namespace mayfly::aws {
+
+class Session;
+struct Need;
+using SessionPtr = std::shared_ptr<const Session>;
 
 // A typed error, as clients match on it.
 struct Fault {
@@ -88,6 +94,7 @@ struct Call {
   std::string path;      // of the request, still percent-encoded
   std::string request_id;
   bool query = false;  // spoken in the query protocol
+  SessionPtr session;  // of a program that the platform runs; null: an access key's
 };
 
 class Service {
@@ -95,6 +102,9 @@ class Service {
   virtual ~Service() = default;
 
   virtual const Contract& contract() const = 0;
+
+  // What a session must be allowed for the call. By default the operation's own name, on "*".
+  virtual std::vector<Need> needs(const Call& call) const;
 
   // Runs on the loop of the Endpoint. Cancelled (terminal) when the client goes away. Output by
   // the operation's shape; what it does not name is not sent in XML. The input may live in a
@@ -111,7 +121,9 @@ class StreamService {
  public:
   virtual ~StreamService() = default;
   virtual std::string_view scope() const = 0;  // name in the signature's scope
-  virtual io::Task<io::HttpResponse> handle(io::HttpRequest request, std::string request_id) = 0;
+  // session: of the connection, may be null; it counts when the request is signed with its key.
+  virtual io::Task<io::HttpResponse> handle(io::HttpRequest request, std::string request_id,
+                                            SessionPtr session) = 0;
 };
 
 }  // namespace mayfly::aws

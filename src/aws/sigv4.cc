@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "aws/session.h"
 #include "aws/times.h"
 
 namespace mayfly::aws {
@@ -447,11 +448,33 @@ bool has_prefix(std::string_view name, std::string_view prefix) {
 
 }  // namespace
 
-Outcome<SignedHead> Verifier::verify_head(const wire::RequestHead& head) {
+identity::AccessKeyPtr Verifier::key_of(const wire::RequestHead& head, const SignatureClaim& claim,
+                                        SessionPtr& session) const {
+  if (!session || session->key().id != claim.access_key_id) {
+    session.reset();
+    return keys_.find(claim.access_key_id);
+  }
+  std::string token;
+  if (const auto field = head.headers.find("X-Amz-Security-Token"))
+    token = *field;
+  else
+    each_parameter(head.query(), [&](std::string_view name, std::string_view value) {
+      if (name == "X-Amz-Security-Token") token = lenient_decode(value);
+    });
+  const std::string& wanted = session->token();
+  if (token.size() != wanted.size() ||
+      CRYPTO_memcmp(token.data(), wanted.data(), wanted.size()) != 0)
+    return nullptr;
+  return {session, &session->key()};
+}
+
+Outcome<SignedHead> Verifier::verify_head(const wire::RequestHead& head,
+                                          const SessionPtr& of_connection) {
   const bool presigned = !head.headers.contains("Authorization");
   auto claim = parse_claim(head);
   if (claim.has_error()) return s3_named(std::move(claim).error(), presigned);
-  const identity::AccessKeyPtr key = keys_.find(claim->access_key_id);
+  SessionPtr session = of_connection;
+  const identity::AccessKeyPtr key = key_of(head, *claim, session);
   if (!key)
     return Fault{"InvalidAccessKeyId",
                  "The AWS Access Key Id you provided does not exist in our records.", 403};
@@ -477,19 +500,21 @@ Outcome<SignedHead> Verifier::verify_head(const wire::RequestHead& head) {
   AWS_TRY(check_signature(*key, *claim, canonical_request(head, *claim, payload, PathForm::once)));
   const HmacKey& derived_key = derived(*key, *claim);
   std::string scope = claim->scope();
-  return SignedHead{
-      Caller{std::move(claim->access_key_id), std::move(claim->region), std::move(claim->service)},
-      std::move(payload),
-      std::move(claim->signature),
-      std::move(claim->time),
-      std::move(scope),
-      derived_key};
+  return SignedHead{Caller{std::move(claim->access_key_id), std::move(claim->region),
+                           std::move(claim->service), std::move(session)},
+                    std::move(payload),
+                    std::move(claim->signature),
+                    std::move(claim->time),
+                    std::move(scope),
+                    derived_key};
 }
 
-Outcome<Caller> Verifier::verify(const wire::RequestHead& head, std::string_view body) {
+Outcome<Caller> Verifier::verify(const wire::RequestHead& head, std::string_view body,
+                                 const SessionPtr& of_connection) {
   auto claim = parse_claim(head);
   if (claim.has_error()) return std::move(claim).error();
-  const identity::AccessKeyPtr key = keys_.find(claim->access_key_id);
+  SessionPtr session = of_connection;
+  const identity::AccessKeyPtr key = key_of(head, *claim, session);
   if (!key)
     return Fault{"InvalidClientTokenId", "The security token included in the request is invalid.",
                  403};
@@ -505,7 +530,7 @@ Outcome<Caller> Verifier::verify(const wire::RequestHead& head, std::string_view
   }
   AWS_TRY(check_signature(*key, *claim, canonical_request(head, *claim, payload_hash)));
   return Caller{std::move(claim->access_key_id), std::move(claim->region),
-                std::move(claim->service)};
+                std::move(claim->service), std::move(session)};
 }
 
 }  // namespace mayfly::aws

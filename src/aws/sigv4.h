@@ -53,6 +53,7 @@ Sha256 signing_key(std::string_view secret, const SignatureClaim& claim);
 // What a checked signature tells.
 struct Caller {
   std::string access_key_id, region, service;
+  SessionPtr session = {};  // whose key it is; null: one of the access keys
 };
 
 // A request of S3 whose head is right. Its body is checked while it comes.
@@ -69,15 +70,20 @@ class Verifier {
   Verifier(const identity::AccessKeys& keys, const Clock& clock) : keys_(keys), clock_(clock) {}
 
   // The faults of parse_claim, InvalidClientTokenId, RequestExpired, SignatureDoesNotMatch.
-  Outcome<Caller> verify(const wire::RequestHead& head, std::string_view body);
+  // session: of the connection; its key is good here and nowhere else.
+  Outcome<Caller> verify(const wire::RequestHead& head, std::string_view body,
+                         const SessionPtr& session = {});
 
   // The same with S3's rules and S3's codes, for the head alone.
-  Outcome<SignedHead> verify_head(const wire::RequestHead& head);
+  Outcome<SignedHead> verify_head(const wire::RequestHead& head, const SessionPtr& session = {});
 
   static constexpr std::int64_t kSkewMax = 15 * 60;             // seconds
   static constexpr std::int64_t kPresignedMax = 7 * 24 * 3600;  // seconds
 
  private:
+  // Null: nobody's. session stays set when the key is its own.
+  identity::AccessKeyPtr key_of(const wire::RequestHead& head, const SignatureClaim& claim,
+                                SessionPtr& session) const;
   Outcome<void> check_signature(const identity::AccessKey& key, const SignatureClaim& claim,
                                 const std::string& canonical);
   Outcome<void> check_time(const SignatureClaim& claim) const;

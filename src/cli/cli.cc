@@ -6,6 +6,8 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/commands.h"
+#include "functions/policy.h"
+#include "os/files.h"
 
 namespace mayfly::cli {
 namespace {
@@ -51,7 +53,7 @@ struct DeployFlags {
   DeployOptions options;
   std::vector<std::string> env, parameters;
   double timeout_s = 0, keep_alive_s = -1;
-  std::string network, snapshot, direct;
+  std::string network, snapshot, direct, services, policy;
   bool no_check = false;
 };
 
@@ -87,6 +89,15 @@ int run_deploy(Context& context, DeployFlags& flags) {
   if (flags.network == "none") settings.network = functions::NetworkMode::none;
   settings.snapshot = flags.snapshot != "off";
   settings.direct = flags.direct != "off";
+  settings.services = flags.services != "off";
+  if (!flags.policy.empty()) {
+    auto text = os::read_file(flags.policy);
+    if (text.has_error()) return usage_error("--policy: " + text.error().describe());
+    const auto policy = functions::Policy::parse(*text);
+    if (policy.has_error())
+      return usage_error("--policy " + flags.policy + ": " + policy.error().message);
+    settings.policy = std::move(*text);
+  }
   flags.options.check = !flags.no_check;
   return deploy(context, flags.options);
 }
@@ -138,6 +149,13 @@ void add_deploy(CLI::App& app, Context& context, int& code) {
                 "on: GATEWAY/function/NAME calls it; off: only its routes, its function URL and "
                 "its triggers do (default: on)")
       ->check(CLI::IsMember({"on", "off"}));
+  c->add_option("--services", flags->services,
+                "on: it reaches the server's queues, buckets and other services from inside; off: "
+                "it does not (default: on)")
+      ->check(CLI::IsMember({"on", "off"}));
+  c->add_option("--policy", flags->policy,
+                "What it may do there: a file with statements in the form of IAM, in JSON")
+      ->type_name("FILE");
   c->add_option("--env", flags->env, "Environment variable NAME=VALUE; may be repeated")
       ->type_name("NAME=VALUE")
       ->take_all()

@@ -101,6 +101,11 @@ std::string describe_text(const json::value& function, const std::string& url) {
   line(out, "keep-alive", keep_alive_text(value_of(function, "keep_alive")));
   line(out, "network", text_of(settings, "network"));
   line(out, "snapshot", flag_of(settings, "snapshot") ? "on" : "off");
+  const auto* services = value_of(settings, "services").if_bool();
+  if (services != nullptr && !*services)
+    line(out, "services", "off: it cannot reach this server's services");
+  else if (const auto policy = text_of(settings, "policy"); !policy.empty())
+    line(out, "policy", policy);
   if (!is_direct(function))
     line(out, "direct", "off: it is called by its routes, function URL and triggers");
   line(out, "code", human_bytes(static_cast<std::uint64_t>(number_of(function, "code_bytes"))));

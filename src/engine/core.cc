@@ -35,6 +35,7 @@ Core::Core(Dispatcher::Parts parts)
       services(parts.services),
       admit(std::move(parts.admit)),
       warm(std::move(parts.warm)),
+      door(parts.door),
       cores(std::max(1u, std::thread::hardware_concurrency())),
       timers(parts.loop.get_executor(), parts.clock),
       templates(std::make_unique<TemplateShelf>(settings.templates_bytes_max != 0

@@ -58,6 +58,7 @@ class Core : public std::enable_shared_from_this<Core> {
   FunctionServices* const services;  // may be null
   const Admit admit;                 // may be null
   const Warm warm;                   // may be null
+  ServicesDoor* const door;          // may be null
   std::uint32_t cores;
 
   TimerQueue timers;

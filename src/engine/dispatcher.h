@@ -11,6 +11,7 @@
 #include "engine/function_services.h"
 #include "engine/instance_protocol.h"
 #include "engine/invocation.h"
+#include "engine/services_door.h"
 #include "sandbox/sandbox.h"
 #include "telemetry/telemetry.h"
 
@@ -86,6 +87,7 @@ class Dispatcher {
     FunctionServices* services = nullptr;  // null: functions can ask nothing and stage nothing
     Admit admit = {};                      // null: no function has a limit of its own
     Warm warm = {};                        // null: what the versions' settings say is all
+    ServicesDoor* door = nullptr;          // null: instances have no way to the services
   };
   explicit Dispatcher(Parts parts);
   ~Dispatcher();

@@ -84,6 +84,10 @@ Result<sandbox::LaunchSpec> Instance::make_spec() {
   auto spec = base_launch_spec(*version_, *runtime, core_->settings, id_, core_->clock.wall_now());
   spec.limits.memory_bytes = memory_bytes_;
   if (pool_->provisioned()) mark_provisioned(spec);
+  if (core_->door != nullptr && version_->settings.services) {
+    spec.services = true;
+    core_->door->add_environment(*version_, spec.env);
+  }
   if (kind_ == Kind::source) make_cloneable(spec, core_->settings);
   MAYFLY_TRY(factory_->prepare(*version_, *runtime, spec));
   if (bound != nullptr) MAYFLY_TRY(factory_->prepare_call(*version_, *bound->invocation, spec));
@@ -188,6 +192,8 @@ void Instance::initialised_well(InstanceProtocol::Started started, bool ran_thro
     if (started.ready.cloneable.value_or(false)) {
       state_ = State::standing;
       stood_ = true;
+      // Its clones share what connections it has opened: each finds them closed, and opens its own.
+      door_.reset();
       return pool_->on_template(*this, started.ready);
     }
     kind_ = Kind::boot;
@@ -234,6 +240,8 @@ void Instance::attach() {
       ask_services(self->core_, self->version_, std::move(question), std::move(answer));
   };
   protocol_->listen(std::move(events));
+  if (core_->door != nullptr && sandbox_->services)
+    door_ = core_->door->open(version_, id_, std::move(sandbox_->services));
   open_pipes();
 }
 
@@ -313,6 +321,7 @@ void Instance::on_exit(sandbox::Exit exit) {
   kill_timer_.disarm();
   give_room_back();
   protocol_->ended(*exit_);
+  door_.reset();
   for (Park* park : exit_waiters_) park->wake();
   if (was_ready_) pool_->on_gone(*this);  // else its start fails, and that tells the pool
   if (stood_) pool_->on_template_gone(*this);

@@ -147,6 +147,7 @@ class Instance : public std::enable_shared_from_this<Instance> {
   const ProtocolFactory* factory_ = nullptr;
   std::unique_ptr<sandbox::Sandbox> sandbox_;
   std::unique_ptr<InstanceProtocol> protocol_;
+  std::shared_ptr<void> door_;  // to the platform's services, open
   std::shared_ptr<LogPump> out_, err_;
 
   std::uint32_t slots_used_ = 0;

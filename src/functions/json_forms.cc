@@ -14,6 +14,7 @@
 #include "functions/json_fields.h"
 #include "functions/json_forms.h"
 #include "functions/log_choices.h"
+#include "functions/policy.h"
 
 namespace mayfly::functions {
 namespace {
@@ -64,6 +65,8 @@ json::object settings_object(const Settings& s) {
         {"format", s.logs.format}, {"level", s.logs.level}, {"system_level", s.logs.system_level}};
   if (!s.image.uri.empty()) object["image"] = image_settings_object(s.image);
   if (!s.direct) object["direct"] = false;
+  if (!s.services) object["services"] = false;
+  if (!s.policy.empty()) object["policy"] = s.policy;
   if (!s.install) object["install"] = false;
   if (!s.other.empty()) {
     json::object& other = object["other"].emplace_object();
@@ -109,6 +112,12 @@ Result<Settings> settings_from(const json::object& object, const std::string& wh
   fields.boolean("snapshot", s.snapshot);
   fields.boolean("install", s.install);
   fields.boolean("direct", s.direct);
+  fields.boolean("services", s.services);
+  fields.text("policy", s.policy);
+  if (!s.policy.empty()) {
+    const auto policy = Policy::parse(s.policy);
+    if (policy.has_error()) fields.fail(where + policy.error().message);
+  }
   fields.texts("layers", s.layers);
   for (auto [key, into] : {std::pair("env", &s.env), std::pair("other", &s.other)}) {
     const auto* map = fields.object(key);

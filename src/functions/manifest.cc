@@ -12,6 +12,7 @@
 #include "functions/image_config.h"
 #include "functions/manifest_api.h"
 #include "functions/manifest_events.h"
+#include "functions/policy.h"
 #include "functions/yaml_reader.h"
 
 namespace mayfly::functions {
@@ -140,7 +141,7 @@ Manifest::Function read_function(const std::string& name, const YAML::Node& node
                   {"path",  "runtime",    "handler",    "memory",  "timeout",  "concurrency",
                    "min",   "max",        "keep_alive", "network", "snapshot", "description",
                    "env",   "triggers",   "async",      "direct",  "layers",   "url",
-                   "image", "entrypoint", "command",    "workdir"});
+                   "image", "entrypoint", "command",    "workdir", "policy",   "services"});
   if (!node["image"].IsDefined()) keys.require("path");
   read_image(keys, what, function);
   keys.with("path", [&](auto& v) { function.path = filled_text_of(v, what + ": path"); });
@@ -159,6 +160,12 @@ Manifest::Function read_function(const std::string& name, const YAML::Node& node
   keys.with("keep_alive",
             [&](auto& v) { s.keep_alive_ms = milliseconds_of(v, what + ": keep_alive"); });
   keys.with("direct", [&](auto& v) { s.direct = on_of(v, what + ": direct"); });
+  keys.with("services", [&](auto& v) { s.services = on_of(v, what + ": services"); });
+  keys.with("policy", [&](auto& v) {
+    s.policy = v.IsScalar() ? filled_text_of(v, what + ": policy") : json_of(v, what + ": policy");
+    const auto policy = Policy::parse(s.policy);
+    if (policy.has_error()) wrong(v, what + ": " + policy.error().message);
+  });
   keys.with("snapshot", [&](auto& v) { s.snapshot = on_of(v, what + ": snapshot"); });
   keys.with("concurrency", [&](auto& v) {
     s.concurrency = whole_of(v, what + ": concurrency", 100'000);

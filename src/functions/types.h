@@ -93,7 +93,9 @@ struct Settings {
   bool direct = true;  // false: the gateway has no /function/NAME for it; only its routes, its
                        // function URL and its triggers call it, and the API
   ImageSettings image;
-  bool install = true;  // false: the package holds all it needs, npm and pip are not run
+  bool services = true;  // false: its instances cannot reach the platform's own services
+  std::string policy;    // what they may do there (policy.h), as JSON; empty: the default
+  bool install = true;   // false: the package holds all it needs, npm and pip are not run
   // What a dialect keeps for its clients, under a name of its own ("aws.lambda"); no other part
   // looks at it.
   std::map<std::string, std::string> other;

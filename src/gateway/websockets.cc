@@ -427,8 +427,12 @@ Result<SocketInfo> WebSockets::find(std::string_view id) const {
   if (found == state_->connections.end() || found->second->closing)
     return Error{Code::not_found, "The connection is gone."};
   const Connection& connection = *found->second;
-  return SocketInfo{connection.connected, connection.last_active, connection.head.remote_ip,
-                    std::string(connection.head.headers.find("User-Agent").value_or(""))};
+  return SocketInfo{connection.connected,
+                    connection.last_active,
+                    connection.head.remote_ip,
+                    std::string(connection.head.headers.find("User-Agent").value_or("")),
+                    connection.match.api_id,
+                    connection.match.stage};
 }
 
 Status WebSockets::close(std::string_view id) {

@@ -41,6 +41,7 @@ class SocketDialect {
 struct SocketInfo {
   WallTime connected, last_active;
   std::string source_ip, user_agent;
+  std::string api_id, stage;  // of the API that it belongs to
 };
 
 class WebSockets {

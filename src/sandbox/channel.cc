@@ -253,6 +253,10 @@ void Channel::on_launched(const wire::SpawnerLaunched& message, std::vector<os::
   for (std::size_t i = 0; i < fds.size(); ++i) {
     (i < message.usage_fds ? record.usage_fds : record.listeners).push_back(std::move(fds[i]));
   }
+  if (message.services && !record.listeners.empty()) {
+    record.services = std::move(record.listeners.back());
+    record.listeners.pop_back();
+  }
   record.launched.set();
 }
 

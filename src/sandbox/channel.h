@@ -50,6 +50,7 @@ struct Record {
   os::UsageKind usage_kind = os::UsageKind::process;
   std::vector<os::Fd> usage_fds;
   std::vector<os::Fd> listeners;
+  os::Fd services;
 
   Event exited;
   Exit exit;

@@ -75,6 +75,7 @@ class SandboxImpl final : public Sandbox {
   SandboxImpl(std::shared_ptr<Channel> channel, std::shared_ptr<Record> record)
       : channel_(std::move(channel)), record_(std::move(record)) {
     listeners = std::move(record_->listeners);
+    services = std::move(record_->services);
   }
   ~SandboxImpl() override { kill(); }
 
@@ -181,6 +182,7 @@ wire::SpawnerLaunch to_message(const LaunchSpec& spec, std::uint64_t handle) {
   message.files_max = spec.limits.files_max;
   message.nat = spec.network == Network::nat;
   message.listen_ports = spec.listen_ports;
+  message.services = spec.services;
   message.channel = spec.channel;
   message.stdin_pipe = spec.stdin_pipe;
   message.cloneable = spec.cloneable;

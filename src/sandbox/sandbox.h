@@ -53,6 +53,9 @@ struct LaunchSpec {
   // Ports of the sandbox's own loopback on which the engine listens (the Lambda Runtime API):
   // the listening sockets come back in Sandbox::listeners, in this order.
   std::vector<std::uint16_t> listen_ports;
+  // A listener for the platform's services at wire::kServicesAddress: Sandbox::services. Clones of
+  // it have one of their own each.
+  bool services = false;
   bool channel = true;      // a unix stream socket at fd 3 of the program; Sandbox::channel
   bool stdin_pipe = false;  // else /dev/null; Sandbox::stdin_fd is the write end
   // The program may be cloned: it gets a control socket at fd 4 (runtimes/clone, and
@@ -94,6 +97,7 @@ class Sandbox {
   os::Fd stdin_fd;              // write end
   os::Fd stdout_fd, stderr_fd;  // read ends, non-blocking
   std::vector<os::Fd> listeners;
+  os::Fd services;
 
   // Reads the cgroup; microseconds, no disk. Without cgroups: what /proc of the main process says.
   virtual Usage usage() const = 0;

@@ -100,11 +100,19 @@ Result<DataDir> DataDir::open(const std::string& given) {
 }
 
 Result<std::string> DataDir::api_key() const {
-  const std::string path = sub("api.key");
+  return kept_secret("api.key", "mf_");
+}
+
+Result<std::string> DataDir::services_secret() const {
+  return kept_secret("services.key", "");
+}
+
+Result<std::string> DataDir::kept_secret(const std::string& name, const std::string& prefix) const {
+  const std::string path = sub(name);
   auto kept = read_small(path);
   if (kept.has_value() && kept->size() >= 16) return kept;
   if (kept.has_error() && kept.error().sys_errno != ENOENT) return kept.error();
-  const std::string key = "mf_" + random_hex(kKeyBytes);
+  const std::string key = prefix + random_hex(kKeyBytes);
   MAYFLY_TRY(replace_file(path, key + "\n", 0600));
   return key;
 }

@@ -1,7 +1,7 @@
 #pragma once
 // The data directory of a server: made at first start, locked while a server runs, and where
 // clients find address and key. Files: store/, packages/, images/, spawner/, lock, server.json,
-// api.key.
+// api.key, services.key.
 
 #include <string>
 
@@ -29,11 +29,15 @@ class DataDir {
   // The API key: made at the first start, kept ever after; 0600.
   Result<std::string> api_key() const;
 
+  // The secret from which the credentials of functions are made: as the API key is.
+  Result<std::string> services_secret() const;
+
   // server.json, replaced as a whole; and away again at a clean stop.
   Status publish(const ServerFile& file) const;
   void withdraw() const;
 
  private:
+  Result<std::string> kept_secret(const std::string& name, const std::string& prefix) const;
   DataDir(std::string path, os::Fd lock) : path_(std::move(path)), lock_(std::move(lock)) {}
   std::string path_;
   os::Fd lock_;

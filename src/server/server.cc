@@ -131,6 +131,7 @@ class Server {
   std::unique_ptr<Aws> aws_;
   std::unique_ptr<dialects::s3::S3> s3_;
   std::unique_ptr<Publishing> publishing_;
+  std::unique_ptr<Inside> inside_;
   std::unique_ptr<engine::Dispatcher> dispatcher_;
   std::unique_ptr<engine::Deployer> deployer_;
   std::unique_ptr<dialects::lambda_api::UrlBook> urls_;
@@ -205,6 +206,11 @@ Status Server::start_engine() {
   if (events.has_error()) return events.error();
   events_ = std::move(*events);
   reserved_ = std::make_unique<engine::Reserved>(*catalogue_);
+  auto secret = data_->services_secret();
+  if (secret.has_error()) return secret.error();
+  inside_ = std::make_unique<Inside>(Inside::Parts{loop_, settings_.http, settings_.inside,
+                                                   settings_.aws.body_bytes_max, std::move(*secret),
+                                                   engine.account});
   dispatcher_ = std::make_unique<engine::Dispatcher>(engine::Dispatcher::Parts{
       loop_, *sandboxes_, *telemetry_, *metrics_, clock_, adapters_->protocols(),
       catalogue_->runtimes(), engine, &events_->services(),
@@ -214,7 +220,8 @@ Status Server::start_engine() {
       [catalogue = catalogue_.get()](const functions::Version& version) {
         return functions::provisioned_calls(catalogue->belongings(version.function),
                                             version.number);
-      }});
+      },
+      inside_.get()});
   for (const auto& latest : catalogue_->list()) {
     if (latest->settings.instances_min > 0) dispatcher_->keep(latest);
     if (catalogue_->belongings(latest->function).provisioned.empty()) continue;
@@ -227,6 +234,7 @@ Status Server::start_engine() {
   aws_ = std::make_unique<Aws>(Aws::Parts{events_->queues(), events_->moves(), *store_, *pool_,
                                           clock_, settings_.aws, engine.region, engine.account});
   MAYFLY_TRY(aws_->open());
+  inside_->serve(aws_->endpoint());
   publishing_ = std::make_unique<Publishing>(
       Publishing::Parts{*store_, events_->queues(), clock_, *catalogue_, events_->calls(),
                         events_->targets(), settings_.publishing, engine.region, engine.account});
@@ -293,7 +301,8 @@ Status Server::start_ports() {
   logs_ = std::make_unique<dialects::logs::Logs>(dialects::logs::Logs::Parts{
       *catalogue_, *telemetry_, *pool_, settings_.engine.region, settings_.engine.account});
   aws_->endpoint().add(*logs_);
-  connections_ = std::make_unique<dialects::connections::Connections>(gateway_->sockets());
+  connections_ = std::make_unique<dialects::connections::Connections>(
+      gateway_->sockets(), settings_.engine.region, settings_.engine.account);
   aws_->endpoint().add(*connections_);
 
   io::HttpServerOptions options = settings_.http;

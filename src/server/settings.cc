@@ -158,6 +158,13 @@ void add_aws(std::vector<SettingSpec>& table) {
                        "Base of queue URLs. Empty: as the client addressed the server."));
   table.push_back(number("aws.body_bytes_max", "bytes", FIELD(aws.body_bytes_max), 65'536, 1 << 30,
                          "Body of a request to an AWS service; more is answered 413."));
+  table.push_back(number("services.connections_max", "connections", FIELD(inside.connections_max),
+                         1, 4096,
+                         "From one instance of a function to the server's services; more wait."));
+  table.push_back(number("services.body_bytes_max", "bytes", FIELD(inside.body_bytes_max), 1 << 20,
+                         kAny,
+                         "Bodies of requests from functions to services (but S3, which stores them "
+                         "as they come) that are held at once; more are answered 503."));
   table.push_back(number("lambda.payload_bytes_max", "bytes", FIELD(lambda.payload_bytes_max), 1,
                          64 << 20, "Payload of an Invoke whose answer is waited for."));
   table.push_back(number("lambda.event_payload_bytes_max", "bytes",

@@ -23,6 +23,7 @@
 #include "queues/embedded.h"
 #include "server/aws.h"
 #include "server/calls.h"
+#include "server/inside.h"
 #include "server/publishing.h"
 #include "telemetry/telemetry.h"
 
@@ -48,6 +49,7 @@ struct Settings {
   queues::EmbeddedSettings queues;
   CallsSettings calls;
   AwsSettings aws;
+  InsideSettings inside;
   dialects::lambda_api::LambdaSettings lambda;
   buckets::Limits buckets;
   std::uint32_t buckets_threads = 4;

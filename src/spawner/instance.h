@@ -55,6 +55,7 @@ struct Instance {
   os::Cgroup cgroup;
   NetworkSpace network;
   std::vector<os::Fd> listeners;
+  os::Fd services;  // the listener for the platform's services, until the engine has it
   std::vector<std::string> lent;  // writable mounts: user owns them until the sandbox ends
 
   bool assigned = false;  // to a launch or clone; before, it is one of those kept ready

@@ -243,6 +243,12 @@ Status start(Host& host, const wire::SpawnerLaunch& request, const std::vector<o
   host.cgroups.reset_usage(instance.cgroup);
   auto listeners = host.networks->make_listeners(instance.network, request.listen_ports);
   if (listeners.has_error()) return std::move(listeners).error();
+  os::Fd services;
+  if (request.services) {
+    auto listener = host.networks->make_services_listener(instance.network);
+    if (listener.has_error()) return std::move(listener).error();
+    services = std::move(listener).value();
+  }
   if (request.cloneable) {
     instance.family = std::make_unique<Family>();
     instance.family->launch = request;
@@ -262,6 +268,7 @@ Status start(Host& host, const wire::SpawnerLaunch& request, const std::vector<o
   instance.user_ns.reset();
   instance.pid_ns.reset();
   instance.listeners = std::move(listeners).value();
+  instance.services = std::move(services);
   return ok();
 }
 

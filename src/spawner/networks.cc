@@ -19,6 +19,7 @@
 #include "os/files.h"
 #include "os/ipc.h"
 #include "spawner/etc.h"
+#include "wire/spawner_messages.h"
 
 namespace mayfly::spawner {
 
@@ -64,6 +65,18 @@ std::vector<std::string> host_addresses() {
   }
   ::freeifaddrs(list);
   return {found.begin(), found.end()};
+}
+
+Status listen_at(int fd, os::Ipv4 host, std::uint16_t port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(host);
+  if (::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
+      ::listen(fd, SOMAXCONN) != 0) {
+    return errno_error("listen in the sandbox on port " + std::to_string(port), errno);
+  }
+  return ok();
 }
 
 Error missing_program(const std::string& name) {
@@ -327,17 +340,23 @@ Result<std::vector<os::Fd>> Networks::make_listeners(const NetworkSpace& space,
   auto sockets = make_sockets(space, static_cast<int>(ports.size()));
   if (sockets.has_error()) return sockets;
   for (std::size_t i = 0; i < ports.size(); ++i) {
-    int fd = sockets.value()[i].get();
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(ports[i]);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
-        ::listen(fd, SOMAXCONN) != 0) {
-      return errno_error("listen in the sandbox on port " + std::to_string(ports[i]), errno);
-    }
+    MAYFLY_TRY(listen_at(sockets.value()[i].get(), INADDR_LOOPBACK, ports[i]));
   }
   return sockets;
+}
+
+// In the namespace: its port is one that takes power over it.
+Result<os::Fd> Networks::make_services_listener(const NetworkSpace& space) {
+  Visit visit(home_.get());
+  if (::setns(space.netns.get(), CLONE_NEWNET) != 0) {
+    return errno_error("enter network namespace", errno);
+  }
+  os::Fd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!listener) return errno_error("make socket in the sandbox", errno);
+  in_addr address{};
+  ::inet_pton(AF_INET, wire::kServicesAddress, &address);
+  MAYFLY_TRY(listen_at(listener.get(), ntohl(address.s_addr), wire::kServicesPort));
+  return listener;
 }
 
 }  // namespace mayfly::spawner

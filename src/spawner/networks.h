@@ -48,6 +48,8 @@ class Networks {
   // One listening TCP socket on 127.0.0.1 of the namespace for each port, non-blocking.
   Result<std::vector<os::Fd>> make_listeners(const NetworkSpace& space,
                                              const std::vector<std::uint16_t>& ports);
+  // That at wire::kServicesAddress.
+  Result<os::Fd> make_services_listener(const NetworkSpace& space);
 
   int home() const { return home_.get(); }
 

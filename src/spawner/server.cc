@@ -364,10 +364,13 @@ void Server::report_started(Instance& instance) {
   std::vector<int> fds;
   for (const auto& fd : *usage) fds.push_back(fd.get());
   for (const auto& fd : instance.listeners) fds.push_back(fd.get());
+  if (instance.services) fds.push_back(instance.services.get());
   launched.usage_fds = static_cast<std::uint8_t>(usage->size());
   launched.listeners = static_cast<std::uint8_t>(instance.listeners.size());
+  launched.services = instance.services.valid();
   send(launched, fds);
   instance.listeners.clear();
+  instance.services.reset();
   instance.process_usage.clear();
   instance.deadline_ms = 0;
 }

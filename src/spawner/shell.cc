@@ -241,6 +241,11 @@ Status finish_shell(Host& host, const Instance& parent, Instance& shell,
   auto network = host.networks->adopt(std::move(copy), parent.network.nat);
   if (network.has_error()) return std::move(network).error();
   shell.network = std::move(network).value();
+  if (launch.services) {
+    auto listener = host.networks->make_services_listener(shell.network);
+    if (listener.has_error()) return std::move(listener).error();
+    shell.services = std::move(listener).value();
+  }
   host.cgroups.reset_usage(shell.cgroup);
   return ok();
 }

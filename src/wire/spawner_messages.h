@@ -19,6 +19,12 @@ namespace mayfly::wire {
 // Fits the default socket buffer of Linux (208 KiB), which bounds one SEQPACKET message.
 inline constexpr std::size_t kSpawnerMessageMax = 192 * 1024;
 
+// Where the platform's services listen in each sandbox. Not 127.0.0.1, which programs bind by name;
+// and a port below 1024, so that no program in there can take it: none has the capability.
+inline constexpr const char* kServicesAddress = "127.0.0.2";
+inline constexpr std::uint16_t kServicesPort = 80;
+inline constexpr const char* kServicesUrl = "http://127.0.0.2";
+
 // spawner -> engine, first of all: it is ready, and what this machine allows.
 struct SpawnerReady {
   bool namespaces = false;
@@ -49,18 +55,21 @@ struct SpawnerLaunch {
   std::uint32_t files_max = 0;
   bool nat = false;
   std::vector<std::uint16_t> listen_ports;
+  bool services = false;  // a listener at kServicesAddress; of a template: in each clone too
   bool channel = false;
   bool stdin_pipe = false;
   bool cloneable = false;  // the program gets a control socket at descriptor 4 (clone_order.h)
 };
 
-// spawner -> engine: the program runs. Descriptors: usage_fds of them, then the listeners.
+// spawner -> engine: the program runs. Descriptors: usage_fds of them, then the listeners, then
+// that for services.
 struct SpawnerLaunched {
   std::uint64_t handle = 0;
   std::int32_t pid = 0;         // of the main program, in the spawner's pid namespace; 0: unknown
   std::uint8_t usage_kind = 0;  // os::UsageKind
   std::uint8_t usage_fds = 0;
   std::uint8_t listeners = 0;
+  bool services = false;
 };
 
 // spawner -> engine: a launch or a sockets request failed. handle 0: the spawner cannot start.

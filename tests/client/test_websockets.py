@@ -43,6 +43,12 @@ def handler(event, context):
     body = event["body"]
     if body == "fail":
         raise ValueError("oh")
+    if body == "post":
+        import boto3
+        url = "https://" + context_["domainName"] + "/" + context_["stage"]
+        api = boto3.client("apigatewaymanagementapi", endpoint_url=url)
+        api.post_to_connection(ConnectionId=context_["connectionId"], Data=b"by boto3")
+        return {"statusCode": 200, "body": url}
     if body == "seen":
         return {"statusCode": 200, "body": json.dumps(seen)}
     return {"statusCode": 200, "body": json.dumps(event)}
@@ -121,6 +127,13 @@ def test_who_is_not_let_in(talk):
     with Client(talk.gateway, key="short") as c:
         assert c.status == 400
     assert url.port
+
+
+def test_a_function_sends_to_its_connections(talk):
+    with Client(talk.gateway) as c:
+        c.send("post")
+        assert c.text() == "by boto3"
+        assert c.text() == "https://127.0.0.1/live", "the address of an event, as on AWS"
 
 
 def test_goodbye(talk):

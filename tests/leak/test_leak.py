@@ -57,8 +57,8 @@ SLACK = {"server descriptors": 8, "spawner descriptors": 8, "server threads": 2,
 
 
 # A prepared namespace is a process too, and the spawner holds so many descriptors of each: its
-# cgroups, namespaces and counters.
-DESCRIPTORS_EACH = 22
+# cgroups, namespaces, counters and the listener for services.
+DESCRIPTORS_EACH = 23
 
 
 def at_rest(server, *names):
@@ -93,7 +93,16 @@ def compare(server, before, starts):
     print(f"{starts} starts\nbefore {before}\nafter  {after}")
 
 
-@pytest.mark.parametrize("kind", ["stdio", "python"])
+ASKS = """\
+import os, socket
+def handler(event, context):
+    held = [socket.create_connection(("127.0.0.2", 80)) for _ in range(3)]
+    held[0].sendall(b"GET / HTTP/1.1\\r\\nHost: 127.0.0.2\\r\\n\\r\\n")
+    return held[0].recv(4096).decode()[:12]
+"""
+
+
+@pytest.mark.parametrize("kind", ["stdio", "python", "services"])
 def test_starts_leave_nothing(make_server, kind):
     server = make_server()
     if kind == "stdio":  # one process for each call
@@ -102,6 +111,12 @@ def test_starts_leave_nothing(make_server, kind):
 
         def call(_):
             return server.call("once", "x").status == 200
+    elif kind == "services":  # connections are open when the instance ends
+        server.deploy_source("once", "asks.py", ASKS, "--keep-alive", "0")
+        starts = max(STARTS // 3, 50)
+
+        def call(_):
+            return server.invoke("once", {}).json == "HTTP/1.1 403"
     else:
         server.deploy(fixture_path("echo.py"), "--name", "once", "--keep-alive", "0")
         starts = max(STARTS // 3, 50)

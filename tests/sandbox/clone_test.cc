@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <map>
 #include <set>
@@ -270,6 +272,37 @@ TEST_F(Clone, ManyThatLiveDoNotFillTheirTemplate) {
   }
   EXPECT_EQ(run(*source, {"file"}).out, "made\n");
   EXPECT_EQ(source->usage().oom_kills, 0u);
+}
+
+// Each has a way in of its own, and none where the template was launched without.
+TEST_F(Clone, HasAListenerForServicesOfItsOwn) {
+  auto source = honest({"honest"}, [](LaunchSpec& spec) { spec.services = true; });
+  ASSERT_TRUE(source);
+  EXPECT_TRUE(source->services.valid());
+  auto one = clone(*source, {"dial"}), two = clone(*source, {"dial"});
+  ASSERT_TRUE(one && two);
+  for (auto* made : {one.get(), two.get()}) {
+    pollfd wait{made->services.get(), POLLIN, 0};
+    ASSERT_EQ(::poll(&wait, 1, 10'000), 1);
+    os::Fd came(::accept4(made->services.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    ASSERT_TRUE(came.valid());
+    char text[8] = {};
+    EXPECT_EQ(::read(came.get(), text, sizeof text), 5);
+    std::string answer = "to " + made->id();
+    EXPECT_GT(::write(came.get(), answer.data(), answer.size()), 0);
+    came.reset();
+    Output output = std::move(world->finish(*made, milliseconds(5000))).value();
+    EXPECT_EQ(output.out, answer + "\n") << output.err;
+  }
+  EXPECT_EQ(run(*source, {"squat"}).out, "EACCES\n");
+  auto closed = honest();
+  ASSERT_TRUE(closed);
+  EXPECT_FALSE(closed->services.valid());
+  auto three = clone(*closed, {"dial"});
+  ASSERT_TRUE(three);
+  EXPECT_FALSE(three->services.valid());
+  EXPECT_EQ(std::move(world->finish(*three, milliseconds(5000))).value().out, "ECONNREFUSED\n");
+  EXPECT_EQ(run(*closed, {"squat"}).out, "EACCES\n");
 }
 
 }  // namespace

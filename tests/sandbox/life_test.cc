@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -312,8 +313,42 @@ TEST(Unprivileged, RunsWithLessAndSaysSo) {
       std::fprintf(stderr, "%s\n", output.error().describe().c_str());
       return 21;
     }
-    return output.value().out.starts_with("1000\n") ? 0 : 22;
+    if (!output.value().out.starts_with("1000\n")) return 22;
+    auto spec = world.spec({"/bin/sleep", "60"});
+    spec.services = true;
+    auto launched = world.launch(std::move(spec));
+    if (launched.has_error()) {
+      std::fprintf(stderr, "%s\n", launched.error().describe().c_str());
+      return 23;
+    }
+    return launched.value()->services ? 0 : 24;
   });
+}
+
+TEST_F(Life, ServicesHaveAListenerNobodyElseCanTake) {
+  LaunchSpec spec = world->spec({"/usr/bin/python3", "-c",
+                                 "import socket\n"
+                                 "c=socket.create_connection(('127.0.0.2',80))\n"
+                                 "c.sendall(b'ping'); print(c.recv(9)); c.close()\n"
+                                 "socket.create_server(('',8080)).close()\n"
+                                 "try: socket.create_server(('127.0.0.2',80))\n"
+                                 "except PermissionError: print('not to bind')\n"});
+  spec.services = true;
+  spec.listen_ports = {9001};
+  auto launched = world->launch(spec);
+  ASSERT_TRUE(launched.has_value()) << launched.error().describe();
+  Sandbox& sandbox = *launched.value();
+  EXPECT_EQ(sandbox.listeners.size(), 1u);
+  ASSERT_TRUE(sandbox.services.valid());
+  ASSERT_TRUE(world->eventually([&] {
+    pollfd wait{sandbox.services.get(), POLLIN, 0};
+    return ::poll(&wait, 1, 0) == 1;
+  }));
+  os::Fd came(::accept4(sandbox.services.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  ASSERT_EQ(::write(came.get(), "pong", 4), 4);
+  auto output = world->finish(sandbox, milliseconds(10'000));
+  ASSERT_TRUE(output.has_value());
+  EXPECT_EQ(output.value().out, "b'pong'\nnot to bind\n") << output.value().err;
 }
 
 }  // namespace

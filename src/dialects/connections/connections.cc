@@ -1,5 +1,6 @@
 #include "dialects/connections/connections.h"
 
+#include "aws/session.h"
 #include "aws/times.h"
 #include "dialects/aws_values.h"
 #include "dialects/text.h"
@@ -72,6 +73,16 @@ std::string shown_time(WallTime time) {
 
 const aws::Contract& Connections::contract() const {
   return kConnectionsContract;
+}
+
+// What stands in the address as the stage is nothing to go by; the connection knows its own.
+std::vector<aws::Need> Connections::needs(const aws::Call& call) const {
+  const std::string id = text_member(call.input, "ConnectionId");
+  const auto info = sockets_.find(id);
+  const std::string api = info.has_value() ? info->api_id + "/" + info->stage : "*/*";
+  return {{"execute-api:ManageConnections",
+           "arn:aws:execute-api:" + region_ + ":" + account_ + ":" + api + "/" +
+               std::string(call.operation->method) + "/@connections/" + id}};
 }
 
 io::Task<aws::Outcome<boost::json::object>> Connections::call(aws::Call call) {

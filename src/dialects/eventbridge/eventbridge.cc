@@ -1,5 +1,9 @@
 #include "dialects/eventbridge/eventbridge.h"
 
+#include <set>
+
+#include "aws/session.h"
+
 #include "dialects/aws_values.h"
 #include "dialects/eventbridge/contract.h"
 
@@ -40,6 +44,35 @@ std::string bus_name(std::string_view text) {
   if (!text.starts_with("arn:")) return std::string(text);
   const auto at = text.find(":event-bus/");
   return at == std::string_view::npos ? std::string(text) : std::string(text.substr(at + 11));
+}
+
+std::vector<aws::Need> EventBridge::needs(const Call& call) const {
+  const std::string action = "events:" + std::string(call.operation->name);
+  const auto arn = [&](const std::string& kind, const std::string& name) {
+    return "arn:aws:events:" + parts_.region + ":" + parts_.account + ":" + kind + "/" + name;
+  };
+  std::vector<aws::Need> needs;
+  if (static_cast<Op>(call.operation->tag) == Op::put_events) {
+    std::set<std::string> buses;
+    if (const auto* entries = call.input.if_contains("Entries"); entries && entries->is_array())
+      for (const auto& entry : entries->get_array())
+        if (entry.is_object())
+          buses.insert(bus_name(text_member(entry.get_object(), "EventBusName")));
+    for (const auto& bus : buses) needs.push_back({action, arn("event-bus", bus)});
+    return needs;
+  }
+  const std::string bus = text_member(call.input, "EventBusName");
+  for (const auto member : {"Name", "Rule"})
+    if (const std::string name = text_member(call.input, member); !name.empty()) {
+      const bool of_bus = action.ends_with("EventBus");
+      const bool aside = bus.empty() || bus_name(bus) == triggers::kDefaultBus;
+      return {{action, of_bus  ? arn("event-bus", bus_name(name))
+                       : aside ? arn("rule", name)
+                               : arn("rule", bus_name(bus) + "/" + name)}};
+    }
+  if (const std::string named = text_member(call.input, "ResourceARN"); !named.empty())
+    return {{action, named}};
+  return {{action, bus.empty() ? "*" : arn("event-bus", bus_name(bus))}};
 }
 
 io::Task<Outcome<boost::json::object>> EventBridge::call(Call call) {

@@ -19,6 +19,7 @@ class EventBridge : public aws::Service {
   explicit EventBridge(Parts parts) : parts_(std::move(parts)) {}
 
   const aws::Contract& contract() const override;
+  std::vector<aws::Need> needs(const aws::Call& call) const override;
   io::Task<aws::Outcome<boost::json::object>> call(aws::Call call) override;
 
  private:

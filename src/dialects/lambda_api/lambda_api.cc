@@ -1,5 +1,6 @@
 #include "dialects/lambda_api/lambda_api.h"
 
+#include "aws/session.h"
 #include "dialects/aws_values.h"
 #include "dialects/lambda_api/contract.h"
 #include "dialects/lambda_api/faults.h"
@@ -14,6 +15,22 @@ LambdaApi::LambdaApi(Parts parts)
 
 const aws::Contract& LambdaApi::contract() const {
   return lambda_contract();
+}
+
+// Every way to invoke is InvokeFunction. A name with a qualifier is a resource of its own.
+std::vector<aws::Need> LambdaApi::needs(const Call& call) const {
+  std::string action = "lambda:" + std::string(call.operation->name);
+  const Op op = static_cast<Op>(call.operation->tag);
+  if (op == Op::invoke || op == Op::invoke_async || op == Op::invoke_with_response_stream)
+    action = "lambda:InvokeFunction";
+  if (const std::string name = text_member(call.input, "FunctionName"); !name.empty()) {
+    const auto ref = parse_function(name, text_member(call.input, "Qualifier"));
+    if (ref.has_value()) return {{std::move(action), home_.arn(ref->name, ref->qualifier)}};
+  }
+  for (const auto member : {"Resource", "Arn", "LayerName"})
+    if (std::string named = text_member(call.input, member); !named.empty())
+      return {{std::move(action), std::move(named)}};
+  return {{std::move(action), "*"}};
 }
 
 io::Task<Outcome<boost::json::object>> LambdaApi::call(Call call) {

@@ -51,6 +51,7 @@ class LambdaApi : public aws::Service {
   explicit LambdaApi(Parts parts);
 
   const aws::Contract& contract() const override;
+  std::vector<aws::Need> needs(const aws::Call& call) const override;
   io::Task<aws::Outcome<boost::json::object>> call(aws::Call call) override;
   io::Task<aws::Outcome<io::HttpResponse>> answer(aws::Call call, std::string body) override;
 

@@ -6,6 +6,7 @@
 #include <limits>
 #include <map>
 
+#include "aws/session.h"
 #include "dialects/aws_values.h"
 #include "dialects/logs/contract.h"
 
@@ -127,6 +128,15 @@ Outcome<WordFilter> parse_filter(std::string_view pattern) {
 
 const aws::Contract& Logs::contract() const {
   return logs_contract();
+}
+
+std::vector<aws::Need> Logs::needs(const Call& call) const {
+  const auto function = function_in(call.input);
+  return {{"logs:" + std::string(call.operation->name),
+           function.has_value() ? "arn:aws:logs:" + parts_.region + ":" + parts_.account +
+                                      ":log-group:" + std::string(kGroupPrefix) + *function +
+                                      ":log-stream:" + text_member(call.input, "logStreamName")
+                                : "*"}};
 }
 
 io::Task<Outcome<json::object>> Logs::call(Call call) {

@@ -25,6 +25,7 @@ class Logs : public aws::Service {
   explicit Logs(Parts parts) : parts_(std::move(parts)) {}
 
   const aws::Contract& contract() const override;
+  std::vector<aws::Need> needs(const aws::Call& call) const override;
   io::Task<aws::Outcome<boost::json::object>> call(aws::Call call) override;
 
  private:

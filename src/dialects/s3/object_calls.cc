@@ -3,6 +3,7 @@
 #include "dialects/s3/attributes.h"
 #include "dialects/s3/faults.h"
 #include "dialects/s3/pages.h"
+#include "dialects/s3/rights.h"
 #include "dialects/s3/s3.h"
 #include "dialects/s3/xml_out.h"
 
@@ -156,6 +157,8 @@ S3::Answer S3::delete_objects(RequestPtr request) {
       refused.push_back({key, "NoSuchVersion", no_versions().message});
     else if (auto good = buckets::check_key(key); good.has_error())
       refused.push_back({key, "InvalidArgument", good.error().message});
+    else if (auto may = check_right(*request, "s3:DeleteObject", key); may.has_error())
+      refused.push_back({key, may.error().code, may.error().message});
     else
       keys.push_back(key);
   }

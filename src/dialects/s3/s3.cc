@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "dialects/s3/faults.h"
+#include "dialects/s3/rights.h"
 
 namespace mayfly::dialects::s3 {
 
@@ -48,13 +49,13 @@ Outcome<void> check_fields(const Request& request, const std::string& account) {
 
 }  // namespace
 
-Outcome<void> S3::prepare(Request& request) {
+Outcome<void> S3::prepare(Request& request, const aws::SessionPtr& session) {
   const wire::RequestHead& head = request.http.head;
   if (aws::bears_old_s3_signature(head))
     return invalid_request(
         "The authorization mechanism you have provided is not supported. Please use "
         "AWS4-HMAC-SHA256.");
-  auto signature = verifier_.verify_head(head);
+  auto signature = verifier_.verify_head(head, session);
   if (signature.has_error()) return std::move(signature).error();
   request.signature = std::move(*signature);
   auto payload = aws::PayloadForm::of(request.signature->payload);
@@ -73,6 +74,7 @@ Outcome<void> S3::prepare(Request& request) {
   if (!request.operation)
     return Fault{"MethodNotAllowed", "The specified method is not allowed against this resource.",
                  405};
+  AWS_TRY(check_rights(request));
   if (request.operation->op == Op::none)
     return not_implemented(std::string(request.operation->name));
   if (const auto version = request.parameter("versionId"); version && *version != "null")
@@ -80,12 +82,13 @@ Outcome<void> S3::prepare(Request& request) {
   return check_fields(request, parts_.account);
 }
 
-io::Task<io::HttpResponse> S3::handle(io::HttpRequest http, std::string request_id) {
+io::Task<io::HttpResponse> S3::handle(io::HttpRequest http, std::string request_id,
+                                      aws::SessionPtr session) {
   auto request = std::make_shared<Request>();
   request->http = std::move(http);
   request->id = std::move(request_id);
   Response response = Fault{};
-  if (auto good = prepare(*request); good.has_error()) {
+  if (auto good = prepare(*request, session); good.has_error()) {
     response = std::move(good).error();
   } else {
     auto answering = dispatch(request);

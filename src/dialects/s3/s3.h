@@ -29,13 +29,14 @@ class S3 : public aws::StreamService {
   explicit S3(Parts parts) : parts_(std::move(parts)), verifier_(parts_.keys, parts_.clock) {}
 
   std::string_view scope() const override { return "s3"; }
-  io::Task<io::HttpResponse> handle(io::HttpRequest request, std::string request_id) override;
+  io::Task<io::HttpResponse> handle(io::HttpRequest request, std::string request_id,
+                                    aws::SessionPtr session) override;
 
  private:
   using Response = aws::Outcome<io::HttpResponse>;
   using Answer = io::Task<Response>;
 
-  aws::Outcome<void> prepare(Request& request);
+  aws::Outcome<void> prepare(Request& request, const aws::SessionPtr& session);
   Answer dispatch(RequestPtr request);
 
   // bucket_calls.cc

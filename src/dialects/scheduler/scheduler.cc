@@ -5,6 +5,7 @@
 #include <boost/json/serialize.hpp>
 #include <cmath>
 
+#include "aws/session.h"
 #include "dialects/aws_values.h"
 #include "dialects/scheduler/contract.h"
 
@@ -139,6 +140,18 @@ aws::Fault schedule_fault(const Error& error) {
 
 const aws::Contract& Scheduler::contract() const {
   return scheduler_contract();
+}
+
+std::vector<aws::Need> Scheduler::needs(const Call& call) const {
+  const std::string_view operation = call.operation->name;
+  const std::string action = "scheduler:" + std::string(operation);
+  const std::string start = "arn:aws:scheduler:" + parts_.region + ":" + parts_.account + ":";
+  if (std::string named = text_member(call.input, "ResourceArn"); !named.empty())
+    return {{action, std::move(named)}};
+  const std::string name = text_member(call.input, "Name");
+  if (name.empty()) return {{action, "*"}};
+  if (operation.ends_with("ScheduleGroup")) return {{action, start + "schedule-group/" + name}};
+  return {{action, start + "schedule/" + group_of(call.input) + "/" + name}};
 }
 
 io::Task<Outcome<json::object>> Scheduler::call(Call call) {

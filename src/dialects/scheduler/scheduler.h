@@ -29,6 +29,7 @@ class Scheduler : public aws::Service {
   Status open();  // reads the groups; blocks
 
   const aws::Contract& contract() const override;
+  std::vector<aws::Need> needs(const aws::Call& call) const override;
   io::Task<aws::Outcome<boost::json::object>> call(aws::Call call) override;
 
  private:

@@ -1,5 +1,7 @@
 #include "dialects/sns/sns.h"
 
+#include "aws/session.h"
+
 #include "dialects/aws_values.h"
 #include "dialects/sns/contract.h"
 
@@ -89,6 +91,22 @@ std::string resource_in(std::string_view arn) {
 }
 
 }  // namespace
+
+// PublishBatch is Publish. A subscription counts as its topic.
+std::vector<aws::Need> Sns::needs(const aws::Call& call) const {
+  std::string_view action = call.operation->name;
+  if (action == "PublishBatch") action = "Publish";
+  std::string resource = "*";
+  if (const std::string name = text_member(call.input, "Name"); !name.empty())
+    resource = parts_.topics.arn(name);
+  for (const auto member : {"TopicArn", "TargetArn", "ResourceArn", "SubscriptionArn"}) {
+    if (!call.input.contains(member)) continue;
+    const std::string named = resource_in(text_member(call.input, member));
+    resource = parts_.topics.arn(named.substr(0, named.find(':')));
+    break;
+  }
+  return {{"sns:" + std::string(action), std::move(resource)}};
+}
 
 Outcome<triggers::TopicPtr> Sns::topic_of(const Object& input, std::string_view member) const {
   const std::string arn = text_member(input, member);

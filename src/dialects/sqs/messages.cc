@@ -5,6 +5,7 @@
 #include <set>
 
 #include "aws/digest.h"
+#include "aws/session.h"
 #include "dialects/sqs/batches.h"
 #include "dialects/sqs/message_attributes.h"
 #include "dialects/sqs/sqs.h"
@@ -196,13 +197,17 @@ json::object message_object(const queues::Message& message, const std::set<std::
   return object;
 }
 
+const std::string& sender_of(const Call& call) {
+  return call.session ? call.session->user_id() : call.access_key_id;
+}
+
 }  // namespace
 
 io::Task<Outcome<json::object>> Sqs::send(Call call) {
   auto queue = queue_of(call);
   if (queue.has_error()) co_return std::move(queue).error();
   Digests digests;
-  auto message = read_message(call.input, **queue, call.access_key_id, digests);
+  auto message = read_message(call.input, **queue, sender_of(call), digests);
   if (message.has_error()) co_return std::move(message).error();
   std::vector<NewMessage> messages;
   messages.push_back(std::move(*message));
@@ -224,7 +229,7 @@ io::Task<Outcome<json::object>> Sqs::send_batch(Call call) {
   std::size_t bytes = 0;
   for (const json::object* entry : *entries) {
     Digests digests;
-    auto message = read_message(*entry, **queue, call.access_key_id, digests);
+    auto message = read_message(*entry, **queue, sender_of(call), digests);
     if (message.has_error()) {
       answer.fail(text_of(*entry, "Id"), message.error());
       continue;

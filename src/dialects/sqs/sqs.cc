@@ -1,5 +1,7 @@
 #include "dialects/sqs/sqs.h"
 
+#include "aws/session.h"
+
 #include "dialects/sqs/attributes.h"
 #include "dialects/sqs/contract.h"
 #include "dialects/sqs/faults.h"
@@ -68,13 +70,38 @@ io::Task<Outcome<boost::json::object>> ready(Outcome<boost::json::object> outcom
   co_return outcome;
 }
 
+namespace {
+
 // .../ACCOUNT/NAME, as an address, a path or a bare name; a slash at the end is no part of it.
-Outcome<queues::QueuePtr> Sqs::queue_of(const Call& call) const {
-  std::string_view url = text_of(call.input, "QueueUrl");
-  if (url.empty()) return missing_parameter("QueueUrl");
+std::string_view name_in_url(std::string_view url) {
   while (url.ends_with('/')) url.remove_suffix(1);
   const auto slash = url.rfind('/');
-  const std::string_view name = slash == std::string_view::npos ? url : url.substr(slash + 1);
+  return slash == std::string_view::npos ? url : url.substr(slash + 1);
+}
+
+}  // namespace
+
+// Those of a batch are those of one; a queue that is named by its ARN counts by its name, too.
+std::vector<aws::Need> Sqs::needs(const Call& call) const {
+  std::string_view action = call.operation->name;
+  if (action.ends_with("Batch")) action.remove_suffix(5);
+  std::vector<aws::Need> needs;
+  const auto need = [&](std::string_view name) {
+    needs.push_back({"sqs:" + std::string(action), name.empty() ? "*" : arn_of(std::string(name))});
+  };
+  for (const auto member : {"SourceArn", "DestinationArn"})
+    if (const auto arn = text_of(call.input, member); !arn.empty()) need(name_in_arn(arn));
+  if (const auto url = text_of(call.input, "QueueUrl"); !url.empty())
+    need(name_in_url(url));
+  else if (needs.empty())
+    need(text_of(call.input, "QueueName"));
+  return needs;
+}
+
+Outcome<queues::QueuePtr> Sqs::queue_of(const Call& call) const {
+  const std::string_view url = text_of(call.input, "QueueUrl");
+  if (url.empty()) return missing_parameter("QueueUrl");
+  const std::string_view name = name_in_url(url);
   if (!is_queue_name(name)) return no_such_queue();
   queues::QueuePtr queue = parts_.engine.find(std::string(name));
   if (!queue) return no_such_queue();
@@ -82,8 +109,9 @@ Outcome<queues::QueuePtr> Sqs::queue_of(const Call& call) const {
 }
 
 std::string Sqs::url_of(const Call& call, const std::string& name) const {
-  return (parts_.url_base.empty() ? call.base_url : parts_.url_base) + "/" + parts_.account + "/" +
-         name;
+  // A program in a sandbox reaches this server by its own way in alone.
+  const bool as_addressed = parts_.url_base.empty() || call.session != nullptr;
+  return (as_addressed ? call.base_url : parts_.url_base) + "/" + parts_.account + "/" + name;
 }
 
 std::string Sqs::arn_of(const std::string& name) const {

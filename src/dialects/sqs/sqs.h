@@ -26,6 +26,7 @@ class Sqs : public aws::Service {
   explicit Sqs(Parts parts) : parts_(std::move(parts)) {}
 
   const aws::Contract& contract() const override;
+  std::vector<aws::Need> needs(const aws::Call& call) const override;
   io::Task<aws::Outcome<boost::json::object>> call(aws::Call call) override;
 
  private:

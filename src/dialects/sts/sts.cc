@@ -1,5 +1,7 @@
 #include "dialects/sts/sts.h"
 
+#include "aws/session.h"
+
 namespace mayfly::dialects::sts {
 
 namespace {
@@ -28,11 +30,17 @@ const aws::Contract& Sts::contract() const {
   return kContract;
 }
 
+// As on AWS it takes no right: whoever can sign may know who it is.
+std::vector<aws::Need> Sts::needs(const aws::Call&) const {
+  return {};
+}
+
 io::Task<aws::Outcome<boost::json::object>> Sts::call(aws::Call call) {
   boost::json::object out;
-  out["UserId"] = call.access_key_id;
+  out["UserId"] = call.session ? call.session->user_id() : call.access_key_id;
   out["Account"] = account_;
-  out["Arn"] = "arn:aws:iam::" + account_ + ":user/" + call.access_key_id;
+  out["Arn"] = call.session ? call.session->arn()
+                            : "arn:aws:iam::" + account_ + ":user/" + call.access_key_id;
   co_return out;
 }
 

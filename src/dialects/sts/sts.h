@@ -13,7 +13,8 @@ class Sts : public aws::Service {
   explicit Sts(std::string account) : account_(std::move(account)) {}
 
   const aws::Contract& contract() const override;
-  // GetCallerIdentity: the account, and the access key as a user of it.
+  std::vector<aws::Need> needs(const aws::Call& call) const override;
+  // GetCallerIdentity: the account, and the access key as a user of it, or the session's role.
   io::Task<aws::Outcome<boost::json::object>> call(aws::Call call) override;
 
  private:

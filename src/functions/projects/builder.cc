@@ -8,6 +8,7 @@
 #include "functions/catalogue.h"
 #include "functions/checks.h"
 #include "functions/log_choices.h"
+#include "wire/spawner_messages.h"
 
 namespace mayfly::functions::projects {
 namespace {
@@ -370,7 +371,10 @@ void Builder::read_environment(const Value& value, Settings& settings) {
     section.take(member.first, [&](const Value& one) {
       if (!one.is_scalar())
         wrong(one, "the value of an environment variable must be a text, a number or a boolean.");
-      settings.env[member.first] = at_gateway(one.text);
+      // From inside, queues and connections are at the sandbox's own way in.
+      std::string text = at_gateway(one.text);
+      if (!around_.api.empty()) replace_all(text, around_.api, wire::kServicesUrl);
+      settings.env[member.first] = std::move(text);
       report_.used(one);
     });
   section.finish();

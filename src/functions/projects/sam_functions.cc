@@ -4,6 +4,7 @@
 
 #include "functions/belongings.h"
 #include "functions/projects/cloud_resources.h"
+#include "functions/projects/policies.h"
 #include "functions/projects/sam_reader.h"
 
 namespace mayfly::functions::projects {
@@ -14,9 +15,9 @@ constexpr std::uint32_t kTimeoutMs = 3'000;
 constexpr std::uint32_t kMemoryMb = 128;
 
 const Reasons kFunctionReasons = {
-    {"Policies",
-     "kept as a note: Mayfly has no IAM; what a function may do is its sandbox's to say"},
-    {"Role", "kept as a note: Mayfly has no IAM"},
+    {"Role",
+     "kept as a note: Mayfly has no roles; without Policies a function may use the services of its "
+     "server"},
     {"PermissionsBoundary", "Mayfly has no IAM"},
     {"AssumeRolePolicyDocument", "Mayfly has no IAM"},
     {"RolePath", "Mayfly has no IAM"},
@@ -180,6 +181,11 @@ void SamReader::read_settings(Section& s, const Value& at, Manifest::Function& f
     report_.used(v);
   });
   s.take("Layers", [&](const Value& v) { function.layers = builder_.layers_of(v); });
+  s.take("Policies", [&](const Value& v) {
+    PolicyReader policy(builder_, report_);
+    policy.read_policies(v);
+    settings.policy = policy.text(v);
+  });
 }
 
 void SamReader::read_async(Section& s, Manifest::Function& function) {

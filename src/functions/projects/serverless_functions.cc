@@ -4,6 +4,7 @@
 
 #include "functions/checks.h"
 #include "functions/projects/cloud_resources.h"
+#include "functions/projects/policies.h"
 #include "functions/projects/sam_reader.h"
 #include "functions/projects/serverless_reader.h"
 
@@ -11,10 +12,8 @@ namespace mayfly::functions::projects {
 namespace {
 
 const Reasons kServerlessFunctionReasons = {
-    {"role", "kept as a note: Mayfly has no IAM"},
-    {"iamRoleStatements", "kept as a note: Mayfly has no IAM"},
-    {"iamRoleStatementsName", "kept as a note: Mayfly has no IAM"},
-    {"iamRoleStatementsInherit", "kept as a note: Mayfly has no IAM"},
+    {"role", "kept as a note: Mayfly has no roles"},
+    {"iamRoleStatementsName", "Mayfly has no roles"},
     {"vpc", "Mayfly has no VPCs: functions reach the world by NAT"},
     {"tracing", "Mayfly has no X-Ray; mayfly invocations has the phases of each call"},
     {"kmsKeyArn", "Mayfly has no keys of KMS"},
@@ -100,6 +99,19 @@ void ServerlessReader::read_settings(Section& s, const Value& at, Manifest::Func
   });
   function.layers = provider_.layers;
   s.take("layers", [&](const Value& v) { function.layers = builder_.layers_of(v); });
+  read_rights(s, at, settings);
+}
+
+// A function's own statements (serverless-iam-roles-per-function) stand in the place of the
+// provider's, unless it inherits those.
+void ServerlessReader::read_rights(Section& s, const Value& at, Settings& settings) {
+  const bool inherits = s.flag("iamRoleStatementsInherit", false);
+  const Value* own = s.look("iamRoleStatements");
+  if (own == nullptr && !provider_.rights_told) return;
+  PolicyReader policy(builder_, report_);
+  if (own == nullptr || inherits) policy.add(provider_.rights);
+  if (own != nullptr) policy.read_statements(*own);
+  settings.policy = policy.text(at);
 }
 
 void ServerlessReader::read_function_package(Section& s, Manifest::Function& function) {

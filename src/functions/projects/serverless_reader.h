@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "functions/policy.h"
 #include "functions/projects/builder.h"
 
 namespace mayfly::functions::projects {
@@ -52,6 +53,10 @@ class ServerlessReader {
   void read_api_key(const Value& one, const std::string& plan);
   Guards::Plan& serverless_plan(const Value& at, const std::string& name);
 
+  // serverless_functions.cc, serverless_yml.cc
+  void read_rights(Section& s, const Value& at, Settings& settings);
+  void read_provider_rights(Section& provider);
+
   // serverless_auth.cc
   void read_authorizers(const Value& authorizers);
   Guard read_authorizer(const std::string& name, const Value& one);
@@ -70,6 +75,8 @@ class ServerlessReader {
     std::string payload = "2.0";
     std::map<std::string, Guard> authorizers;  // of the HTTP API
     bool policy = false;                       // a resource policy guards the REST API
+    bool rights_told = false;                  // of functions that say nothing of their own
+    std::vector<Policy::Statement> rights;
   };
 
   Builder builder_;

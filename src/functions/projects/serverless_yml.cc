@@ -4,6 +4,7 @@
 
 #include "functions/checks.h"
 #include "functions/projects/cloud_resources.h"
+#include "functions/projects/policies.h"
 #include "functions/projects/serverless_reader.h"
 #include "functions/projects/variables.h"
 
@@ -11,10 +12,7 @@ namespace mayfly::functions::projects {
 namespace {
 
 const Reasons kProviderReasons = {
-    {"iam", "kept as a note: Mayfly has no IAM; what a function may do is its sandbox's to say"},
-    {"iamRoleStatements", "kept as a note: Mayfly has no IAM"},
-    {"iamManagedPolicies", "kept as a note: Mayfly has no IAM"},
-    {"role", "kept as a note: Mayfly has no IAM"},
+    {"role", "kept as a note: Mayfly has no roles"},
     {"rolePermissionsBoundary", "Mayfly has no IAM"},
     {"vpc", "Mayfly has no VPCs: functions reach the world by NAT"},
     {"vpcEndpointIds", "Mayfly has no VPCs"},
@@ -230,7 +228,42 @@ void ServerlessReader::read_provider(const Value& given) {
                 {"disableDefaultEndpoint", "the gateway answers to every name"}});
   });
   s.take("layers", [&](const Value& v) { provider_.layers = builder_.layers_of(v); });
+  read_provider_rights(s);
   s.finish(kProviderReasons);
+}
+
+void ServerlessReader::read_provider_rights(Section& s) {
+  PolicyReader policy(builder_, report_);
+  const auto statements = [&](Section& where, const char* key) {
+    where.take(key, [&](const Value& v) {
+      provider_.rights_told = true;
+      policy.read_statements(v);
+    });
+  };
+  const auto managed = [&](Section& where, const char* key) {
+    where.take(key, [&](const Value& v) {
+      provider_.rights_told = true;
+      policy.read_policies(v);
+    });
+  };
+  statements(s, "iamRoleStatements");
+  managed(s, "iamManagedPolicies");
+  s.take("iam", [&](const Value& iam) {
+    Section section(iam, report_);
+    section.take("role", [&](const Value& v) {
+      if (!v.is_map()) return report_.not_used(v, "kept as a note: Mayfly has no roles");
+      Section role(v, report_);
+      statements(role, "statements");
+      managed(role, "managedPolicies");
+      role.finish({{"name", "Mayfly has no roles"},
+                   {"path", "Mayfly has no roles"},
+                   {"permissionBoundary", "Mayfly has no roles"},
+                   {"permissionsBoundary", "Mayfly has no roles"},
+                   {"tags", "Mayfly has no roles"}});
+    });
+    section.finish({{"deploymentRole", "a deploy goes to the server itself"}});
+  });
+  provider_.rights = policy.statements();
 }
 
 void ServerlessReader::read_package(const Value& package) {

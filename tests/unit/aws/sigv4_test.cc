@@ -5,6 +5,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 
+#include "aws/session.h"
 #include "aws/times.h"
 #include "aws/vectors.h"
 
@@ -272,6 +273,69 @@ TEST_F(Fixture, BrokenFields) {
     head.headers.set("Authorization", field);
     EXPECT_EQ(code_of(head, "{}"), "IncompleteSignature") << field;
   }
+}
+
+// What a connection from inside a sandbox has.
+class TestSession final : public Session {
+ public:
+  const identity::AccessKey& key() const override { return key_; }
+  const std::string& token() const override { return token_; }
+  const std::string& arn() const override { return token_; }
+  const std::string& user_id() const override { return token_; }
+  Outcome<void> check(std::span<const Need>) const override {
+    return boost::system::in_place_value;
+  }
+
+ private:
+  identity::AccessKey key_{"ASIATEST", "a secret", "", {}};
+  std::string token_ = "the token";
+};
+
+TEST_F(Fixture, ASessionsKeyIsGoodOnItsConnectionAlone) {
+  const auto session = std::make_shared<const TestSession>();
+  const auto own_key = key;
+  const auto request = [&](const std::string& token) {
+    key = std::make_shared<const identity::AccessKey>(session->key());
+    wire::RequestHead head;
+    head.method = "POST";
+    head.target = "/";
+    head.headers.add("Host", "127.0.0.2");
+    head.headers.add("X-Amz-Date", "20150830T123600Z");
+    if (!token.empty()) head.headers.add("X-Amz-Security-Token", token);
+    SignatureClaim claim;
+    claim.access_key_id = key->id;
+    claim.date = "20150830";
+    claim.time = "20150830T123600Z";
+    claim.region = "r";
+    claim.service = "sqs";
+    claim.signed_headers = {"host", "x-amz-date"};
+    if (!token.empty()) claim.signed_headers.push_back("x-amz-security-token");
+    sign(head, claim, hex_of(sha256("")));
+    key = own_key;
+    return head;
+  };
+  const auto code = [&](const wire::RequestHead& head, const SessionPtr& of_connection) {
+    const auto caller = verifier.verify(head, "", of_connection);
+    if (caller.has_value()) {
+      EXPECT_EQ(caller->session, of_connection);
+    }
+    return caller.has_value() ? "ok" : caller.error().code;
+  };
+  EXPECT_EQ(code(request("the token"), session), "ok");
+  EXPECT_EQ(code(request("the token"), nullptr), "InvalidClientTokenId");
+  EXPECT_EQ(code(request("another one"), session), "InvalidClientTokenId");
+  EXPECT_EQ(code(request(""), session), "InvalidClientTokenId");
+  auto changed = request("the token");
+  changed.target = "/other";
+  EXPECT_EQ(code(changed, session), "SignatureDoesNotMatch");
+  // An access key is one on every connection, and acts for itself.
+  const auto caller = verifier.verify(signed_request("{}"), "{}", session);
+  ASSERT_TRUE(caller.has_value());
+  EXPECT_EQ(caller->session, nullptr);
+  // S3 checks by its own rules.
+  const auto head = verifier.verify_head(request("the token"), nullptr);
+  ASSERT_TRUE(head.has_error());
+  EXPECT_EQ(head.error().code, "InvalidAccessKeyId");
 }
 
 TEST(Times, AllForms) {

@@ -43,7 +43,8 @@ struct DispatcherFixture : ::testing::Test {
                                                             settings,
                                                             services,
                                                             {},
-                                                            warm});
+                                                            warm,
+                                                            door});
     return *made;
   }
   static std::shared_ptr<functions::Version> make_version(std::string name) {
@@ -98,6 +99,7 @@ struct DispatcherFixture : ::testing::Test {
   EngineSettings settings;
   FunctionServices* services = nullptr;
   Warm warm;
+  ServicesDoor* door = nullptr;
   std::shared_ptr<functions::Version> version;
   std::function<void(FakeSandbox&)> start;
   std::function<void(FakeSandbox&, Program&, const Program::Invoke&)> handle;

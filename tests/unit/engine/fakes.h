@@ -283,6 +283,7 @@ inline FakeSandbox::FakeSandbox(FakeSandboxes& owner, sandbox::LaunchSpec spec)
   if (::pipe2(pipes, O_CLOEXEC | O_NONBLOCK) != 0) std::abort();
   stderr_fd = os::Fd(pipes[0]);
   stderr_write = os::Fd(pipes[1]);
+  if (spec_.services) services = os::Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   owner_.live.push_back(this);
 }
 inline io::Task<Result<std::unique_ptr<sandbox::Sandbox>>> FakeSandbox::clone(

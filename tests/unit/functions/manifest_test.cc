@@ -32,6 +32,9 @@ functions:
     keep_alive: 0
     network: none
     snapshot: off
+    services: off
+    policy:
+      - {Effect: Allow, Action: [sqs:SendMessage], Resource: "arn:aws:sqs:*:*:jobs"}
     description: "All pets"
     env: {TABLE: pets, LIMIT: 10, DEBUG: true, EMPTY: ""}
   hello:
@@ -70,6 +73,10 @@ cors:
   EXPECT_EQ(s.keep_alive_ms, 0);
   EXPECT_EQ(s.network, NetworkMode::none);
   EXPECT_FALSE(s.snapshot);
+  EXPECT_FALSE(s.services);
+  EXPECT_EQ(
+      s.policy,
+      R"([{"Effect":"Allow","Action":["sqs:SendMessage"],"Resource":"arn:aws:sqs:*:*:jobs"}])");
   EXPECT_EQ(s.description, "All pets");
   EXPECT_EQ(s.env.at("TABLE"), "pets");
   EXPECT_EQ(s.env.at("LIMIT"), "10");
@@ -101,6 +108,8 @@ TEST(Manifest, NameIsTheFoldersUnlessGiven) {
 TEST(Manifest, ErrorsNameLineAndKey) {
   EXPECT_THAT(problem("functions:\n  a:\n    path: x\n    snapshot: never\n"),
               HasSubstr("snapshot must be on or off"));
+  EXPECT_THAT(problem("functions:\n  a:\n    path: x\n    policy: {Effect: Allow, Action: x}\n"),
+              HasSubstr("function 'a': policy: Statement.Action: 'x' must be SERVICE:ACTION"));
   EXPECT_THAT(problem("functions:\n  a:\n    path: x\n    memroy: 1\n"),
               AllOf(HasSubstr("line 4"), HasSubstr("'memroy'"), HasSubstr("'memory'")));
   EXPECT_THAT(problem("name: x\nfuncions: {}\n"),

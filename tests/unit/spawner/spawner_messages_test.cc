@@ -73,6 +73,7 @@ TEST(SpawnerMessages, OthersComeBackWhole) {
   EXPECT_EQ(round_trip(SpawnerSignal{7, SpawnerSignalKind::terminate}).kind,
             SpawnerSignalKind::terminate);
   EXPECT_EQ(round_trip(SpawnerLaunched{7, 42, 1, 3, 2}).listeners, 2);
+  EXPECT_TRUE(round_trip(SpawnerLaunched{7, 42, 1, 3, 2, true}).services);
   EXPECT_EQ(round_trip(SpawnerSockets{7, 9, 4}).count, 4);
   EXPECT_EQ(round_trip(SpawnerSocketsReady{9}).request, 9u);
   EXPECT_EQ(round_trip(SpawnerShells{7, 20}).count, 20u);
@@ -88,7 +89,7 @@ TEST(SpawnerMessages, OthersComeBackWhole) {
 
 TEST(SpawnerMessages, BytesAreFixed) {
   std::string bytes = encode_spawner_message(SpawnerSignal{0x0201, SpawnerSignalKind::kill});
-  EXPECT_EQ(bytes, std::string("\x03\x06\x01\x02\0\0\0\0\0\0\x02", 11));
+  EXPECT_EQ(bytes, std::string("\x04\x06\x01\x02\0\0\0\0\0\0\x02", 11));
 }
 
 TEST(SpawnerMessages, EveryCutIsRefused) {
