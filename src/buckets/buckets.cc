@@ -339,6 +339,24 @@ struct LookInside {
 
 }  // namespace
 
+io::Task<Answer<void>> Buckets::set_bucket_tags(std::string name, std::string tags) {
+  const Failure busy{Why::busy, {Code::conflict, "The bucket " + name + " is being changed."}};
+  if (!is_there(name)) co_return no_bucket(name);
+  Going going(going_, "t/" + name);
+  if (!going.taken()) co_return busy;
+  Bucket bucket = *find(name);
+  Change change;
+  change.transaction.require(bucket_row(name), encode(bucket));  // a removal may get ahead
+  bucket.tags = std::move(tags);
+  change.transaction.put(bucket_row(name), encode(bucket));
+  auto writing = write(std::move(change));
+  auto written = co_await std::move(writing);
+  if (written.has_error()) co_return std::move(written).error();
+  if (const auto found = buckets_.find(name); found != buckets_.end())
+    found->second = std::move(bucket);
+  co_return boost::system::in_place_value;
+}
+
 io::Task<Answer<void>> Buckets::remove(std::string name) {
   if (!find(name)) co_return no_bucket(name);
   Going going(going_, "b/" + name);

@@ -59,6 +59,7 @@ class Buckets {
   std::vector<Bucket> list() const;                   // by name
   io::Task<Answer<Bucket>> create(std::string bucket, std::string region);
   io::Task<Answer<void>> remove(std::string bucket);
+  io::Task<Answer<void>> set_bucket_tags(std::string bucket, std::string tags);
 
   // -- objects
   // Bytes on their way in; write to it on pool().
@@ -75,8 +76,10 @@ class Buckets {
   io::BodyReaderPtr read(const Found& found, std::uint64_t at, std::uint64_t size);
   // Also when there is none. The number of objects that were there.
   io::Task<Answer<std::size_t>> remove(std::string bucket, std::vector<std::string> keys);
-  // no_such_key.
-  io::Task<Answer<Object>> set_tags(std::string bucket, std::string key, std::string tags);
+  // What is known of an object changes, its bytes do not. The function may be called more than
+  // once; what it refuses is the answer. no_such_key.
+  using Amendment = std::function<Answer<void>(Attributes& attributes)>;
+  io::Task<Answer<Object>> amend(std::string bucket, std::string key, Amendment amendment);
   io::Task<Answer<ListPage>> list(ListQuery query);
 
   // -- uploads in parts
@@ -145,7 +148,7 @@ class Buckets {
   Parts parts_;
   ContentFiles files_;
   std::map<std::string, Bucket, std::less<>> buckets_;
-  std::set<std::string> going_;  // "b/BUCKET", "u/UPLOAD"
+  std::set<std::string> going_;  // "b/BUCKET", "t/BUCKET" (its tags), "u/UPLOAD"
   std::uint64_t bytes_ = 0, reserved_ = 0;
   std::size_t uploads_ = 0;
 

@@ -286,7 +286,7 @@ io::Task<Answer<std::size_t>> Buckets::remove(std::string bucket, std::vector<st
   co_return busy_failure(keys.front());
 }
 
-io::Task<Answer<Object>> Buckets::set_tags(std::string bucket, std::string key, std::string tags) {
+io::Task<Answer<Object>> Buckets::amend(std::string bucket, std::string key, Amendment amendment) {
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
     if (!is_there(bucket)) co_return no_bucket(bucket);
     ReadPresents read{&parts_.store, bucket, {key}};
@@ -295,7 +295,8 @@ io::Task<Answer<Object>> Buckets::set_tags(std::string bucket, std::string key, 
     if (presents.has_error()) co_return Failure{Why::other, presents.error()};
     Present& present = presents->front();
     if (!present.row) co_return no_key(key);
-    present.object.attributes.tags = tags;
+    if (auto good = amendment(present.object.attributes); good.has_error())
+      co_return std::move(good).error();
     Change change;
     const std::string row = object_row(bucket, key);
     change.transaction.require(row, present.row).put(row, encode(present.object));

@@ -51,7 +51,9 @@ class Members {
         out.emplace_back(flat[i].get_string(), flat[i + 1].get_string());
     return out;
   }
-  Attributes attributes() const { return {pairs("f"), pairs("m"), text("t")}; }
+  Attributes attributes() const {
+    return {pairs("f"), pairs("m"), text("t"), text("g"), number("v")};
+  }
   Checksum algorithm() const { return checksum_named(text("a")).value_or(Checksum::none); }
 
  private:
@@ -75,6 +77,8 @@ void add(json::object& out, const Attributes& attributes) {
   if (!attributes.fields.empty()) out["f"] = flat(attributes.fields);
   if (!attributes.metadata.empty()) out["m"] = flat(attributes.metadata);
   if (!attributes.tags.empty()) out["t"] = attributes.tags;
+  if (!attributes.storage.empty()) out["g"] = attributes.storage;
+  if (attributes.restored_until_us != 0) out["v"] = attributes.restored_until_us;
 }
 
 void add(json::object& out, Checksum algorithm, bool composite) {
@@ -112,7 +116,9 @@ std::string garbage_row(std::string_view file) {
 }
 
 std::string encode(const Bucket& bucket) {
-  return written(json::object{{"r", bucket.region}, {"c", bucket.created_us}});
+  json::object out{{"r", bucket.region}, {"c", bucket.created_us}};
+  if (!bucket.tags.empty()) out["t"] = bucket.tags;
+  return written(out);
 }
 
 std::string encode(const Object& object) {
@@ -153,7 +159,7 @@ Result<Bucket> decode_bucket(std::string_view row, std::string_view value) {
   const std::string name(row.substr(kBucketPrefix.size()));
   auto members = Members::parse("the bucket " + name, value);
   if (members.has_error()) return members.error();
-  return Bucket{name, members->text("r"), members->number("c")};
+  return Bucket{name, members->text("r"), members->number("c"), members->text("t")};
 }
 
 Result<Object> decode_object(std::string key, std::string_view value) {

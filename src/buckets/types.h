@@ -64,13 +64,16 @@ struct Bucket {
   std::string name;
   std::string region;
   std::int64_t created_us = 0;
+  std::string tags;  // as those of Attributes
 };
 
 // What comes with the bytes and is given back with them.
 struct Attributes {
-  Pairs fields;      // Content-Type, Cache-Control, ...
-  Pairs metadata;    // of the user: names in lower case, without x-amz-meta-
-  std::string tags;  // a=1&b=2, percent-encoded
+  Pairs fields;                        // Content-Type, Cache-Control, ...
+  Pairs metadata;                      // of the user: names in lower case, without x-amz-meta-
+  std::string tags;                    // a=1&b=2, percent-encoded
+  std::string storage;                 // a name, with no effect here; "": the usual one
+  std::int64_t restored_until_us = 0;  // of storage that must be restored before it is read
 };
 
 struct Object {

@@ -45,6 +45,13 @@ class S3 : public aws::StreamService {
   Answer look_at_bucket(RequestPtr request);  // HeadBucket, and what a bucket is asked about itself
   Answer list_objects(RequestPtr request);
   Answer list_objects_v2(RequestPtr request);
+  Answer list_versions(RequestPtr request);
+
+  // configurations.cc
+  Answer configuration(RequestPtr request);  // what a bucket could have and has not
+  Answer get_acl(RequestPtr request);        // of buckets and objects
+  Answer get_bucket_tagging(RequestPtr request);
+  Answer put_bucket_tagging(RequestPtr request);  // and DeleteBucketTagging
 
   // object_calls.cc
   Answer put_object(RequestPtr request);
@@ -53,6 +60,10 @@ class S3 : public aws::StreamService {
   Answer delete_objects(RequestPtr request);
   Answer get_tagging(RequestPtr request);
   Answer put_tagging(RequestPtr request);  // and DeleteObjectTagging
+
+  // object_state.cc
+  Answer get_attributes(RequestPtr request);
+  Answer restore_object(RequestPtr request);
 
   // copies.cc
   Answer copy_object(RequestPtr request);
