@@ -67,6 +67,8 @@ class Buckets {
   // More bytes are about to be kept. An error when there is no room for them.
   Answer<void> reserve(std::uint64_t bytes);
   void release(std::uint64_t bytes);
+  // All of a body into content, up to limits().put_bytes_max.
+  io::Task<Answer<void>> fill(NewContentPtr content, std::string first, io::BodyReaderPtr more);
 
   // The finished content becomes the object of that key. Of object: attributes, algorithm,
   // checksum; the rest is filled in.
@@ -158,6 +160,20 @@ class Buckets {
   std::vector<std::string> arrived_;  // files whose second name may go
   bool sweeping_ = false;
   std::shared_ptr<Buckets*> self_ = std::make_shared<Buckets*>(this);  // for tickets
+};
+
+// Room in the store of buckets, for as long as it lives.
+class Reserved {
+ public:
+  explicit Reserved(Buckets& buckets) : buckets_(buckets) {}
+  Reserved(const Reserved&) = delete;
+  Reserved& operator=(const Reserved&) = delete;
+  ~Reserved() { buckets_.release(bytes_); }
+  Answer<void> add(std::uint64_t bytes);
+
+ private:
+  Buckets& buckets_;
+  std::uint64_t bytes_ = 0;
 };
 
 }  // namespace mayfly::buckets

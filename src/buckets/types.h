@@ -76,6 +76,10 @@ struct Attributes {
   std::int64_t restored_until_us = 0;  // of storage that must be restored before it is read
 };
 
+// Kept in a storage class of which the bytes must be restored before they are read.
+bool is_archived(const Attributes& attributes);
+bool is_readable(const Attributes& attributes, std::int64_t now_us);
+
 struct Object {
   std::string key;
   std::string etag;  // hex, with -N for an object of N parts

@@ -229,6 +229,12 @@ bool any_trigger(const Manifest& manifest) {
 
 int deploy_queues(Context& context, const Manifest& manifest, json::object& summary) {
   int code = kOk;
+  for (const auto& bucket : manifest.buckets) {
+    const auto made = fetch_json(context, "PUT", "/v1/buckets/" + percent_encode(bucket), code);
+    if (!made) return code;
+    report(context, summary, "buckets", bucket,
+           flag_of(*made, "existed") ? "unchanged" : "created");
+  }
   if (!manifest.queues.empty()) {
     const auto there = fetch_json(context, "GET", "/v1/queues", code);
     if (!there) return code;
@@ -278,6 +284,7 @@ int deploy_triggers(Context& context, const Manifest& manifest, json::object& su
 std::vector<std::string> resources_of(const Manifest& manifest) {
   std::vector<std::string> names;
   for (const auto& queue : manifest.queues) names.push_back("queue:" + queue.name);
+  for (const auto& bucket : manifest.buckets) names.push_back("bucket:" + bucket);
   for (const auto& topic : manifest.topics) names.push_back("topic:" + topic.name);
   for (const auto& schedule : manifest.schedules) names.push_back("schedule:" + schedule.name);
   for (const auto& rule : manifest.rules) names.push_back("rule:" + rule.name);

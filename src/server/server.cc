@@ -282,7 +282,7 @@ Status Server::start_ports() {
       loop_, *catalogue_, *packages_, *dispatcher_, *deployer_, *telemetry_, *metrics_, *pool_,
       *sandboxes_, *key, data_->sub("api.key"), &events_->triggers(), &events_->state(),
       &events_->calls().calls(), &events_->calls().schedules(), &events_->queues(),
-      &publishing_->topics(), &publishing_->buses(), &aws_->keys()});
+      &publishing_->topics(), &publishing_->buses(), &aws_->keys(), buckets_.get()});
   lambda_ =
       std::make_unique<dialects::lambda_api::LambdaApi>(dialects::lambda_api::LambdaApi::Parts{
           *catalogue_, *packages_, *dispatcher_, *deployer_, events_->calls().calls(),

@@ -26,6 +26,10 @@ class EventBuses;
 namespace mayfly::tables {
 class State;
 }
+namespace mayfly::buckets {
+class Buckets;
+struct Object;
+}  // namespace mayfly::buckets
 
 namespace mayfly::dialects::native {
 
@@ -65,6 +69,7 @@ struct ApiParts {
   triggers::Topics* topics = nullptr;
   triggers::EventBuses* buses = nullptr;
   identity::AccessKeys* keys = nullptr;
+  buckets::Buckets* buckets = nullptr;
 };
 
 class PackageKeeper;

@@ -120,13 +120,8 @@ std::string_view storage_name(const buckets::Attributes& attributes) {
   return attributes.storage.empty() ? kStandard : std::string_view(attributes.storage);
 }
 
-bool is_archived(const buckets::Attributes& attributes) {
-  return attributes.storage == "GLACIER" || attributes.storage == "DEEP_ARCHIVE";
-}
-
 Outcome<void> check_readable(const buckets::Attributes& attributes, std::int64_t now_us) {
-  if (!is_archived(attributes) || attributes.restored_until_us > now_us)
-    return boost::system::in_place_value;
+  if (buckets::is_readable(attributes, now_us)) return boost::system::in_place_value;
   Fault fault{"InvalidObjectState",
               "The operation is not valid for the object's storage class: restore it first "
               "(RestoreObject)",

@@ -20,7 +20,6 @@ aws::Outcome<std::string> check_storage(std::string_view name);
 std::string_view storage_name(const buckets::Attributes& attributes);
 // Its bytes are out of reach: InvalidObjectState.
 aws::Outcome<void> check_readable(const buckets::Attributes& attributes, std::int64_t now_us);
-bool is_archived(const buckets::Attributes& attributes);
 
 // Fields of a GetObject or HeadObject but for those of the body.
 void write_fields(const buckets::Object& object, const Request& request, wire::Headers& headers);

@@ -132,7 +132,7 @@ struct Restore {
   std::int64_t now_us = 0;
   bool* again;  // it was restored already
   buckets::Answer<void> operator()(buckets::Attributes& attributes) const {
-    if (!is_archived(attributes))
+    if (!buckets::is_archived(attributes))
       return buckets::Failure{buckets::Why::other,
                               invalid("Restore is not allowed for the object's current storage "
                                       "class")};

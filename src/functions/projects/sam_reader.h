@@ -40,7 +40,8 @@ class SamReader {
 
   // sam_functions.cc
   void read_function(const std::string& logical, const Value& raw, const Value& properties);
-  bool read_code(Section& s, const Value& at, Manifest::Function& function);
+  bool read_image(Section& s, const Value& at, Manifest::Function& function);
+  void read_code(Section& s, const Value& at, Manifest::Function& function);
   void read_settings(Section& s, const Value& at, Manifest::Function& function);
   void read_async(Section& s, Manifest::Function& function);
   void read_function_url(const Value& url, const std::string& function);

@@ -30,6 +30,7 @@ class ServerlessReader {
 
   // serverless_functions.cc
   void read_function(const std::string& key, const Value& function);
+  bool read_image(Section& s, const Value& at, Manifest::Function& function);
   void read_settings(Section& s, const Value& at, Manifest::Function& function);
   void read_function_package(Section& s, Manifest::Function& function);
   void read_destinations(Section& s, Manifest::Function& function);
@@ -67,6 +68,7 @@ class ServerlessReader {
     Value environment;
     std::map<std::string, std::string> tags;
     std::vector<std::string> layers;
+    std::map<std::string, Value> images;  // of ecr: their uri
     std::string payload = "2.0";
     std::map<std::string, Guard> authorizers;  // of the HTTP API
     bool policy = false;                       // a resource policy guards the REST API
