@@ -129,7 +129,9 @@ void Buckets::Change::let_go(const std::string& file) {
 io::Task<Answer<void>> Buckets::write(Change change) {
   if (change.bytes != 0) change.transaction.add(std::string(kBytesRow), change.bytes);
   auto committing =
-      parts_.committer.commit(std::move(change.transaction), store::Durability::synced);
+      change.happenings.empty() || !parts_.announce
+          ? parts_.committer.commit(std::move(change.transaction), store::Durability::synced)
+          : parts_.announce(std::move(change.transaction), std::move(change.happenings));
   const Status written = co_await std::move(committing);
   if (written.has_error())
     co_return Failure{written.error().code == Code::conflict ? Why::busy : Why::other,
@@ -338,24 +340,6 @@ struct LookInside {
 };
 
 }  // namespace
-
-io::Task<Answer<void>> Buckets::set_bucket_tags(std::string name, std::string tags) {
-  const Failure busy{Why::busy, {Code::conflict, "The bucket " + name + " is being changed."}};
-  if (!is_there(name)) co_return no_bucket(name);
-  Going going(going_, "t/" + name);
-  if (!going.taken()) co_return busy;
-  Bucket bucket = *find(name);
-  Change change;
-  change.transaction.require(bucket_row(name), encode(bucket));  // a removal may get ahead
-  bucket.tags = std::move(tags);
-  change.transaction.put(bucket_row(name), encode(bucket));
-  auto writing = write(std::move(change));
-  auto written = co_await std::move(writing);
-  if (written.has_error()) co_return std::move(written).error();
-  if (const auto found = buckets_.find(name); found != buckets_.end())
-    found->second = std::move(bucket);
-  co_return boost::system::in_place_value;
-}
 
 io::Task<Answer<void>> Buckets::remove(std::string name) {
   if (!find(name)) co_return no_bucket(name);

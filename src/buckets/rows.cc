@@ -56,11 +56,12 @@ class Members {
   }
   Checksum algorithm() const { return checksum_named(text("a")).value_or(Checksum::none); }
 
- private:
   explicit Members(json::value value) : value_(std::move(value)) {}
   const json::value* find(std::string_view name) const {
     return value_.is_object() ? value_.get_object().if_contains(name) : nullptr;
   }
+
+ private:
   json::value value_;
 };
 
@@ -118,6 +119,14 @@ std::string garbage_row(std::string_view file) {
 std::string encode(const Bucket& bucket) {
   json::object out{{"r", bucket.region}, {"c", bucket.created_us}};
   if (!bucket.tags.empty()) out["t"] = bucket.tags;
+  json::array told;
+  for (const auto& n : bucket.notifications)
+    told.push_back(json::object{{"i", n.id},
+                                {"t", n.target},
+                                {"e", json::array(n.events.begin(), n.events.end())},
+                                {"p", n.prefix},
+                                {"s", n.suffix}});
+  if (!told.empty()) out["n"] = std::move(told);
   return written(out);
 }
 
@@ -159,7 +168,20 @@ Result<Bucket> decode_bucket(std::string_view row, std::string_view value) {
   const std::string name(row.substr(kBucketPrefix.size()));
   auto members = Members::parse("the bucket " + name, value);
   if (members.has_error()) return members.error();
-  return Bucket{name, members->text("r"), members->number("c"), members->text("t")};
+  Bucket bucket{name, members->text("r"), members->number("c"), members->text("t"), {}};
+  const json::value* told = members->find("n");
+  if (told == nullptr) return bucket;
+  if (!told->is_array()) return unreadable("the bucket " + name);
+  for (const auto& one : told->get_array()) {
+    const Members n(one);
+    Notification notification{n.text("i"), n.text("t"), {}, n.text("p"), n.text("s")};
+    const json::value* events = n.find("e");
+    if (events == nullptr || !events->is_array()) return unreadable("the bucket " + name);
+    for (const auto& event : events->get_array())
+      if (event.is_string()) notification.events.emplace_back(event.get_string());
+    bucket.notifications.push_back(std::move(notification));
+  }
+  return bucket;
 }
 
 Result<Object> decode_object(std::string key, std::string_view value) {

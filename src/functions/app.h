@@ -139,6 +139,12 @@ struct Manifest {
     std::vector<QueueTrigger> queues;
     std::vector<Subscription> topics;
   };
+  // Of a bucket, for a function: "ObjectCreated:*" ...
+  struct BucketEvent {
+    std::string bucket, function, prefix, suffix;
+    std::vector<std::string> events;
+    bool make_bucket = false;
+  };
   struct StaticSite {
     std::string path;  // route, "/site/{proxy+}" or "/site"
     std::string folder;
@@ -155,6 +161,7 @@ struct Manifest {
   std::vector<Queue> queues;
   std::vector<Topic> topics;
   std::vector<std::string> buckets;
+  std::vector<BucketEvent> bucket_events;
   std::vector<Subscription> subscriptions;  // those of no function
   std::vector<Rule> rules;
   std::vector<Schedule> schedules;  // those of functions' triggers among them

@@ -237,13 +237,13 @@ Status Server::start_engine() {
 
 Status Server::start_buckets() {
   files_pool_ = std::make_unique<io::BlockingPool>(settings_.buckets_threads);
-  buckets_ = std::make_unique<buckets::Buckets>(
-      buckets::Buckets::Parts{loop_.get_executor(), *store_, events_->committer(), *files_pool_,
-                              clock_, settings_.buckets, data_->sub("buckets")});
+  buckets_ = std::make_unique<buckets::Buckets>(buckets::Buckets::Parts{
+      loop_.get_executor(), *store_, events_->committer(), *files_pool_, clock_, settings_.buckets,
+      data_->sub("buckets"), publishing_->announce()});
   MAYFLY_TRY(buckets_->open());
-  s3_ = std::make_unique<dialects::s3::S3>(
-      dialects::s3::S3::Parts{*buckets_, aws_->keys(), clock_, settings_.aws.body_bytes_max,
-                              settings_.engine.region, settings_.engine.account});
+  s3_ = std::make_unique<dialects::s3::S3>(dialects::s3::S3::Parts{
+      *buckets_, aws_->keys(), clock_, settings_.aws.body_bytes_max, settings_.engine.region,
+      settings_.engine.account, publishing_->target_checks()});
   aws_->endpoint().add(*s3_);
   return ok();
 }
@@ -278,11 +278,28 @@ Status Server::start_ports() {
       settings_.calls.calls.payload_bytes_max, doors()});
   auto key = data_->api_key();
   if (key.has_error()) return key.error();
-  api_ = std::make_unique<dialects::native::Api>(dialects::native::ApiParts{
-      loop_, *catalogue_, *packages_, *dispatcher_, *deployer_, *telemetry_, *metrics_, *pool_,
-      *sandboxes_, *key, data_->sub("api.key"), &events_->triggers(), &events_->state(),
-      &events_->calls().calls(), &events_->calls().schedules(), &events_->queues(),
-      &publishing_->topics(), &publishing_->buses(), &aws_->keys(), buckets_.get()});
+  api_ = std::make_unique<dialects::native::Api>(
+      dialects::native::ApiParts{loop_,
+                                 *catalogue_,
+                                 *packages_,
+                                 *dispatcher_,
+                                 *deployer_,
+                                 *telemetry_,
+                                 *metrics_,
+                                 *pool_,
+                                 *sandboxes_,
+                                 *key,
+                                 data_->sub("api.key"),
+                                 &events_->triggers(),
+                                 &events_->state(),
+                                 &events_->calls().calls(),
+                                 &events_->calls().schedules(),
+                                 &events_->queues(),
+                                 &publishing_->topics(),
+                                 &publishing_->buses(),
+                                 &aws_->keys(),
+                                 buckets_.get(),
+                                 publishing_->target_checks()});
   lambda_ =
       std::make_unique<dialects::lambda_api::LambdaApi>(dialects::lambda_api::LambdaApi::Parts{
           *catalogue_, *packages_, *dispatcher_, *deployer_, events_->calls().calls(),

@@ -3,6 +3,7 @@
 // console and scripts use. Reference: docs/reference/api.md. Belongs to the engine's loop.
 
 #include <boost/asio/io_context.hpp>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -70,6 +71,8 @@ struct ApiParts {
   triggers::EventBuses* buses = nullptr;
   identity::AccessKeys* keys = nullptr;
   buckets::Buckets* buckets = nullptr;
+  // Whether a target of notifications is there.
+  std::function<Status(const std::string& target)> check_target = nullptr;
 };
 
 class PackageKeeper;

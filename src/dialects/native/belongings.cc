@@ -113,6 +113,8 @@ Reply Api::State::dispatch_belongings(Endpoint endpoint, Call call) {
     case Endpoint::list_buckets:
     case Endpoint::put_bucket:
     case Endpoint::delete_bucket:
+    case Endpoint::get_notifications:
+    case Endpoint::put_notifications:
     case Endpoint::list_objects:
     case Endpoint::put_object:
     case Endpoint::get_object:

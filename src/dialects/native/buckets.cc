@@ -5,6 +5,7 @@
 
 #include "buckets/buckets.h"
 #include "dialects/native/state.h"
+#include "triggers/targets.h"
 #include "wire/utf8.h"
 
 namespace mayfly::dialects::native {
@@ -51,6 +52,44 @@ json::object render_object(const buckets::Object& object) {
                       {"modified", to_rfc3339(from_epoch_us(object.modified_us))}};
 }
 
+json::object render_notifications(const std::vector<buckets::Notification>& notifications) {
+  json::array list;
+  for (const auto& one : notifications)
+    list.push_back(json::object{{"id", one.id},
+                                {"target", one.target},
+                                {"events", json::array(one.events.begin(), one.events.end())},
+                                {"prefix", one.prefix},
+                                {"suffix", one.suffix}});
+  return json::object{{"notifications", std::move(list)}};
+}
+
+Result<buckets::Notification> notification_in(const json::value& value) {
+  if (!value.is_object()) return invalid("A notification is an object with id, target and events.");
+  const json::object& object = value.get_object();
+  for (const auto& [key, ignored] : object)
+    if (key != "id" && key != "target" && key != "events" && key != "prefix" && key != "suffix")
+      return invalid("There is no key \"" + std::string(key) +
+                     "\" of notifications; there are id, target, events, prefix, suffix.");
+  buckets::Notification out{text_of(object, "id"),
+                            text_of(object, "target"),
+                            {},
+                            text_of(object, "prefix"),
+                            text_of(object, "suffix")};
+  const json::value* events = object.if_contains("events");
+  if (events == nullptr || !events->is_array())
+    return invalid("\"events\" must be a list of texts.");
+  for (const auto& event : events->get_array()) {
+    if (!event.is_string()) return invalid("\"events\" must be a list of texts.");
+    std::string name(event.get_string());
+    out.events.push_back(name.starts_with("s3:") ? name.substr(3) : std::move(name));
+  }
+  return out;
+}
+
+buckets::Cause cause_of(const Call& call, const char* event) {
+  return {event, call.request_id, call.http.head.remote_ip, {}};
+}
+
 }  // namespace
 
 Reply Api::State::bucket_requests(Endpoint endpoint, Call call) {
@@ -61,6 +100,10 @@ Reply Api::State::bucket_requests(Endpoint endpoint, Call call) {
       return put_bucket(std::move(call));
     case Endpoint::delete_bucket:
       return delete_bucket(std::move(call));
+    case Endpoint::get_notifications:
+      return get_notifications(std::move(call));
+    case Endpoint::put_notifications:
+      return put_notifications(std::move(call));
     case Endpoint::list_objects:
       return list_objects(std::move(call));
     case Endpoint::put_object:
@@ -101,6 +144,42 @@ Reply Api::State::delete_bucket(Call call) {
   auto removed = co_await std::move(removing);
   if (removed.has_error()) co_return error_of(removed.error());
   co_return json_reply(200, json::object{{"removed", call.name}});
+}
+
+Reply Api::State::get_notifications(Call call) {
+  if (parts.buckets == nullptr) co_return no_buckets_here();
+  if (auto query = query_of(call, {}); query.has_error()) co_return query.error();
+  const buckets::Bucket* bucket = parts.buckets->find(call.name);
+  if (!bucket) co_return Error{Code::not_found, "There is no bucket \"" + call.name + "\"."};
+  co_return json_reply(200, render_notifications(bucket->notifications));
+}
+
+Reply Api::State::put_notifications(Call call) {
+  if (parts.buckets == nullptr) co_return no_buckets_here();
+  std::vector<std::string_view> known{"notifications"};
+  auto reading = object_of(call, known);
+  auto body = co_await std::move(reading);
+  if (body.has_error()) co_return body.error();
+  const json::value* list = body->if_contains("notifications");
+  if (list == nullptr || !list->is_array()) co_return invalid("\"notifications\" must be a list.");
+  std::vector<buckets::Notification> notifications;
+  for (const auto& item : list->get_array()) {
+    auto one = notification_in(item);
+    if (one.has_error()) co_return one.error();
+    const Status there = parts.check_target ? parts.check_target(one->target) : ok();
+    if (there.has_error()) co_return invalid(there.error().message);
+    const auto target = triggers::parse_target(one->target);
+    if (target.has_error()) co_return target.error();
+    one->target = triggers::to_arn(*target, facts.region, facts.account);  // as S3 shows it
+    notifications.push_back(std::move(*one));
+  }
+  if (const Status good = check_notifications(notifications); good.has_error())
+    co_return good.error();
+  json::object answer = render_notifications(notifications);
+  auto setting = parts.buckets->set_notifications(call.name, std::move(notifications));
+  auto set = co_await std::move(setting);
+  if (set.has_error()) co_return error_of(set.error());
+  co_return json_reply(200, answer);
 }
 
 Reply Api::State::list_objects(Call call) {
@@ -155,8 +234,8 @@ Reply Api::State::put_object(Call call) {
   auto filled = co_await std::move(filling);
   if (filled.has_error()) co_return error_of(filled.error());
   buckets::Precondition none;
-  auto putting =
-      parts.buckets->put(call.name, std::move(object), std::move(content), std::move(none));
+  auto putting = parts.buckets->put(call.name, std::move(object), std::move(content),
+                                    std::move(none), cause_of(call, "ObjectCreated:Put"));
   auto put = co_await std::move(putting);
   if (put.has_error()) co_return error_of(put.error());
   co_return json_reply(200, render_object(*put));
@@ -199,7 +278,8 @@ Reply Api::State::delete_object(Call call) {
   auto key = object_key(call);
   if (key.has_error()) co_return key.error();
   std::vector<std::string> keys{*key};
-  auto removing = parts.buckets->remove(call.name, std::move(keys));
+  auto removing =
+      parts.buckets->remove(call.name, std::move(keys), cause_of(call, "ObjectRemoved:Delete"));
   auto removed = co_await std::move(removing);
   if (removed.has_error()) co_return error_of(removed.error());
   if (*removed == 0)

@@ -34,6 +34,8 @@ constexpr Route kRoutes[] = {
     {"GET", "/v1/buckets", Endpoint::list_buckets},
     {"PUT", "/v1/buckets/{}", Endpoint::put_bucket},
     {"DELETE", "/v1/buckets/{}", Endpoint::delete_bucket},
+    {"GET", "/v1/buckets/{}/notifications", Endpoint::get_notifications},
+    {"PUT", "/v1/buckets/{}/notifications", Endpoint::put_notifications},
     {"GET", "/v1/buckets/{}/objects", Endpoint::list_objects},
     {"PUT", "/v1/buckets/{}/object", Endpoint::put_object},
     {"GET", "/v1/buckets/{}/object", Endpoint::get_object},

@@ -29,6 +29,8 @@ enum class Endpoint {
   list_buckets,
   put_bucket,
   delete_bucket,
+  get_notifications,
+  put_notifications,
   list_objects,
   put_object,
   get_object,

@@ -77,6 +77,8 @@ struct Api::State : std::enable_shared_from_this<Api::State> {
   Reply list_buckets(Call call);
   Reply put_bucket(Call call);
   Reply delete_bucket(Call call);
+  Reply get_notifications(Call call);
+  Reply put_notifications(Call call);
   Reply list_objects(Call call);
   Reply put_object(Call call);
   Reply get_object(Call call);

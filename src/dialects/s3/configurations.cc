@@ -28,7 +28,6 @@ constexpr Configuration kConfigurations[] = {
     {"lifecycle", "", "NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist"},
     {"logging", "BucketLoggingStatus", "", ""},
     {"metrics", "ListMetricsConfigurationsResult", "", ""},
-    {"notification", "NotificationConfiguration", "", ""},
     {"object-lock", "", "ObjectLockConfigurationNotFoundError",
      "Object Lock configuration does not exist for this bucket"},
     {"ownershipControls", "OwnershipControls", "", ""},

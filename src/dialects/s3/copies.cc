@@ -88,7 +88,7 @@ S3::Answer S3::copy_object(RequestPtr request) {
   if (copied.has_error()) co_return std::move(copied).error();
   if (*algorithm != Checksum::none) object.checksum = buckets::base64_of(content->checksum());
   auto putting = parts_.buckets.put(request->address.bucket, std::move(object), content,
-                                    std::move(*precondition));
+                                    std::move(*precondition), request->cause("ObjectCreated:Copy"));
   auto put = co_await std::move(putting);
   if (put.has_error()) co_return fault_of(put.error());
   XmlOut out("CopyObjectResult");

@@ -85,7 +85,7 @@ S3::Answer S3::put_object(RequestPtr request) {
   if (object.algorithm != buckets::Checksum::none)
     object.checksum = buckets::base64_of(content->checksum());
   auto putting = parts_.buckets.put(request->address.bucket, std::move(object), content,
-                                    std::move(*precondition));
+                                    std::move(*precondition), request->cause("ObjectCreated:Put"));
   auto put = co_await std::move(putting);
   if (put.has_error()) co_return fault_of(put.error());
   io::HttpResponse response;
@@ -134,7 +134,8 @@ S3::Answer S3::get_object(RequestPtr request) {
 
 S3::Answer S3::delete_object(RequestPtr request) {
   std::vector<std::string> keys{request->address.key};
-  auto removing = parts_.buckets.remove(request->address.bucket, std::move(keys));
+  auto removing = parts_.buckets.remove(request->address.bucket, std::move(keys),
+                                        request->cause("ObjectRemoved:Delete"));
   auto removed = co_await std::move(removing);
   if (removed.has_error()) co_return fault_of(removed.error());
   co_return empty_response(204);
@@ -166,7 +167,8 @@ S3::Answer S3::delete_objects(RequestPtr request) {
   if (keys.size() + refused.size() > kDeletesMax || keys.size() + refused.size() == 0)
     co_return malformed_xml("There must be 1 to 1000 objects.");
   if (!keys.empty()) {
-    auto removing = parts_.buckets.remove(request->address.bucket, keys);
+    auto removing = parts_.buckets.remove(request->address.bucket, keys,
+                                          request->cause("ObjectRemoved:Delete"));
     auto removed = co_await std::move(removing);
     if (removed.has_error()) co_return fault_of(removed.error());
   }
@@ -225,7 +227,8 @@ S3::Answer S3::put_tagging(RequestPtr request) {
   }
   SetTags amendment{std::move(tags)};
   auto setting =
-      parts_.buckets.amend(request->address.bucket, request->address.key, std::move(amendment));
+      parts_.buckets.amend(request->address.bucket, request->address.key, std::move(amendment),
+                           request->cause(remove ? "ObjectTagging:Delete" : "ObjectTagging:Put"));
   auto set = co_await std::move(setting);
   if (set.has_error()) co_return fault_of(set.error());
   co_return empty_response(remove ? 204 : 200);

@@ -162,7 +162,8 @@ S3::Answer S3::restore_object(RequestPtr request) {
   const std::int64_t now_us = to_epoch_us(parts_.clock.wall_now());
   Restore amendment{now_us + days * kDayUs, now_us, &again};
   auto amending =
-      parts_.buckets.amend(request->address.bucket, request->address.key, std::move(amendment));
+      parts_.buckets.amend(request->address.bucket, request->address.key, std::move(amendment),
+                           request->cause("ObjectRestore:Completed"));
   auto amended = co_await std::move(amending);
   if (amended.has_error()) {
     if (amended.error().error.code == Code::invalid_argument)

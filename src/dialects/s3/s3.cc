@@ -118,6 +118,10 @@ S3::Answer S3::dispatch(RequestPtr request) {
       return configuration(std::move(request));
     case Op::get_acl:
       return get_acl(std::move(request));
+    case Op::get_notification:
+      return get_notification(std::move(request));
+    case Op::put_notification:
+      return put_notification(std::move(request));
     case Op::get_bucket_tagging:
       return get_bucket_tagging(std::move(request));
     case Op::put_bucket_tagging:

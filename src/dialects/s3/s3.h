@@ -2,6 +2,7 @@
 // S3's REST API over Mayfly's buckets: what `aws s3`, `aws s3api`, boto3 and the SDKs speak.
 // docs/reference/s3.md says which operations there are and what differs.
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,6 +26,8 @@ class S3 : public aws::StreamService {
     const Clock& clock;
     std::size_t document_bytes_max = 8u << 20;  // setting aws.body_bytes_max
     std::string region, account;
+    // Why nothing can be sent to a target of notifications; ok: it is there.
+    std::function<Status(const std::string& arn)> check_target = nullptr;
   };
   explicit S3(Parts parts) : parts_(std::move(parts)), verifier_(parts_.keys, parts_.clock) {}
 
@@ -52,6 +55,10 @@ class S3 : public aws::StreamService {
   Answer get_acl(RequestPtr request);        // of buckets and objects
   Answer get_bucket_tagging(RequestPtr request);
   Answer put_bucket_tagging(RequestPtr request);  // and DeleteBucketTagging
+
+  // notifications.cc
+  Answer get_notification(RequestPtr request);
+  Answer put_notification(RequestPtr request);
 
   // object_calls.cc
   Answer put_object(RequestPtr request);

@@ -178,8 +178,9 @@ S3::Answer S3::complete_upload(RequestPtr request) {
       co_return invalid_argument("x-amz-mp-object-size must be a whole number.");
     completion->size = bytes;
   }
-  auto completing = parts_.buckets.complete_upload(request->address.bucket, std::move(*upload),
-                                                   std::move(*completion));
+  auto completing = parts_.buckets.complete_upload(
+      request->address.bucket, std::move(*upload), std::move(*completion),
+      request->cause("ObjectCreated:CompleteMultipartUpload"));
   auto object = co_await std::move(completing);
   if (object.has_error()) co_return fault_of(object.error());
   XmlOut out("CompleteMultipartUploadResult");

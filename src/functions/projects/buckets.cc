@@ -16,6 +16,12 @@ std::string member_text(const Value& map, std::string_view name) {
   return found == nullptr || found->is_null() ? std::string() : filled_text_of(*found);
 }
 
+std::string lower_case(std::string text) {
+  for (char& c : text)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
+  return text;
+}
+
 }  // namespace
 
 bool is_in_bucket(std::string_view path) {
@@ -71,6 +77,24 @@ void set_image(const Value& at, const std::string& uri, Settings& settings) {
   settings.image.uri = uri;
 }
 
+Manifest::BucketEvent bucket_event_of(const Value& rules, Manifest::BucketEvent event,
+                                      Report& report) {
+  if (!rules.is_list()) wrong(rules, "must be a list of rules: prefix and suffix.");
+  for (const auto& rule : rules.items) {
+    const Value* name = rule.is_map() ? rule.find("Name") : nullptr;
+    const Value* value = rule.is_map() ? rule.find("Value") : nullptr;
+    for (const bool prefix : {true, false}) {  // serverless.yml: {prefix: uploads/}
+      const Value* own = rule.is_map() ? rule.find(prefix ? "prefix" : "suffix") : nullptr;
+      if (own == nullptr && name != nullptr && value != nullptr &&
+          lower_case(text_of(*name)) == (prefix ? "prefix" : "suffix"))
+        own = value;
+      if (own != nullptr) (prefix ? event.prefix : event.suffix) = text_of(*own);
+    }
+    report.used(rule);
+  }
+  return event;
+}
+
 void read_bucket_resource(Builder& b, const std::string& logical, const Value& at,
                           const Value& properties) {
   Section s(properties, b.report());
@@ -83,7 +107,7 @@ void read_bucket_resource(Builder& b, const std::string& logical, const Value& a
             {"OwnershipControls", "all buckets belong to one account"},
             {"AccessControl", "all buckets belong to one account"},
             {"LifecycleConfiguration", "objects stay until somebody removes them"},
-            {"NotificationConfiguration", "buckets tell nobody of changes here"},
+            {"NotificationConfiguration", "it is made of the S3 events of functions"},
             {"CorsConfiguration", "every request to a bucket is signed, and none comes from pages"},
             {"WebsiteConfiguration", "static folders of mayfly.yaml are served by the gateway"},
             {"LoggingConfiguration", "accesses are not logged"}});

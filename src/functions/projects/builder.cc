@@ -186,6 +186,13 @@ void Builder::add_bucket(const Value& at, const std::string& name) {
   report_.made(at, "bucket " + name);
 }
 
+void Builder::add_bucket_event(const Value& at, Manifest::BucketEvent event) {
+  for (auto& name : event.events)
+    if (name.starts_with("s3:")) name.erase(0, 3);
+  report_.made(at, "events of the bucket " + event.bucket + " to " + event.function);
+  project_.manifest.bucket_events.push_back(std::move(event));
+}
+
 std::vector<std::string> Builder::layers_of(const Value& list) {
   if (!list.is_list()) wrong(list, "must be a list of ARNs of layers.");
   std::vector<std::string> layers;

@@ -43,6 +43,9 @@ void read_bucket_resource(Builder& builder, const std::string& logical, const Va
 // {S3Bucket, S3Key} become.
 std::string code_place(const Value& value);
 bool is_in_bucket(std::string_view path);
+// A list of {Name, Value}, or of {prefix} and {suffix}, into event.
+Manifest::BucketEvent bucket_event_of(const Value& rules, Manifest::BucketEvent event,
+                                      Report& report);
 // Entry point, command and folder of an image; upper: their keys begin with a capital letter.
 ImageProgram image_program_of(const Value& config, Report& report, bool upper);
 void set_image(const Value& at, const std::string& uri, Settings& settings);

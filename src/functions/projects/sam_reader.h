@@ -51,6 +51,7 @@ class SamReader {
   void read_route(Section& s, const Value& event, const std::string& function, bool http);
   void read_schedule(Section& s, const Value& event, const std::string& function, bool second);
   void read_topic_event(Section& s, const Value& event, const std::string& function);
+  void read_bucket_event(Section& s, const Value& event, const std::string& function);
   void read_rule_event(Section& s, const Value& event, const std::string& function);
 
   // sam_auth.cc

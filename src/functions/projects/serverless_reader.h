@@ -45,6 +45,7 @@ class ServerlessReader {
   void read_websocket(const Value& value, const std::string& function);
   void read_sqs(const Value& value, const std::string& function);
   void read_schedule(const Value& value, const std::string& function);
+  void read_bucket_event(const Value& value, const std::string& function);
   void read_sns(const Value& value, const std::string& function);
   void read_rule(const Value& value, const std::string& function, bool bridge);
 
