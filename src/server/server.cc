@@ -138,6 +138,7 @@ class Server {
   std::unique_ptr<gateway::Gateway> gateway_;
   std::unique_ptr<dialects::native::Api> api_;
   std::unique_ptr<dialects::lambda_api::LambdaApi> lambda_;
+  std::unique_ptr<dialects::logs::Groups> log_groups_;
   std::unique_ptr<dialects::logs::Logs> logs_;
   std::unique_ptr<dialects::connections::Connections> connections_;
   std::unique_ptr<io::HttpServer> gateway_port_;
@@ -307,8 +308,12 @@ Status Server::start_ports() {
           [events = events_.get()] { events->review(); }, settings_.lambda, settings_.engine.region,
           settings_.engine.account});
   aws_->endpoint().add(*lambda_);
-  logs_ = std::make_unique<dialects::logs::Logs>(dialects::logs::Logs::Parts{
-      *catalogue_, *telemetry_, *pool_, settings_.engine.region, settings_.engine.account});
+  log_groups_ =
+      std::make_unique<dialects::logs::Groups>(dialects::logs::Groups::Parts{*store_, *pool_});
+  MAYFLY_TRY(log_groups_->load());
+  logs_ = std::make_unique<dialects::logs::Logs>(
+      dialects::logs::Logs::Parts{*catalogue_, *telemetry_, *pool_, *log_groups_,
+                                  settings_.engine.region, settings_.engine.account});
   aws_->endpoint().add(*logs_);
   connections_ = std::make_unique<dialects::connections::Connections>(gateway_->sockets());
   aws_->endpoint().add(*connections_);
