@@ -126,11 +126,11 @@ class Server {
   std::unique_ptr<engine::Reserved> reserved_;
   std::unique_ptr<Adapters> adapters_;
   std::unique_ptr<Events> events_;
+  std::unique_ptr<Publishing> publishing_;  // the buckets tell it of changes
   std::unique_ptr<io::BlockingPool> files_pool_;
   std::unique_ptr<buckets::Buckets> buckets_;
   std::unique_ptr<Aws> aws_;
   std::unique_ptr<dialects::s3::S3> s3_;
-  std::unique_ptr<Publishing> publishing_;
   std::unique_ptr<engine::Dispatcher> dispatcher_;
   std::unique_ptr<engine::Deployer> deployer_;
   std::unique_ptr<dialects::lambda_api::UrlBook> urls_;
