@@ -129,7 +129,9 @@ void Buckets::Change::let_go(const std::string& file) {
 io::Task<Answer<void>> Buckets::write(Change change) {
   if (change.bytes != 0) change.transaction.add(std::string(kBytesRow), change.bytes);
   auto committing =
-      parts_.committer.commit(std::move(change.transaction), store::Durability::synced);
+      change.happenings.empty() || !parts_.announce
+          ? parts_.committer.commit(std::move(change.transaction), store::Durability::synced)
+          : parts_.announce(std::move(change.transaction), std::move(change.happenings));
   const Status written = co_await std::move(committing);
   if (written.has_error())
     co_return Failure{written.error().code == Code::conflict ? Why::busy : Why::other,

@@ -45,6 +45,9 @@ class Buckets {
     const Clock& clock;
     Limits limits;
     std::string directory;
+    // Commits a change together with what tells of it; conflict when a condition does not hold.
+    // Null: nobody is told.
+    std::function<io::Task<Status>(store::Transaction, std::vector<Happening>)> announce = nullptr;
   };
   explicit Buckets(Parts parts);
 
@@ -59,6 +62,10 @@ class Buckets {
   std::vector<Bucket> list() const;                   // by name
   io::Task<Answer<Bucket>> create(std::string bucket, std::string region);
   io::Task<Answer<void>> remove(std::string bucket);
+  io::Task<Answer<void>> set_bucket_tags(std::string bucket, std::string tags);
+  // All of them; whoever calls has checked them.
+  io::Task<Answer<void>> set_notifications(std::string bucket,
+                                           std::vector<Notification> notifications);
 
   // -- objects
   // Bytes on their way in; write to it on pool().
@@ -66,17 +73,23 @@ class Buckets {
   // More bytes are about to be kept. An error when there is no room for them.
   Answer<void> reserve(std::uint64_t bytes);
   void release(std::uint64_t bytes);
+  // All of a body into content, up to limits().put_bytes_max.
+  io::Task<Answer<void>> fill(NewContentPtr content, std::string first, io::BodyReaderPtr more);
 
   // The finished content becomes the object of that key. Of object: attributes, algorithm,
   // checksum; the rest is filled in.
   io::Task<Answer<Object>> put(std::string bucket, Object object, NewContentPtr content,
-                               Precondition precondition);
+                               Precondition precondition, Cause cause = {});
   io::Task<Answer<Found>> get(std::string bucket, std::string key);
   io::BodyReaderPtr read(const Found& found, std::uint64_t at, std::uint64_t size);
   // Also when there is none. The number of objects that were there.
-  io::Task<Answer<std::size_t>> remove(std::string bucket, std::vector<std::string> keys);
-  // no_such_key.
-  io::Task<Answer<Object>> set_tags(std::string bucket, std::string key, std::string tags);
+  io::Task<Answer<std::size_t>> remove(std::string bucket, std::vector<std::string> keys,
+                                       Cause cause = {});
+  // What is known of an object changes, its bytes do not. The function may be called more than
+  // once; what it refuses is the answer. no_such_key.
+  using Amendment = std::function<Answer<void>(Attributes& attributes)>;
+  io::Task<Answer<Object>> amend(std::string bucket, std::string key, Amendment amendment,
+                                 Cause cause = {});
   io::Task<Answer<ListPage>> list(ListQuery query);
 
   // -- uploads in parts
@@ -95,8 +108,8 @@ class Buckets {
     std::optional<std::uint64_t> size;  // the same
     Precondition precondition;
   };
-  io::Task<Answer<Object>> complete_upload(std::string bucket, Upload upload,
-                                           Completion completion);
+  io::Task<Answer<Object>> complete_upload(std::string bucket, Upload upload, Completion completion,
+                                           Cause cause = {});
   io::Task<Answer<void>> abort_upload(std::string bucket, std::string key, std::string id);
   // Parts behind after, at most limit.
   io::Task<Answer<std::vector<Part>>> list_parts(std::string bucket, std::string key,
@@ -122,12 +135,18 @@ class Buckets {
     store::Transaction transaction;
     std::int64_t bytes = 0;
     std::vector<std::string> garbage;
+    std::vector<Happening> happenings;
     void refer(const std::string& file);  // "": none
     void let_go(const std::string& file);
   };
   Failure no_bucket(std::string_view bucket) const;
   bool is_there(std::string_view bucket) const;  // and not about to go
   io::Task<Answer<void>> write(Change change);
+  // Adds what the bucket's notifications want to know.
+  void tell(Change& change, const std::string& bucket, const Object& object,
+            const Cause& cause) const;
+  io::Task<Answer<void>> change_bucket(std::string bucket,
+                                       const std::function<void(Bucket&)>* apply);
   // All that was written before is seen by reads from now on.
   io::Task<Status> barrier();
   io::Task<Answer<void>> settle(NewContentPtr content);
@@ -135,7 +154,7 @@ class Buckets {
   void kept(const NewContentPtr& content);
   // base: what goes along.
   io::Task<Answer<Object>> replace(std::string bucket, Object object, Segments segments,
-                                   Precondition precondition, Change base);
+                                   Precondition precondition, Change base, Cause cause);
   io::Task<Answer<void>> drop_upload(std::string bucket, std::string key, std::string id);
   Status clear_leavings();
   ReadTicket take_ticket();
@@ -145,7 +164,7 @@ class Buckets {
   Parts parts_;
   ContentFiles files_;
   std::map<std::string, Bucket, std::less<>> buckets_;
-  std::set<std::string> going_;  // "b/BUCKET", "u/UPLOAD"
+  std::set<std::string> going_;  // "b/BUCKET", "t/BUCKET" (its tags), "u/UPLOAD"
   std::uint64_t bytes_ = 0, reserved_ = 0;
   std::size_t uploads_ = 0;
 
@@ -155,6 +174,20 @@ class Buckets {
   std::vector<std::string> arrived_;  // files whose second name may go
   bool sweeping_ = false;
   std::shared_ptr<Buckets*> self_ = std::make_shared<Buckets*>(this);  // for tickets
+};
+
+// Room in the store of buckets, for as long as it lives.
+class Reserved {
+ public:
+  explicit Reserved(Buckets& buckets) : buckets_(buckets) {}
+  Reserved(const Reserved&) = delete;
+  Reserved& operator=(const Reserved&) = delete;
+  ~Reserved() { buckets_.release(bytes_); }
+  Answer<void> add(std::uint64_t bytes);
+
+ private:
+  Buckets& buckets_;
+  std::uint64_t bytes_ = 0;
 };
 
 }  // namespace mayfly::buckets

@@ -99,7 +99,7 @@ Answer<void> check(const Precondition& wanted, const Present& present, const std
 }  // namespace
 
 io::Task<Answer<Object>> Buckets::replace(std::string bucket, Object object, Segments segments,
-                                          Precondition precondition, Change base) {
+                                          Precondition precondition, Change base, Cause cause) {
   const std::string row = object_row(bucket, object.key);
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
     ReadPresents read{&parts_.store, bucket, {object.key}};
@@ -121,6 +121,7 @@ io::Task<Answer<Object>> Buckets::replace(std::string bucket, Object object, Seg
     change.bytes +=
         static_cast<std::int64_t>(object.size) - static_cast<std::int64_t>(present.object.size);
     if (!is_there(bucket)) co_return no_bucket(bucket);
+    tell(change, bucket, object, cause);
     auto writing = write(std::move(change));
     auto written = co_await std::move(writing);
     if (written.has_value()) co_return std::move(object);
@@ -130,7 +131,7 @@ io::Task<Answer<Object>> Buckets::replace(std::string bucket, Object object, Seg
 }
 
 io::Task<Answer<Object>> Buckets::put(std::string bucket, Object object, NewContentPtr content,
-                                      Precondition precondition) {
+                                      Precondition precondition, Cause cause) {
   if (!is_there(bucket)) co_return no_bucket(bucket);
   auto settling = settle(content);
   auto settled = co_await std::move(settling);
@@ -142,7 +143,7 @@ io::Task<Answer<Object>> Buckets::put(std::string bucket, Object object, NewCont
   Change nothing;
   Segments none;
   auto replacing = replace(std::move(bucket), std::move(object), std::move(none),
-                           std::move(precondition), std::move(nothing));
+                           std::move(precondition), std::move(nothing), std::move(cause));
   auto replaced = co_await std::move(replacing);
   if (replaced.has_error()) {
     auto discarding = discard(content);
@@ -256,7 +257,8 @@ io::BodyReaderPtr Buckets::read(const Found& found, std::uint64_t at, std::uint6
                                         size);
 }
 
-io::Task<Answer<std::size_t>> Buckets::remove(std::string bucket, std::vector<std::string> keys) {
+io::Task<Answer<std::size_t>> Buckets::remove(std::string bucket, std::vector<std::string> keys,
+                                              Cause cause) {
   std::sort(keys.begin(), keys.end());
   keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
@@ -275,6 +277,7 @@ io::Task<Answer<std::size_t>> Buckets::remove(std::string bucket, std::vector<st
       change.transaction.remove(row);
       for (const auto& file : files_of(present)) change.let_go(file);
       change.bytes -= static_cast<std::int64_t>(present.object.size);
+      tell(change, bucket, present.object, cause);
       ++removed;
     }
     if (removed == 0) co_return removed;
@@ -286,7 +289,8 @@ io::Task<Answer<std::size_t>> Buckets::remove(std::string bucket, std::vector<st
   co_return busy_failure(keys.front());
 }
 
-io::Task<Answer<Object>> Buckets::set_tags(std::string bucket, std::string key, std::string tags) {
+io::Task<Answer<Object>> Buckets::amend(std::string bucket, std::string key, Amendment amendment,
+                                        Cause cause) {
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
     if (!is_there(bucket)) co_return no_bucket(bucket);
     ReadPresents read{&parts_.store, bucket, {key}};
@@ -295,10 +299,12 @@ io::Task<Answer<Object>> Buckets::set_tags(std::string bucket, std::string key, 
     if (presents.has_error()) co_return Failure{Why::other, presents.error()};
     Present& present = presents->front();
     if (!present.row) co_return no_key(key);
-    present.object.attributes.tags = tags;
+    if (auto good = amendment(present.object.attributes); good.has_error())
+      co_return std::move(good).error();
     Change change;
     const std::string row = object_row(bucket, key);
     change.transaction.require(row, present.row).put(row, encode(present.object));
+    tell(change, bucket, present.object, cause);
     auto writing = write(std::move(change));
     auto written = co_await std::move(writing);
     if (written.has_value()) co_return std::move(present.object);

@@ -51,14 +51,17 @@ class Members {
         out.emplace_back(flat[i].get_string(), flat[i + 1].get_string());
     return out;
   }
-  Attributes attributes() const { return {pairs("f"), pairs("m"), text("t")}; }
+  Attributes attributes() const {
+    return {pairs("f"), pairs("m"), text("t"), text("g"), number("v")};
+  }
   Checksum algorithm() const { return checksum_named(text("a")).value_or(Checksum::none); }
 
- private:
   explicit Members(json::value value) : value_(std::move(value)) {}
   const json::value* find(std::string_view name) const {
     return value_.is_object() ? value_.get_object().if_contains(name) : nullptr;
   }
+
+ private:
   json::value value_;
 };
 
@@ -75,6 +78,8 @@ void add(json::object& out, const Attributes& attributes) {
   if (!attributes.fields.empty()) out["f"] = flat(attributes.fields);
   if (!attributes.metadata.empty()) out["m"] = flat(attributes.metadata);
   if (!attributes.tags.empty()) out["t"] = attributes.tags;
+  if (!attributes.storage.empty()) out["g"] = attributes.storage;
+  if (attributes.restored_until_us != 0) out["v"] = attributes.restored_until_us;
 }
 
 void add(json::object& out, Checksum algorithm, bool composite) {
@@ -112,7 +117,17 @@ std::string garbage_row(std::string_view file) {
 }
 
 std::string encode(const Bucket& bucket) {
-  return written(json::object{{"r", bucket.region}, {"c", bucket.created_us}});
+  json::object out{{"r", bucket.region}, {"c", bucket.created_us}};
+  if (!bucket.tags.empty()) out["t"] = bucket.tags;
+  json::array told;
+  for (const auto& n : bucket.notifications)
+    told.push_back(json::object{{"i", n.id},
+                                {"t", n.target},
+                                {"e", json::array(n.events.begin(), n.events.end())},
+                                {"p", n.prefix},
+                                {"s", n.suffix}});
+  if (!told.empty()) out["n"] = std::move(told);
+  return written(out);
 }
 
 std::string encode(const Object& object) {
@@ -153,7 +168,20 @@ Result<Bucket> decode_bucket(std::string_view row, std::string_view value) {
   const std::string name(row.substr(kBucketPrefix.size()));
   auto members = Members::parse("the bucket " + name, value);
   if (members.has_error()) return members.error();
-  return Bucket{name, members->text("r"), members->number("c")};
+  Bucket bucket{name, members->text("r"), members->number("c"), members->text("t"), {}};
+  const json::value* told = members->find("n");
+  if (told == nullptr) return bucket;
+  if (!told->is_array()) return unreadable("the bucket " + name);
+  for (const auto& one : told->get_array()) {
+    const Members n(one);
+    Notification notification{n.text("i"), n.text("t"), {}, n.text("p"), n.text("s")};
+    const json::value* events = n.find("e");
+    if (events == nullptr || !events->is_array()) return unreadable("the bucket " + name);
+    for (const auto& event : events->get_array())
+      if (event.is_string()) notification.events.emplace_back(event.get_string());
+    bucket.notifications.push_back(std::move(notification));
+  }
+  return bucket;
 }
 
 Result<Object> decode_object(std::string key, std::string_view value) {

@@ -60,18 +60,56 @@ using Answer = boost::system::result<T, Failure>;
 
 using Pairs = std::vector<std::pair<std::string, std::string>>;
 
+// Who is told when objects change.
+struct Notification {
+  std::string id;
+  std::string target;               // as triggers have it: "function:NAME", "queue:NAME" ...
+  std::vector<std::string> events;  // "ObjectCreated:*", "ObjectRemoved:Delete" ...
+  std::string prefix, suffix;       // of keys
+
+  bool wants(std::string_view event, std::string_view key) const;
+  bool operator==(const Notification&) const = default;
+};
+// One change could fit both, which S3 does not allow.
+bool overlap(const Notification& a, const Notification& b);
+// Those of a bucket: their number, ids and events, and that none overlap. Not their targets.
+Status check_notifications(const std::vector<Notification>& notifications);
+
+// Why an object changes, as notifications tell it.
+struct Cause {
+  std::string event;                     // "ObjectCreated:Put"; empty: nobody is told
+  std::string request_id, address, who;  // of the client
+};
+
+// A change that somebody is to be told of.
+struct Happening {
+  std::string notification, target;
+  std::string bucket, region, key, etag;
+  std::uint64_t size = 0;
+  std::int64_t time_us = 0;
+  Cause cause;
+};
+
 struct Bucket {
   std::string name;
   std::string region;
   std::int64_t created_us = 0;
+  std::string tags;  // as those of Attributes
+  std::vector<Notification> notifications;
 };
 
 // What comes with the bytes and is given back with them.
 struct Attributes {
-  Pairs fields;      // Content-Type, Cache-Control, ...
-  Pairs metadata;    // of the user: names in lower case, without x-amz-meta-
-  std::string tags;  // a=1&b=2, percent-encoded
+  Pairs fields;                        // Content-Type, Cache-Control, ...
+  Pairs metadata;                      // of the user: names in lower case, without x-amz-meta-
+  std::string tags;                    // a=1&b=2, percent-encoded
+  std::string storage;                 // a name, with no effect here; "": the usual one
+  std::int64_t restored_until_us = 0;  // of storage that must be restored before it is read
 };
+
+// Kept in a storage class of which the bytes must be restored before they are read.
+bool is_archived(const Attributes& attributes);
+bool is_readable(const Attributes& attributes, std::int64_t now_us);
 
 struct Object {
   std::string key;

@@ -232,7 +232,7 @@ io::Task<Answer<Part>> Buckets::put_part(std::string bucket, Upload upload, std:
 }
 
 io::Task<Answer<Object>> Buckets::complete_upload(std::string bucket, Upload upload,
-                                                  Completion completion) {
+                                                  Completion completion, Cause cause) {
   Going going(going_, "u/" + upload.id);
   if (!going.taken()) co_return upload_busy(upload.id);
   auto waiting = barrier();
@@ -265,7 +265,7 @@ io::Task<Answer<Object>> Buckets::complete_upload(std::string bucket, Upload upl
   }
   auto replacing =
       replace(std::move(bucket), std::move(assembled->object), std::move(assembled->segments),
-              std::move(completion.precondition), std::move(change));
+              std::move(completion.precondition), std::move(change), std::move(cause));
   auto replaced = co_await std::move(replacing);
   if (replaced.has_value()) --uploads_;
   co_return replaced;

@@ -368,6 +368,9 @@ int run(int argc, char** argv, const std::string& version, const Serve& serve) {
   add_simulate(*command(app, "simulate", "Compare scheduling policies on a published load",
                         "mayfly simulate --functions 2000 --plot policies.svg"),
                context, code);
+  add_bucket(*command(app, "bucket", "Buckets and their objects",
+                      "mayfly bucket put hello.zip code/hello.zip"),
+             context, code);
   add_queue(*command(app, "queue", "Queues and their messages", "mayfly queue create clicks"),
             context, code);
   if (const auto wrong = unknown_command(app, argc, argv)) {

@@ -240,11 +240,12 @@ Result<Response> Client::request(const std::string& method, const std::string& t
 }
 
 Result<Response> Client::upload(const std::string& method, const std::string& target,
-                                const PackedFile& file) {
+                                const PackedFile& file, const std::string& content_type) {
   auto exchange = std::make_unique<Exchange>();
   exchange->request.head.method = method;
   exchange->request.head.target = target;
-  exchange->request.head.headers.set("Content-Type", "application/octet-stream");
+  exchange->request.head.headers.set(
+      "Content-Type", content_type.empty() ? "application/octet-stream" : content_type);
   exchange->request.head.headers.set("Content-Length", std::to_string(file.bytes));
   exchange->request.more = std::make_unique<FileBody>(file.file.get());
   return run(std::move(exchange));

@@ -49,7 +49,7 @@ class Client {
                            const std::vector<std::pair<std::string, std::string>>& fields = {});
   // The file as the body, in pieces.
   Result<Response> upload(const std::string& method, const std::string& target,
-                          const PackedFile& file);
+                          const PackedFile& file, const std::string& content_type = {});
   // chunk() gets a successful body as it comes, until it returns false; a failure is read whole.
   Result<Response> stream(const std::string& target,
                           const std::function<bool(std::string_view)>& chunk);

@@ -91,6 +91,8 @@ void add_rule(CLI::App& command, Context& context, int& code);
 void add_trigger(CLI::App& command, Context& context, int& code);
 void add_state(CLI::App& command, Context& context, int& code);
 void add_simulate(CLI::App& command, Context& context, int& code);
+// buckets.cc: `mayfly bucket`.
+void add_bucket(CLI::App& group, Context& context, int& code);
 void add_queue(CLI::App& group, Context& context, int& code);
 
 }  // namespace mayfly::cli

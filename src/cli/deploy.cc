@@ -21,6 +21,8 @@ namespace json = boost::json;
 
 namespace {
 
+constexpr std::string_view kBucketScheme = "s3://";
+
 // Sends the package unless the server has it. The exit code is kOk when it is there.
 int send_package(Context& context, const PackedFile& packed) {
   auto client = context.connect();
@@ -91,13 +93,42 @@ json::array texts_array(const std::vector<std::string>& texts) {
   return json::array(texts.begin(), texts.end());
 }
 
+// "s3://BUCKET/KEY" of a project becomes a package of the server; sets its digest.
+int take_from_bucket(Context& context, const std::string& place, std::string& sha256) {
+  const auto slash = place.find('/', kBucketScheme.size());
+  int code = kOk;
+  const auto taken = fetch_json(
+      context, "PUT",
+      "/v1/packages?bucket=" +
+          percent_encode(place.substr(kBucketScheme.size(), slash - kBucketScheme.size())) +
+          "&key=" + percent_encode(place.substr(slash + 1)),
+      code);
+  if (taken) sha256 = text_of(*taken, "sha256");
+  return code;
+}
+
+// A package of the project that the server then has; sets its digest.
+template <class Pack>
+int provide_package(Context& context, const std::string& path, Pack pack_it, std::string& sha256) {
+  if (path.starts_with(kBucketScheme)) return take_from_bucket(context, path, sha256);
+  auto packed = pack_it();
+  if (packed.has_error()) return fail(packed.error());
+  sha256 = packed->sha256;
+  return send_package(context, *packed);
+}
+
+std::string path_in(const fs::path& folder, const std::string& path) {
+  return path.starts_with(kBucketScheme) ? path : (folder / path).string();
+}
+
 // Packs, sends and publishes one layer; version is the number that it has now.
 int deploy_layer(Context& context, const functions::Manifest::Layer& layer, std::uint64_t& version,
                  json::array& summary) {
-  auto packed = pack_by(layer.path, layer.patterns);
-  if (packed.has_error()) return fail(packed.error());
-  if (const int code = send_package(context, *packed); code != kOk) return code;
-  const json::object body{{"package", packed->sha256},
+  std::string package;
+  const auto pack_it = [&layer] { return pack_by(layer.path, layer.patterns); };
+  if (const int sent = provide_package(context, layer.path, pack_it, package); sent != kOk)
+    return sent;
+  const json::object body{{"package", package},
                           {"description", layer.description},
                           {"license", layer.license},
                           {"runtimes", texts_array(layer.runtimes)},
@@ -125,7 +156,7 @@ int deploy_layers(Context& context, functions::Manifest& manifest, const fs::pat
   std::map<std::string, std::uint64_t> versions;
   json::array deployed;
   for (auto layer : manifest.layers) {
-    layer.path = (folder / layer.path).string();
+    layer.path = path_in(folder, layer.path);
     const int code = deploy_layer(context, layer, versions[layer.name], deployed);
     if (code != kOk) return code;
   }
@@ -162,10 +193,11 @@ int deploy_one(Context& context, const functions::Manifest::Function& function, 
   const std::string& name = function.name;
   json::object body;
   if (function.settings.image.uri.empty()) {
-    auto packed = pack_function(function);
-    if (packed.has_error()) return fail(packed.error());
-    if (const int code = send_package(context, *packed); code != kOk) return code;
-    body["package"] = packed->sha256;
+    std::string package;
+    const auto pack_it = [&function] { return pack_function(function); };
+    if (const int sent = provide_package(context, function.path, pack_it, package); sent != kOk)
+      return sent;
+    body["package"] = package;
   }
   boost::system::error_code failed;
   body["settings"] = json::parse(functions::settings_to_json(function.settings), failed);
@@ -256,7 +288,7 @@ int deploy_functions(Context& context, const functions::Manifest& manifest, cons
   int worst = kOk;
   for (auto function : manifest.functions) {
     json::value answer;
-    if (function.inline_file.empty()) function.path = (folder / function.path).string();
+    if (function.inline_file.empty()) function.path = path_in(folder, function.path);
     int code = deploy_one(context, function, check, answer);
     if (code == kOk) code = deploy_belongings(context, function);
     if (code == kOk) code = deploy_url(context, function, answer);

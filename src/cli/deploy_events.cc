@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+#include <map>
 #include <set>
 
 namespace mayfly::cli {
@@ -220,6 +221,36 @@ int deploy_rule(Context& context, const Manifest::Rule& rule, json::object& summ
   return kOk;
 }
 
+// What a bucket tells this function is set anew; what it tells others stays.
+int deploy_bucket_events(Context& context, const Manifest& manifest, json::object& summary) {
+  std::map<std::string, json::array> wanted;  // by bucket
+  std::map<std::string, std::set<std::string>> functions;
+  for (const auto& event : manifest.bucket_events) {
+    auto& list = wanted[event.bucket];
+    functions[event.bucket].insert(event.function);
+    list.push_back(json::object{{"id", fmt::format("{}-{}", event.function, list.size())},
+                                {"target", "function:" + event.function},
+                                {"events", json::array(event.events.begin(), event.events.end())},
+                                {"prefix", event.prefix},
+                                {"suffix", event.suffix}});
+  }
+  for (auto& [bucket, list] : wanted) {
+    const std::string path = "/v1/buckets/" + percent_encode(bucket) + "/notifications";
+    int code = kOk;
+    const auto there = fetch_json(context, "GET", path, code);
+    if (!there) return code;
+    for (const auto& one : list_of(*there, "notifications")) {
+      const std::string target = text_of(one, "target");
+      if (!functions[bucket].contains(target.substr(target.rfind(':') + 1))) list.push_back(one);
+    }
+    const auto set = fetch_json(context, "PUT", path, code,
+                                json::serialize(json::object{{"notifications", std::move(list)}}));
+    if (!set) return code;
+    report(context, summary, "bucket_events", bucket, *set == *there ? "unchanged" : "updated");
+  }
+  return kOk;
+}
+
 bool any_trigger(const Manifest& manifest) {
   return std::any_of(manifest.functions.begin(), manifest.functions.end(),
                      [](const auto& function) { return !function.queues.empty(); });
@@ -229,6 +260,15 @@ bool any_trigger(const Manifest& manifest) {
 
 int deploy_queues(Context& context, const Manifest& manifest, json::object& summary) {
   int code = kOk;
+  std::set<std::string> buckets(manifest.buckets.begin(), manifest.buckets.end());
+  for (const auto& event : manifest.bucket_events)
+    if (event.make_bucket) buckets.insert(event.bucket);
+  for (const auto& bucket : buckets) {
+    const auto made = fetch_json(context, "PUT", "/v1/buckets/" + percent_encode(bucket), code);
+    if (!made) return code;
+    report(context, summary, "buckets", bucket,
+           flag_of(*made, "existed") ? "unchanged" : "created");
+  }
   if (!manifest.queues.empty()) {
     const auto there = fetch_json(context, "GET", "/v1/queues", code);
     if (!there) return code;
@@ -264,6 +304,7 @@ int deploy_triggers(Context& context, const Manifest& manifest, json::object& su
         return code;
   for (const auto& subscription : manifest.subscriptions)
     if (code = deploy_subscription(context, "", subscription, summary); code != kOk) return code;
+  if (code = deploy_bucket_events(context, manifest, summary); code != kOk) return code;
   for (const auto& rule : manifest.rules)
     if (code = deploy_rule(context, rule, summary); code != kOk) return code;
   if (!manifest.schedules.empty()) {
@@ -278,6 +319,7 @@ int deploy_triggers(Context& context, const Manifest& manifest, json::object& su
 std::vector<std::string> resources_of(const Manifest& manifest) {
   std::vector<std::string> names;
   for (const auto& queue : manifest.queues) names.push_back("queue:" + queue.name);
+  for (const auto& bucket : manifest.buckets) names.push_back("bucket:" + bucket);
   for (const auto& topic : manifest.topics) names.push_back("topic:" + topic.name);
   for (const auto& schedule : manifest.schedules) names.push_back("schedule:" + schedule.name);
   for (const auto& rule : manifest.rules) names.push_back("rule:" + rule.name);

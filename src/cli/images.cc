@@ -50,22 +50,6 @@ int list_images(Context& context) {
   return kOk;
 }
 
-int remove_images(Context& context, const std::vector<std::string>& names) {
-  int worst = kOk;
-  for (const auto& name : names) {
-    int code = kOk;
-    const auto answer = fetch_json(context, "DELETE", "/v1/images/" + percent_encode(name), code);
-    if (code == kUnreachable) return code;
-    if (!answer)
-      worst = code;
-    else if (context.json)
-      print_json(*answer);
-    else
-      write_out(printable(text_of(*answer, "removed")) + "  removed\n");
-  }
-  return worst;
-}
-
 }  // namespace
 
 void add_image(CLI::App& command, Context& context, int& code) {
@@ -77,7 +61,8 @@ void add_image(CLI::App& command, Context& context, int& code) {
   import->fallthrough();
   import->add_option("PATH", *path, "Archive, or folder with an OCI layout")->required();
   import->add_option("--name", *name, "NAME:TAG (default: as the archive says)");
-  import->callback([&context, &code, path, name] { code = import_image(context, *path, *name);
+  import->callback(
+      [&context, &code, path, name] { code = import_image(context, *path, *name);
 });
 
 CLI::App* ls = command.add_subcommand("ls", "List the images");
@@ -89,7 +74,7 @@ CLI::App* rm =
     command.add_subcommand("rm", "Remove images; functions made from them keep their files");
 rm->fallthrough();
 rm->add_option("NAME", *names, "NAME:TAG")->required();
-rm->callback([&context, &code, names] { code = remove_images(context, *names); });
+rm->callback([&context, &code, names] { code = remove_named(context, "/v1/images/", *names); });
 }  // namespace mayfly::cli
 
 }  // namespace mayfly::cli

@@ -38,7 +38,9 @@ int remove_named(Context& context, const std::string& path, const std::vector<st
     else if (context.json)
       print_json(*answer);
     else
-      write_out(name + "  removed\n");
+      write_out(
+          printable(text_of(*answer, "removed").empty() ? name : text_of(*answer, "removed")) +
+          "  removed\n");
   }
   return worst;
 }

@@ -306,6 +306,38 @@ Result<PackedFile> pack_image(const std::string& path) {
   return digest(std::move(file), path);
 }
 
+Result<PackedFile> open_file(const std::string& path) {
+  PackedFile out;
+  if (path != "-") {
+    std::error_code failed;
+    if (fs::is_directory(path, failed)) return invalid(path + " is a folder, not a file");
+    out.file = os::Fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!out.file) return errno_error("open " + path, errno);
+    const off_t size = ::lseek(out.file.get(), 0, SEEK_END);
+    if (size < 0) return invalid(path + " is no regular file: use - and standard input");
+    out.bytes = static_cast<std::uint64_t>(size);
+    return out;
+  }
+  auto scratch = scratch_file();
+  if (scratch.has_error()) return scratch.error();
+  out.file = std::move(*scratch);
+  std::string chunk(kReadBytes, '\0');
+  for (;;) {
+    const ssize_t got = ::read(STDIN_FILENO, chunk.data(), chunk.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return errno_error("read standard input", errno);
+    if (got == 0) return out;
+    for (ssize_t written = 0; written < got;) {
+      const ssize_t n =
+          ::write(out.file.get(), chunk.data() + written, static_cast<std::size_t>(got - written));
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) return errno_error("keep standard input in a scratch file", errno);
+      written += n;
+    }
+    out.bytes += static_cast<std::uint64_t>(got);
+  }
+}
+
 Result<PackedFile> pack_selected(const std::string& folder,
                                  const std::vector<std::string>& patterns) {
   std::error_code failed;

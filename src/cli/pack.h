@@ -47,6 +47,9 @@ class IgnoreList {
 // The archive of an image as it is, whatever it is called; of a folder all that is in it.
 Result<PackedFile> pack_image(const std::string& path);
 
+// A file as it is, without its digest; "-": standard input to its end.
+Result<PackedFile> open_file(const std::string& path);
+
 // A name for the function of a path: stem of the file or name of the folder, in the letters that
 // are allowed; "function" when nothing is left.
 std::string default_name(const std::string& path);

@@ -126,7 +126,7 @@ struct Manifest {
   };
   struct Function {
     std::string name;
-    std::string path;                      // file, folder or archive
+    std::string path;                      // file, folder or archive; or s3://BUCKET/KEY
     std::string inline_file, inline_code;  // in place of path: one file of that name
     // Of a folder: patterns in order, the last that fits decides; "!..." leaves out. Serverless's.
     std::vector<std::string> patterns;
@@ -138,6 +138,12 @@ struct Manifest {
     std::optional<Url> url;           // of the alias, where there is one
     std::vector<QueueTrigger> queues;
     std::vector<Subscription> topics;
+  };
+  // Of a bucket, for a function: "ObjectCreated:*" ...
+  struct BucketEvent {
+    std::string bucket, function, prefix, suffix;
+    std::vector<std::string> events;
+    bool make_bucket = false;
   };
   struct StaticSite {
     std::string path;  // route, "/site/{proxy+}" or "/site"
@@ -154,6 +160,8 @@ struct Manifest {
   Api api;  // Authorizer::jwks is a path as long as it does not begin with {
   std::vector<Queue> queues;
   std::vector<Topic> topics;
+  std::vector<std::string> buckets;
+  std::vector<BucketEvent> bucket_events;
   std::vector<Subscription> subscriptions;  // those of no function
   std::vector<Rule> rules;
   std::vector<Schedule> schedules;  // those of functions' triggers among them

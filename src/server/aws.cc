@@ -4,17 +4,21 @@ namespace mayfly::server {
 
 Aws::Aws(Parts parts)
     : keys_({parts.store, parts.pool, parts.clock}),
+      roles_({parts.store, parts.pool, parts.clock}),
       endpoint_({keys_, parts.clock, parts.settings.body_bytes_max, ""}),
       verifier_(keys_, parts.clock),
       sqs_({parts.queues, parts.moves, parts.clock, parts.account, parts.region,
             parts.settings.url_base}),
-      sts_(parts.account) {
+      sts_(parts.account),
+      iam_(roles_, parts.account) {
   endpoint_.add(sqs_);
   endpoint_.add(sts_);
+  endpoint_.add(iam_);
 }
 
 Status Aws::open() {
-  return keys_.load();
+  MAYFLY_TRY(keys_.load());
+  return roles_.load();
 }
 
 gateway::SignatureVerdict Aws::check_signature(const wire::RequestHead& head, std::string_view body,

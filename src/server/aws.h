@@ -6,10 +6,12 @@
 #include <string>
 
 #include "aws/endpoint.h"
+#include "dialects/iam/iam.h"
 #include "dialects/sqs/sqs.h"
 #include "dialects/sts/sts.h"
 #include "gateway/identity.h"
 #include "identity/access_keys.h"
+#include "identity/roles.h"
 #include "io/blocking.h"
 #include "queues/engine.h"
 
@@ -45,10 +47,12 @@ class Aws {
 
  private:
   identity::AccessKeys keys_;
+  identity::Roles roles_;
   aws::Endpoint endpoint_;
   aws::Verifier verifier_;
   dialects::sqs::Sqs sqs_;
   dialects::sts::Sts sts_;
+  dialects::iam::Iam iam_;
 };
 
 }  // namespace mayfly::server

@@ -73,6 +73,9 @@ triggers::EventBuses::Parts bus_parts(Publishing::Parts& parts) {
 Publishing::Publishing(Parts parts)
     : topics_(topic_parts(parts, api_url_)),
       buses_(bus_parts(parts)),
+      bucket_events_(parts.queues, triggers::add_calls_to(parts.calls.calls()), parts.account),
+      queues_(parts.queues),
+      catalogue_(parts.catalogue),
       sns_({topics_, parts.region, parts.account}),
       eventbridge_({buses_, parts.region, parts.account}),
       scheduler_({parts.calls.schedules(), parts.store, parts.queues, parts.clock, parts.region,
@@ -98,6 +101,34 @@ void Publishing::add_services(aws::Endpoint& endpoint) {
   endpoint.add(sns_);
   endpoint.add(eventbridge_);
   endpoint.add(scheduler_);
+}
+
+std::function<io::Task<Status>(store::Transaction, std::vector<buckets::Happening>)>
+Publishing::announce() {
+  return [events = &bucket_events_](store::Transaction transaction,
+                                    std::vector<buckets::Happening> happenings) {
+    return events->commit(std::move(transaction), std::move(happenings));
+  };
+}
+
+std::function<Status(const std::string& target)> Publishing::target_checks() {
+  return [this](const std::string& text) -> Status {
+    using Kind = triggers::Target::Kind;
+    auto target = triggers::parse_target(text);
+    if (target.has_error()) return target.error();
+    bool there = false;
+    if (target->kind == Kind::function)
+      there = catalogue_.find(target->name, target->qualifier) != nullptr;
+    else if (target->kind == Kind::queue)
+      there = queues_.find(target->name) != nullptr;
+    else if (target->kind == Kind::topic)
+      there = topics_.find(target->name) != nullptr;
+    else
+      return invalid("Buckets tell functions, queues and topics; this is none: " + text);
+    if (there) return ok();
+    return Error{Code::not_found, "There is no " + std::string(triggers::kind_name(target->kind)) +
+                                      " \"" + target->name + "\"."};
+  };
 }
 
 }  // namespace mayfly::server

@@ -11,6 +11,7 @@
 #include "dialects/sns/sns.h"
 #include "functions/catalogue.h"
 #include "server/calls.h"
+#include "triggers/bucket_events.h"
 #include "triggers/event_bus.h"
 #include "triggers/topics.h"
 
@@ -44,11 +45,17 @@ class Publishing {
 
   triggers::Topics& topics() { return topics_; }
   triggers::EventBuses& buses() { return buses_; }
+  // For the buckets, which this outlives.
+  std::function<io::Task<Status>(store::Transaction, std::vector<buckets::Happening>)> announce();
+  std::function<Status(const std::string& target)> target_checks();
 
  private:
   std::shared_ptr<std::string> api_url_ = std::make_shared<std::string>();
   triggers::Topics topics_;
   triggers::EventBuses buses_;
+  triggers::BucketEvents bucket_events_;
+  queues::QueueEngine& queues_;
+  functions::Catalogue& catalogue_;
   dialects::sns::Sns sns_;
   dialects::eventbridge::EventBridge eventbridge_;
   dialects::scheduler::Scheduler scheduler_;

@@ -126,11 +126,11 @@ class Server {
   std::unique_ptr<engine::Reserved> reserved_;
   std::unique_ptr<Adapters> adapters_;
   std::unique_ptr<Events> events_;
+  std::unique_ptr<Publishing> publishing_;  // the buckets tell it of changes
   std::unique_ptr<io::BlockingPool> files_pool_;
   std::unique_ptr<buckets::Buckets> buckets_;
   std::unique_ptr<Aws> aws_;
   std::unique_ptr<dialects::s3::S3> s3_;
-  std::unique_ptr<Publishing> publishing_;
   std::unique_ptr<Inside> inside_;
   std::unique_ptr<engine::Dispatcher> dispatcher_;
   std::unique_ptr<engine::Deployer> deployer_;
@@ -139,6 +139,7 @@ class Server {
   std::unique_ptr<gateway::Gateway> gateway_;
   std::unique_ptr<dialects::native::Api> api_;
   std::unique_ptr<dialects::lambda_api::LambdaApi> lambda_;
+  std::unique_ptr<dialects::logs::Groups> log_groups_;
   std::unique_ptr<dialects::logs::Logs> logs_;
   std::unique_ptr<dialects::connections::Connections> connections_;
   std::unique_ptr<io::HttpServer> gateway_port_;
@@ -245,13 +246,13 @@ Status Server::start_engine() {
 
 Status Server::start_buckets() {
   files_pool_ = std::make_unique<io::BlockingPool>(settings_.buckets_threads);
-  buckets_ = std::make_unique<buckets::Buckets>(
-      buckets::Buckets::Parts{loop_.get_executor(), *store_, events_->committer(), *files_pool_,
-                              clock_, settings_.buckets, data_->sub("buckets")});
+  buckets_ = std::make_unique<buckets::Buckets>(buckets::Buckets::Parts{
+      loop_.get_executor(), *store_, events_->committer(), *files_pool_, clock_, settings_.buckets,
+      data_->sub("buckets"), publishing_->announce()});
   MAYFLY_TRY(buckets_->open());
-  s3_ = std::make_unique<dialects::s3::S3>(
-      dialects::s3::S3::Parts{*buckets_, aws_->keys(), clock_, settings_.aws.body_bytes_max,
-                              settings_.engine.region, settings_.engine.account});
+  s3_ = std::make_unique<dialects::s3::S3>(dialects::s3::S3::Parts{
+      *buckets_, aws_->keys(), clock_, settings_.aws.body_bytes_max, settings_.engine.region,
+      settings_.engine.account, publishing_->target_checks()});
   aws_->endpoint().add(*s3_);
   return ok();
 }
@@ -286,11 +287,28 @@ Status Server::start_ports() {
       settings_.calls.calls.payload_bytes_max, doors()});
   auto key = data_->api_key();
   if (key.has_error()) return key.error();
-  api_ = std::make_unique<dialects::native::Api>(dialects::native::ApiParts{
-      loop_, *catalogue_, *packages_, *dispatcher_, *deployer_, *telemetry_, *metrics_, *pool_,
-      *sandboxes_, *key, data_->sub("api.key"), &events_->triggers(), &events_->state(),
-      &events_->calls().calls(), &events_->calls().schedules(), &events_->queues(),
-      &publishing_->topics(), &publishing_->buses(), &aws_->keys()});
+  api_ = std::make_unique<dialects::native::Api>(
+      dialects::native::ApiParts{loop_,
+                                 *catalogue_,
+                                 *packages_,
+                                 *dispatcher_,
+                                 *deployer_,
+                                 *telemetry_,
+                                 *metrics_,
+                                 *pool_,
+                                 *sandboxes_,
+                                 *key,
+                                 data_->sub("api.key"),
+                                 &events_->triggers(),
+                                 &events_->state(),
+                                 &events_->calls().calls(),
+                                 &events_->calls().schedules(),
+                                 &events_->queues(),
+                                 &publishing_->topics(),
+                                 &publishing_->buses(),
+                                 &aws_->keys(),
+                                 buckets_.get(),
+                                 publishing_->target_checks()});
   lambda_ =
       std::make_unique<dialects::lambda_api::LambdaApi>(dialects::lambda_api::LambdaApi::Parts{
           *catalogue_, *packages_, *dispatcher_, *deployer_, events_->calls().calls(),
@@ -298,8 +316,12 @@ Status Server::start_ports() {
           [events = events_.get()] { events->review(); }, settings_.lambda, settings_.engine.region,
           settings_.engine.account});
   aws_->endpoint().add(*lambda_);
-  logs_ = std::make_unique<dialects::logs::Logs>(dialects::logs::Logs::Parts{
-      *catalogue_, *telemetry_, *pool_, settings_.engine.region, settings_.engine.account});
+  log_groups_ =
+      std::make_unique<dialects::logs::Groups>(dialects::logs::Groups::Parts{*store_, *pool_});
+  MAYFLY_TRY(log_groups_->load());
+  logs_ = std::make_unique<dialects::logs::Logs>(
+      dialects::logs::Logs::Parts{*catalogue_, *telemetry_, *pool_, *log_groups_,
+                                  settings_.engine.region, settings_.engine.account});
   aws_->endpoint().add(*logs_);
   connections_ = std::make_unique<dialects::connections::Connections>(
       gateway_->sockets(), settings_.engine.region, settings_.engine.account);

@@ -86,7 +86,7 @@ def test_s3api(aws, bucket, tmp_path):
     aws("s3api", "get-bucket-location", "--bucket", bucket)
     page = json.loads(aws("s3api", "list-objects-v2", "--bucket", bucket))
     assert [o["Key"] for o in page["Contents"]] == ["k"]
-    assert "NotImplemented" in aws("s3api", "get-bucket-policy", "--bucket", bucket, code=254)
+    assert "NoSuchBucketPolicy" in aws("s3api", "get-bucket-policy", "--bucket", bucket, code=254)
     assert "404" in aws("s3api", "head-bucket", "--bucket", bucket + "-none", code=254)
 
 

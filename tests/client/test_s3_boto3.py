@@ -276,7 +276,6 @@ def test_refusals(s3, bucket, account, name):
     refused(s3.get_object, "NoSuchVersion", 404, Bucket=bucket, Key="k", VersionId="abc")
     refused(s3.put_object, "NotImplemented", 501, Bucket=bucket, Key="k", Body=b"x", ServerSideEncryption="AES256")
     refused(s3.put_object, "AccessControlListNotSupported", 400, Bucket=bucket, Key="k", Body=b"x", ACL="public-read")
-    refused(s3.put_object, "InvalidStorageClass", 400, Bucket=bucket, Key="k", Body=b"x", StorageClass="GLACIER")
     refused(s3.put_object, "MetadataTooLarge", 400, Bucket=bucket, Key="k", Body=b"x", Metadata={"a": "x" * 3000})
     refused(s3.put_object, "KeyTooLongError", 400, Bucket=bucket, Key="k" * 1025, Body=b"x")
     refused(s3.put_bucket_cors, "NotImplemented", 501, Bucket=bucket, CORSConfiguration={"CORSRules": [
@@ -318,3 +317,133 @@ def test_layers_and_updates_take_code_from_a_bucket(s3, bucket, functions, name)
                                  S3ObjectVersion="3")["Message"]
     functions.delete_function(FunctionName=name)
     functions.delete_layer_version(LayerName=name, VersionNumber=layer["Version"])
+
+
+def test_storage_classes_are_kept(s3, bucket):
+    for name in ("STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR", "REDUCED_REDUNDANCY"):
+        s3.put_object(Bucket=bucket, Key=name, Body=b"x", StorageClass=name)
+        assert s3.head_object(Bucket=bucket, Key=name)["StorageClass"] == name
+        assert s3.get_object(Bucket=bucket, Key=name)["Body"].read() == b"x"
+    s3.put_object(Bucket=bucket, Key="STANDARD", Body=b"x", StorageClass="STANDARD")
+    assert "StorageClass" not in s3.head_object(Bucket=bucket, Key="STANDARD")
+    listed = s3.list_objects_v2(Bucket=bucket)["Contents"]
+    assert len(listed) == 6 and all(one["StorageClass"] == one["Key"] for one in listed)
+    # A copy names its own; the same object may be moved to another class.
+    s3.copy_object(Bucket=bucket, Key="copy", CopySource={"Bucket": bucket, "Key": "STANDARD_IA"})
+    assert "StorageClass" not in s3.head_object(Bucket=bucket, Key="copy")
+    s3.copy_object(Bucket=bucket, Key="copy", CopySource={"Bucket": bucket, "Key": "copy"}, StorageClass="ONEZONE_IA")
+    assert s3.head_object(Bucket=bucket, Key="copy")["StorageClass"] == "ONEZONE_IA"
+    refused(s3.put_object, "InvalidStorageClass", 400, Bucket=bucket, Key="k", Body=b"x", StorageClass="SHELF")
+    refused(s3.put_object, "InvalidStorageClass", 400, Bucket=bucket, Key="k", Body=b"x", StorageClass="OUTPOSTS")
+
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="parts", StorageClass="STANDARD_IA")
+    where = {"Bucket": bucket, "Key": "parts", "UploadId": upload["UploadId"]}
+    assert s3.list_multipart_uploads(Bucket=bucket)["Uploads"][0]["StorageClass"] == "STANDARD_IA"
+    assert s3.list_parts(**where)["StorageClass"] == "STANDARD_IA"
+    tag = s3.upload_part(**where, PartNumber=1, Body=b"x")["ETag"]
+    s3.complete_multipart_upload(**where, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": tag}]})
+    assert s3.head_object(Bucket=bucket, Key="parts")["StorageClass"] == "STANDARD_IA"
+
+
+def test_archived_objects_are_restored_before_they_are_read(s3, bucket):
+    s3.put_object(Bucket=bucket, Key="old", Body=b"bytes", StorageClass="DEEP_ARCHIVE")
+    assert "Restore" not in s3.head_object(Bucket=bucket, Key="old")
+    error = refused(s3.get_object, "InvalidObjectState", 403, Bucket=bucket, Key="old")
+    assert error["StorageClass"] == "DEEP_ARCHIVE"
+    refused(s3.copy_object, "InvalidObjectState", 403, Bucket=bucket, Key="new", CopySource=f"{bucket}/old")
+    refused(s3.restore_object, "MalformedXML", 400, Bucket=bucket, Key="old", RestoreRequest={"Days": 0})
+    days = {"Days": 2}
+    assert s3.restore_object(Bucket=bucket, Key="old", RestoreRequest=days)["ResponseMetadata"]["HTTPStatusCode"] == 202
+    assert s3.restore_object(Bucket=bucket, Key="old", RestoreRequest=days)["ResponseMetadata"]["HTTPStatusCode"] == 200
+    assert 'ongoing-request="false", expiry-date="' in s3.head_object(Bucket=bucket, Key="old")["Restore"]
+    assert s3.get_object(Bucket=bucket, Key="old")["Body"].read() == b"bytes"
+    s3.copy_object(Bucket=bucket, Key="new", CopySource=f"{bucket}/old", StorageClass="GLACIER")
+    refused(s3.get_object, "InvalidObjectState", 403, Bucket=bucket, Key="new")  # a copy is archived anew
+    s3.put_object(Bucket=bucket, Key="plain", Body=b"x")
+    refused(s3.restore_object, "InvalidObjectState", 403, Bucket=bucket, Key="plain", RestoreRequest=days)
+    refused(s3.restore_object, "NoSuchKey", 404, Bucket=bucket, Key="none", RestoreRequest=days)
+
+
+def test_tags_of_buckets(s3, bucket):
+    refused(s3.get_bucket_tagging, "NoSuchTagSet", 404, Bucket=bucket)
+    tags = [{"Key": "team", "Value": "a & b"}, {"Key": "ö", "Value": ""}]
+    s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tags})
+    assert s3.get_bucket_tagging(Bucket=bucket)["TagSet"] == tags
+    many = [{"Key": f"k{n}", "Value": "v"} for n in range(51)]
+    refused(s3.put_bucket_tagging, "BadRequest", 400, Bucket=bucket, Tagging={"TagSet": many})
+    refused(s3.put_bucket_tagging, "InvalidTag", 400, Bucket=bucket, Tagging={"TagSet": tags + tags})
+    assert s3.get_bucket_tagging(Bucket=bucket)["TagSet"] == tags
+    s3.delete_bucket_tagging(Bucket=bucket)
+    refused(s3.get_bucket_tagging, "NoSuchTagSet", 404, Bucket=bucket)
+    refused(s3.put_bucket_tagging, "NoSuchBucket", 404, Bucket=bucket + "-not", Tagging={"TagSet": tags})
+
+
+def test_a_bucket_without_configurations_says_so_as_s3_does(s3, bucket):
+    for call, code in ((s3.get_bucket_cors, "NoSuchCORSConfiguration"), (s3.get_bucket_policy, "NoSuchBucketPolicy"),
+                       (s3.get_bucket_policy_status, "NoSuchBucketPolicy"),
+                       (s3.get_bucket_website, "NoSuchWebsiteConfiguration"),
+                       (s3.get_bucket_lifecycle_configuration, "NoSuchLifecycleConfiguration"),
+                       (s3.get_bucket_replication, "ReplicationConfigurationNotFoundError"),
+                       (s3.get_bucket_encryption, "ServerSideEncryptionConfigurationNotFoundError"),
+                       (s3.get_object_lock_configuration, "ObjectLockConfigurationNotFoundError")):
+        refused(call, code, 404, Bucket=bucket)
+        refused(call, "NoSuchBucket", 404, Bucket=bucket + "-not")
+    for call, members in ((s3.get_bucket_versioning, {}), (s3.get_bucket_logging, {}),
+                          (s3.get_bucket_accelerate_configuration, {}),
+                          (s3.get_bucket_notification_configuration, {}),
+                          (s3.get_bucket_request_payment, {"Payer": "BucketOwner"}),
+                          (s3.list_bucket_metrics_configurations, {"IsTruncated": False}),
+                          (s3.get_bucket_ownership_controls,
+                           {"OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}}),
+                          (s3.get_public_access_block, {"PublicAccessBlockConfiguration": {
+                              "BlockPublicAcls": True, "IgnorePublicAcls": True, "BlockPublicPolicy": True,
+                              "RestrictPublicBuckets": True}})):
+        answer = call(Bucket=bucket)
+        answer.pop("ResponseMetadata")
+        assert answer == members, call
+    for call in (s3.delete_bucket_cors, s3.delete_bucket_policy, s3.delete_bucket_lifecycle):
+        call(Bucket=bucket)
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    for answer in (s3.get_bucket_acl(Bucket=bucket), s3.get_object_acl(Bucket=bucket, Key="k")):
+        assert [(g["Grantee"]["Type"], g["Permission"]) for g in answer["Grants"]] == [("CanonicalUser", "FULL_CONTROL")]
+        assert answer["Grants"][0]["Grantee"]["ID"] == answer["Owner"]["ID"]
+    refused(s3.get_object_acl, "NoSuchKey", 404, Bucket=bucket, Key="none")
+    refused(s3.create_bucket, "InvalidLocationConstraint", 400, Bucket=bucket + "-first",
+            CreateBucketConfiguration={"LocationConstraint": "us-east-1"})
+
+
+def test_versions_are_one_for_each_object(s3, bucket):
+    for key in ("a/1", "a/2", "b"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"x")
+    pages = list(s3.get_paginator("list_object_versions").paginate(Bucket=bucket, PaginationConfig={"PageSize": 2}))
+    found = [(v["Key"], v["VersionId"], v["IsLatest"]) for page in pages for v in page["Versions"]]
+    assert found == [("a/1", "null", True), ("a/2", "null", True), ("b", "null", True)] and len(pages) == 2
+    page = s3.list_object_versions(Bucket=bucket, Delimiter="/")
+    assert [p["Prefix"] for p in page["CommonPrefixes"]] == ["a/"] and len(page["Versions"]) == 1
+    s3.delete_object(Bucket=bucket, Key="b", VersionId="null")
+    refused(s3.head_object, "404", 404, Bucket=bucket, Key="b")
+
+
+def test_attributes_of_objects(s3, bucket):
+    crc = base64.b64encode(zlib.crc32(b"bytes").to_bytes(4, "big")).decode()
+    made = s3.put_object(Bucket=bucket, Key="k", Body=b"bytes", StorageClass="STANDARD_IA", ChecksumCRC32=crc)
+    wanted = ["ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"]
+    got = s3.get_object_attributes(Bucket=bucket, Key="k", ObjectAttributes=wanted)
+    assert (f'"{got["ETag"]}"', got["Checksum"]["ChecksumCRC32"], got["StorageClass"], got["ObjectSize"]) == \
+        (made["ETag"], crc, "STANDARD_IA", 5)
+    assert "ObjectParts" not in got
+    assert "ObjectSize" not in s3.get_object_attributes(Bucket=bucket, Key="k", ObjectAttributes=["ETag"])
+    refused(s3.get_object_attributes, "InvalidArgument", 400, Bucket=bucket, Key="k", ObjectAttributes=["Colour"])
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="big", ChecksumAlgorithm="SHA256")
+    where = {"Bucket": bucket, "Key": "big", "UploadId": upload["UploadId"]}
+    parts = []
+    for number, piece in ((1, b"1" * 5 * MIB), (2, b"22")):
+        part = s3.upload_part(**where, PartNumber=number, Body=piece, ChecksumAlgorithm="SHA256")
+        parts.append({"PartNumber": number, "ETag": part["ETag"], "ChecksumSHA256": part["ChecksumSHA256"]})
+    s3.complete_multipart_upload(**where, MultipartUpload={"Parts": parts})
+    page = s3.get_object_attributes(Bucket=bucket, Key="big", ObjectAttributes=wanted, MaxParts=1)["ObjectParts"]
+    assert (page["TotalPartsCount"], page["IsTruncated"], page["NextPartNumberMarker"]) == (2, True, 1)
+    assert [(p["PartNumber"], p["Size"]) for p in page["Parts"]] == [(1, 5 * MIB)]
+    rest = s3.get_object_attributes(Bucket=bucket, Key="big", ObjectAttributes=wanted, PartNumberMarker=1)["ObjectParts"]
+    assert [(p["PartNumber"], p["ChecksumSHA256"]) for p in rest["Parts"]] == [(2, parts[1]["ChecksumSHA256"])]
+    assert not rest["IsTruncated"]

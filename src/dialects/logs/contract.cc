@@ -41,10 +41,34 @@ AWS_SHAPE(Filter, {GROUP,
                    {"filterPattern", &kString},
                    {"interleaved", &kBoolean},
                    PAGE});
+AWS_SHAPE(CreateGroup, {aws::required("logGroupName", kString),
+                        {"kmsKeyId", &kString},
+                        {"tags", &aws::kStringMap},
+                        {"logGroupClass", &kString}});
+AWS_SHAPE(OnlyGroup, {aws::required("logGroupName", kString)});
+AWS_SHAPE(Retention,
+          {aws::required("logGroupName", kString), aws::required("retentionInDays", kInteger)});
+AWS_SHAPE(OnlyResource, {aws::required("resourceArn", kString)});
+AWS_SHAPE(TagGroup, {{"resourceArn", &kString},
+                     {"logGroupName", &kString},
+                     aws::required("tags", aws::kStringMap)});
+AWS_SHAPE(UntagResource,
+          {aws::required("resourceArn", kString), aws::required("tagKeys", kStrings)});
+AWS_SHAPE(UntagGroup, {aws::required("logGroupName", kString), aws::required("tags", kStrings)});
 #undef PAGE
 #undef GROUP
 
 constexpr aws::Operation kOperations[] = {
+    operation("CreateLogGroup", Op::create_group, kCreateGroup),
+    operation("DeleteLogGroup", Op::remove_group, kOnlyGroup),
+    operation("DeleteRetentionPolicy", Op::remove_retention, kOnlyGroup),
+    operation("ListTagsForResource", Op::list_tags, kOnlyResource, aws::kDocument),
+    operation("ListTagsLogGroup", Op::list_tags, kOnlyGroup, aws::kDocument),
+    operation("PutRetentionPolicy", Op::put_retention, kRetention),
+    operation("TagLogGroup", Op::tag, kTagGroup),
+    operation("TagResource", Op::tag, kTagGroup),
+    operation("UntagLogGroup", Op::untag, kUntagGroup),
+    operation("UntagResource", Op::untag, kUntagResource),
     operation("DescribeLogGroups", Op::describe_groups, kGroups, aws::kDocument),
     operation("DescribeLogStreams", Op::describe_streams, kStreams, aws::kDocument),
     operation("GetLogEvents", Op::get_events, kEvents, aws::kDocument),

@@ -5,7 +5,19 @@
 
 namespace mayfly::dialects::logs {
 
-enum class Op : int { describe_groups, describe_streams, get_events, filter_events };
+enum class Op : int {
+  create_group,
+  describe_groups,
+  describe_streams,
+  filter_events,
+  get_events,
+  list_tags,
+  put_retention,
+  remove_group,
+  remove_retention,
+  tag,
+  untag,
+};
 
 const aws::Contract& logs_contract();
 

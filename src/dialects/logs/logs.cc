@@ -19,13 +19,8 @@ using telemetry::LogLine;
 
 namespace {
 
-constexpr std::string_view kGroupPrefix = "/aws/lambda/";
 constexpr std::size_t kLinesMax = 100'000;  // newest ones that an answer is made of
 constexpr std::int64_t kEventsMax = 10'000;
-
-aws::Fault no_group() {
-  return {"ResourceNotFoundException", "The specified log group does not exist."};
-}
 
 aws::Fault wrong(std::string message) {
   return {"InvalidParameterException", std::move(message)};
@@ -80,6 +75,10 @@ Outcome<std::size_t> limit_of(const json::object& input, std::int64_t fallback, 
 }
 
 }  // namespace
+
+aws::Fault no_group() {
+  return {"ResourceNotFoundException", "The specified log group does not exist."};
+}
 
 std::string stream_of(const LogLine& line) {
   std::string day = to_rfc3339(from_epoch_us(line.time_us)).substr(0, 10);
@@ -149,23 +148,26 @@ io::Task<Outcome<json::object>> Logs::call(Call call) {
       return get_events(std::move(call));
     case Op::filter_events:
       return filter_events(std::move(call));
+    case Op::list_tags:
+      return answered(list_group_tags(call));
+    default:
+      return change_group(std::move(call));
   }
-  return answered(aws::Fault{"UnknownOperationException", "There is no such operation."});
 }
 
 Outcome<std::string> Logs::function_in(const Object& input) const {
-  std::string group = text_member(input, "logGroupName");
-  if (group.empty()) group = text_member(input, "logGroupIdentifier");
-  if (const auto at = group.find(":log-group:"); at != std::string::npos) group.erase(0, at + 11);
-  if (group.ends_with(":*")) group.resize(group.size() - 2);
-  if (!group.starts_with(kGroupPrefix)) return no_group();
+  const std::string group = group_named(input);
+  if (!is_function_group(group)) {
+    if (!parts_.groups.find(group)) return no_group();
+    return Outcome<std::string>(boost::system::in_place_value);
+  }
   std::string name = group.substr(kGroupPrefix.size());
-  if (!parts_.catalogue.find(name, "")) return no_group();
   return Outcome<std::string>(boost::system::in_place_value, std::move(name));
 }
 
 io::Task<Outcome<std::vector<LogLine>>> Logs::lines_of(std::string function,
                                                        std::int64_t since_us) {
+  if (function.empty()) co_return Outcome<std::vector<LogLine>>(boost::system::in_place_value);
   telemetry::LogQuery query;
   query.function = std::move(function);
   query.since_us = since_us;
@@ -175,36 +177,6 @@ io::Task<Outcome<std::vector<LogLine>>> Logs::lines_of(std::string function,
   auto lines = co_await std::move(reading);
   if (lines.has_error()) co_return aws::fault_of(lines.error());
   co_return Outcome<std::vector<LogLine>>(boost::system::in_place_value, std::move(*lines));
-}
-
-Outcome<json::object> Logs::describe_groups(const Call& call) const {
-  const std::string prefix = text_member(call.input, "logGroupNamePrefix");
-  const std::string part = text_member(call.input, "logGroupNamePattern");
-  auto limit = limit_of(call.input, 50, 50);
-  if (limit.has_error()) return std::move(limit).error();
-  std::vector<functions::VersionPtr> all;
-  for (auto& version : parts_.catalogue.list()) {
-    const std::string group = std::string(kGroupPrefix) + version->function;
-    if (group.starts_with(prefix) && group.find(part) != std::string::npos)
-      all.push_back(std::move(version));
-  }
-  const auto [page, next] = page_of(all, text_member(call.input, "nextToken"), *limit,
-                                    [](const functions::VersionPtr& one) { return one->function; });
-  json::array groups;
-  for (const auto& version : page) {
-    const std::string group = std::string(kGroupPrefix) + version->function;
-    const std::string arn =
-        "arn:aws:logs:" + parts_.region + ":" + parts_.account + ":log-group:" + group;
-    groups.push_back(Object{{"logGroupName", group},
-                            {"arn", arn + ":*"},
-                            {"logGroupArn", arn},
-                            {"creationTime", version->created_us / 1000},
-                            {"metricFilterCount", 0},
-                            {"storedBytes", 0}});
-  }
-  Object out{{"logGroups", std::move(groups)}};
-  if (!next.empty()) out["nextToken"] = next;
-  return out;
 }
 
 Logs::Answer Logs::describe_streams(Call call) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "aws/service.h"
+#include "dialects/logs/groups.h"
 #include "functions/catalogue.h"
 #include "io/blocking.h"
 #include "telemetry/telemetry.h"
@@ -20,6 +21,7 @@ class Logs : public aws::Service {
     functions::Catalogue& catalogue;
     telemetry::Telemetry& telemetry;
     io::BlockingPool& pool;
+    Groups& groups;
     std::string region, account;
   };
   explicit Logs(Parts parts) : parts_(std::move(parts)) {}
@@ -32,17 +34,29 @@ class Logs : public aws::Service {
   using Object = boost::json::object;
   using Answer = io::Task<aws::Outcome<Object>>;
 
+  // group_calls.cc
+  bool is_function_group(const std::string& group) const;
   aws::Outcome<Object> describe_groups(const aws::Call& call) const;
+  aws::Outcome<Group> changed_group(const aws::Call& call, const std::string& name) const;
+  Answer change_group(aws::Call call);
+  aws::Outcome<Object> list_group_tags(const aws::Call& call) const;
+
+  // logs.cc
   Answer describe_streams(aws::Call call);
   Answer get_events(aws::Call call);
   Answer filter_events(aws::Call call);
-  // The function of a log group that is there, by logGroupName or logGroupIdentifier.
+  // The function of a log group that is there; empty: of a group without one.
   aws::Outcome<std::string> function_in(const Object& input) const;
   io::Task<aws::Outcome<std::vector<telemetry::LogLine>>> lines_of(std::string function,
                                                                    std::int64_t since_us);
 
   Parts parts_;
 };
+
+inline constexpr std::string_view kGroupPrefix = "/aws/lambda/";
+aws::Fault no_group();
+// By name, identifier or ARN.
+std::string group_named(const boost::json::object& input);
 
 // A filter pattern of words: all of "plain" and none of "-minus"; of "?these" at least one. Texts
 // in quotes are one word. Nothing for patterns of JSON members or columns, which are not served.

@@ -3,6 +3,7 @@
 // console and scripts use. Reference: docs/reference/api.md. Belongs to the engine's loop.
 
 #include <boost/asio/io_context.hpp>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -26,6 +27,10 @@ class EventBuses;
 namespace mayfly::tables {
 class State;
 }
+namespace mayfly::buckets {
+class Buckets;
+struct Object;
+}  // namespace mayfly::buckets
 
 namespace mayfly::dialects::native {
 
@@ -65,6 +70,9 @@ struct ApiParts {
   triggers::Topics* topics = nullptr;
   triggers::EventBuses* buses = nullptr;
   identity::AccessKeys* keys = nullptr;
+  buckets::Buckets* buckets = nullptr;
+  // Whether a target of notifications is there.
+  std::function<Status(const std::string& target)> check_target = nullptr;
 };
 
 class PackageKeeper;

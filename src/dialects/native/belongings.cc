@@ -110,6 +110,16 @@ Reply Api::State::dispatch_belongings(Endpoint endpoint, Call call) {
       return put_layer(std::move(call));
     case Endpoint::delete_layer:
       return delete_layer(std::move(call));
+    case Endpoint::list_buckets:
+    case Endpoint::put_bucket:
+    case Endpoint::delete_bucket:
+    case Endpoint::get_notifications:
+    case Endpoint::put_notifications:
+    case Endpoint::list_objects:
+    case Endpoint::put_object:
+    case Endpoint::get_object:
+    case Endpoint::delete_object:
+      return bucket_requests(endpoint, std::move(call));
     default:
       return dispatch_events(endpoint, std::move(call));
   }

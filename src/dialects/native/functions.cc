@@ -2,6 +2,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "buckets/types.h"
 #include "dialects/lambda_api/layers.h"
 #include "dialects/native/render.h"
 #include "dialects/native/state.h"
@@ -12,8 +13,24 @@ namespace mayfly::dialects::native {
 namespace json = boost::json;
 
 Reply Api::State::put_package(Call call) {
+  auto query = query_of(call, {"bucket", "key"});
+  if (query.has_error()) co_return query.error();
+  std::string first = std::move(call.http.body);
+  io::BodyReaderPtr more = std::move(call.http.more);
+  if (query->contains("bucket") || query->contains("key")) {
+    if (parts.buckets == nullptr || text_in(*query, "bucket").empty() ||
+        text_in(*query, "key").empty())
+      co_return invalid("A package of a bucket wants both the parameters bucket and key.");
+    buckets::Object object;
+    auto opening = open_object(text_in(*query, "bucket"), text_in(*query, "key"), &object);
+    auto body = co_await std::move(opening);
+    if (body.has_error()) co_return body.error();
+    first.clear();
+    more = std::move(*body);
+  }
   auto hold = co_await keeper->hold();
-  auto added = co_await parts.packages.add(std::move(call.http.body), std::move(call.http.more));
+  auto adding = parts.packages.add(std::move(first), std::move(more));
+  auto added = co_await std::move(adding);
   if (added.has_error()) co_return added.error();
   keeper->touch(added->sha256);
   json::object object;

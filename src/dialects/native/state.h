@@ -44,7 +44,7 @@ struct Api::State : std::enable_shared_from_this<Api::State> {
   io::Task<Result<boost::json::object>> object_of(Call& call, std::vector<std::string_view> known);
 
   // functions.cc
-  Reply put_package(Call call);
+  Reply put_package(Call call);  // of the body, or of an object in a bucket
   Reply head_package(Call call);
   Reply list_functions(Call call);
   Reply put_function(Call call);
@@ -71,6 +71,22 @@ struct Api::State : std::enable_shared_from_this<Api::State> {
   Reply put_image(Call call);
   Reply list_images(Call call);
   Reply delete_image(Call call);
+
+  // buckets.cc
+  Reply bucket_requests(Endpoint endpoint, Call call);
+  Reply list_buckets(Call call);
+  Reply put_bucket(Call call);
+  Reply delete_bucket(Call call);
+  Reply get_notifications(Call call);
+  Reply put_notifications(Call call);
+  Reply list_objects(Call call);
+  Reply put_object(Call call);
+  Reply get_object(Call call);
+  Reply delete_object(Call call);
+  Result<std::string> object_key(const Call& call) const;
+  // The bytes of an object (null: none), and what it is.
+  io::Task<Result<io::BodyReaderPtr>> open_object(std::string bucket, std::string key,
+                                                  buckets::Object* object);
 
   // invoke.cc
   Reply invoke(Call call);

@@ -18,7 +18,13 @@ constexpr std::string_view kMetadata = "x-amz-meta-";
 constexpr std::string_view kChunkedCoding = "aws-chunked";
 constexpr std::string_view kKept[] = {"Content-Type",     "Cache-Control",    "Content-Disposition",
                                       "Content-Encoding", "Content-Language", "Expires"};
-constexpr std::size_t kTagsMax = 10, kTagKeyMax = 128, kTagValueMax = 256;
+constexpr std::size_t kTagKeyMax = 128, kTagValueMax = 256;
+
+constexpr std::string_view kStandard = "STANDARD";
+// Labels: everything is stored alike. The last two are read only after a RestoreObject.
+constexpr std::string_view kStorageClasses[] = {
+    "STANDARD_IA",        "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR",
+    "REDUCED_REDUNDANCY", "GLACIER",    "DEEP_ARCHIVE"};
 
 std::string lower(std::string_view text) {
   std::string out(text);
@@ -81,13 +87,15 @@ std::string unquoted(std::string_view etag) {
   return std::string(etag);
 }
 
-Outcome<std::string> check_tags(std::string_view text) {
+Outcome<std::string> check_tags(std::string_view text, std::size_t max) {
   auto tags = parse_query(text);
   if (tags.has_error())
     return invalid_argument(
         "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded "
         "URL query parameters without tag name duplicates.");
-  if (tags->size() > kTagsMax) return Fault{"BadRequest", "Object tags cannot be greater than 10"};
+  if (tags->size() > max)
+    return Fault{"BadRequest", fmt::format("{} tags cannot be greater than {}",
+                                           max == kObjectTagsMax ? "Object" : "Bucket", max)};
   for (std::size_t i = 0; i < tags->size(); ++i) {
     const auto& [name, value] = (*tags)[i];
     if (name.empty() || name.size() > kTagKeyMax)
@@ -99,6 +107,27 @@ Outcome<std::string> check_tags(std::string_view text) {
         return Fault{"InvalidTag", "Cannot provide multiple Tags with the same key"};
   }
   return Outcome<std::string>(boost::system::in_place_value, text);
+}
+
+Outcome<std::string> check_storage(std::string_view name) {
+  if (name == kStandard) return Outcome<std::string>(boost::system::in_place_value);
+  for (const auto known : kStorageClasses)
+    if (known == name) return Outcome<std::string>(boost::system::in_place_value, name);
+  return Fault{"InvalidStorageClass", "The storage class you specified is not valid"};
+}
+
+std::string_view storage_name(const buckets::Attributes& attributes) {
+  return attributes.storage.empty() ? kStandard : std::string_view(attributes.storage);
+}
+
+Outcome<void> check_readable(const buckets::Attributes& attributes, std::int64_t now_us) {
+  if (buckets::is_readable(attributes, now_us)) return boost::system::in_place_value;
+  Fault fault{"InvalidObjectState",
+              "The operation is not valid for the object's storage class: restore it first "
+              "(RestoreObject)",
+              403};
+  fault.detail["StorageClass"] = attributes.storage;
+  return fault;
 }
 
 Outcome<buckets::Attributes> attributes_of(const Request& request, const buckets::Limits& limits) {
@@ -146,6 +175,11 @@ Outcome<buckets::Attributes> attributes_of(const Request& request, const buckets
     if (good.has_error()) return std::move(good).error();
     out.tags = std::move(*good);
   }
+  if (const auto named = request.header("x-amz-storage-class")) {
+    auto storage = check_storage(*named);
+    if (storage.has_error()) return std::move(storage).error();
+    out.storage = std::move(*storage);
+  }
   return out;
 }
 
@@ -168,6 +202,12 @@ void write_fields(const buckets::Object& object, const Request& request, wire::H
     const auto tags = parse_query(object.attributes.tags);
     if (tags.has_value()) headers.add("x-amz-tagging-count", std::to_string(tags->size()));
   }
+  // As S3 does: the usual one is not named.
+  const buckets::Attributes& attributes = object.attributes;
+  if (!attributes.storage.empty()) headers.add("x-amz-storage-class", attributes.storage);
+  if (attributes.restored_until_us != 0)
+    headers.add("x-amz-restore", "ongoing-request=\"false\", expiry-date=\"" +
+                                     http_date_of(attributes.restored_until_us) + "\"");
   headers.add("Last-Modified", http_date_of(object.modified_us));
   headers.add("ETag", quoted(object.etag));
   headers.add("Accept-Ranges", "bytes");

@@ -13,7 +13,13 @@ namespace mayfly::dialects::s3 {
 aws::Outcome<buckets::Attributes> attributes_of(const Request& request,
                                                 const buckets::Limits& limits);
 // x-amz-tagging: a=1&b=2.
-aws::Outcome<std::string> check_tags(std::string_view text);
+inline constexpr std::size_t kObjectTagsMax = 10, kBucketTagsMax = 50;
+aws::Outcome<std::string> check_tags(std::string_view text, std::size_t max = kObjectTagsMax);
+// Of x-amz-storage-class, as Attributes::storage. InvalidStorageClass.
+aws::Outcome<std::string> check_storage(std::string_view name);
+std::string_view storage_name(const buckets::Attributes& attributes);
+// Its bytes are out of reach: InvalidObjectState.
+aws::Outcome<void> check_readable(const buckets::Attributes& attributes, std::int64_t now_us);
 
 // Fields of a GetObject or HeadObject but for those of the body.
 void write_fields(const buckets::Object& object, const Request& request, wire::Headers& headers);

@@ -24,36 +24,6 @@ struct Feed {
   }
 };
 
-struct WriteBytes {
-  buckets::NewContentPtr content;
-  std::string bytes;
-  bool last = false;
-  Status operator()() const {
-    const Status written = content->write(bytes);
-    if (last && written.has_value()) content->finish();
-    return written;
-  }
-};
-
-// Room in the store of buckets, for as long as it lives.
-class Reserved {
- public:
-  explicit Reserved(buckets::Buckets& buckets) : buckets_(buckets) {}
-  Reserved(const Reserved&) = delete;
-  Reserved& operator=(const Reserved&) = delete;
-  ~Reserved() { buckets_.release(bytes_); }
-  Outcome<void> add(std::uint64_t bytes) {
-    auto reserved = buckets_.reserve(bytes);
-    if (reserved.has_error()) return fault_of(reserved.error());
-    bytes_ += bytes;
-    return boost::system::in_place_value;
-  }
-
- private:
-  buckets::Buckets& buckets_;
-  std::uint64_t bytes_ = 0;
-};
-
 }  // namespace
 
 io::Task<Outcome<std::string>> S3::receive(RequestPtr request, BodyClaims claims,
@@ -67,7 +37,7 @@ io::Task<Outcome<std::string>> S3::receive(RequestPtr request, BodyClaims claims
                     "Your proposed upload exceeds the maximum allowed size: the setting " +
                         std::string(setting) + " allows " + std::to_string(limit) + " bytes."};
   auto receiver = std::make_shared<Receiver>(request, std::move(claims), content, limit, setting);
-  Reserved reserved(parts_.buckets);
+  buckets::Reserved reserved(parts_.buckets);
   std::string batch = std::move(request->http.body);
   for (bool last = false; !last;) {
     while (request->http.more && batch.size() < kBatch) {
@@ -81,7 +51,9 @@ io::Task<Outcome<std::string>> S3::receive(RequestPtr request, BodyClaims claims
       batch += *piece;
     }
     last = !request->http.more;
-    if (to_disk) AWS_CO_TRY(reserved.add(batch.size()));
+    if (to_disk)
+      if (auto room = reserved.add(batch.size()); room.has_error())
+        co_return fault_of(room.error());
     Feed feed{receiver, std::move(batch), last};
     batch.clear();
     auto feeding = parts_.buckets.pool().run(std::move(feed));
@@ -104,25 +76,10 @@ io::Task<Outcome<aws::XmlNode>> S3::document(RequestPtr request) {
 
 io::Task<Outcome<void>> S3::copy_bytes(buckets::Found source, ByteRange range,
                                        buckets::NewContentPtr content) {
-  Reserved reserved(parts_.buckets);
-  AWS_CO_TRY(reserved.add(range.size));
-  auto body = parts_.buckets.read(source, range.first, range.size);
-  for (bool last = false; !last;) {
-    std::string bytes;
-    if (body) {
-      auto reading = body->read();
-      auto piece = co_await std::move(reading);
-      if (piece.has_error())
-        co_return fault_of(buckets::Failure{buckets::Why::other, piece.error()});
-      bytes = std::move(*piece);
-    }
-    last = bytes.empty();
-    WriteBytes write{content, std::move(bytes), last};
-    auto writing = parts_.buckets.pool().run(std::move(write));
-    const Status written = co_await std::move(writing);
-    if (written.has_error())
-      co_return fault_of(buckets::Failure{buckets::Why::other, written.error()});
-  }
+  auto filling =
+      parts_.buckets.fill(content, {}, parts_.buckets.read(source, range.first, range.size));
+  auto filled = co_await std::move(filling);
+  if (filled.has_error()) co_return fault_of(filled.error());
   co_return boost::system::in_place_value;
 }
 

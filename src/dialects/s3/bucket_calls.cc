@@ -17,23 +17,21 @@ using aws::Outcome;
 namespace {
 
 constexpr std::uint64_t kPageMax = 1000;
+constexpr std::string_view kOnlyVersion = "null";
 constexpr std::string_view kFirstRegion = "us-east-1";  // named by an empty LocationConstraint
-
-void add_owner(XmlOut& out, const std::string& account) {
-  out.open("Owner");
-  out.add("ID", account);
-  out.add("DisplayName", account);
-  out.close("Owner");
-}
 
 // Objects and common prefixes of a page.
 void add_entries(XmlOut& out, const PageRequest& page, const buckets::ListPage& found,
-                 const std::string& owner) {
+                 const std::string& owner, std::string_view element = "Contents") {
   for (const auto& entry : found.entries) {
     if (!entry.object) continue;
     const buckets::Object& object = *entry.object;
-    out.open("Contents");
+    out.open(element);
     out.add("Key", page.name(object.key));
+    if (element != "Contents") {
+      out.add("VersionId", kOnlyVersion);
+      out.add_flag("IsLatest", true);
+    }
     out.add("LastModified", time_text(object.modified_us));
     out.add("ETag", quoted(object.etag));
     if (!object.checksum.empty()) {
@@ -42,8 +40,8 @@ void add_entries(XmlOut& out, const PageRequest& page, const buckets::ListPage& 
     }
     out.add("Size", object.size);
     if (!owner.empty()) add_owner(out, owner);
-    out.add("StorageClass", "STANDARD");
-    out.close("Contents");
+    out.add("StorageClass", storage_name(object.attributes));
+    out.close(element);
   }
   for (const auto& entry : found.entries) {
     if (entry.object) continue;
@@ -143,7 +141,12 @@ S3::Answer S3::create_bucket(RequestPtr request) {
     if (root.has_error()) co_return std::move(root).error();
     if (root->name != "CreateBucketConfiguration")
       co_return malformed_xml("The root must be CreateBucketConfiguration.");
-    region = root->text_of("LocationConstraint").value_or(region);
+    const std::string wanted(root->text_of("LocationConstraint").value_or(""));
+    // S3 takes the first region for granted, and refuses its name.
+    if (wanted == kFirstRegion)
+      co_return Fault{"InvalidLocationConstraint",
+                      "The specified location-constraint is not valid: for us-east-1 name none."};
+    if (!wanted.empty()) region = wanted;
     if (region.size() > 64) co_return malformed_xml("No region has such a long name.");
   }
   auto creating = parts_.buckets.create(name, region);
@@ -169,8 +172,6 @@ S3::Answer S3::delete_bucket(RequestPtr request) {
 S3::Answer S3::look_at_bucket(RequestPtr request) {
   const buckets::Bucket* bucket = parts_.buckets.find(request->address.bucket);
   if (!bucket) co_return fault_of(buckets::Failure{buckets::Why::no_such_bucket, {}});
-  if (request->operation->op == Op::get_versioning)
-    co_return XmlOut("VersioningConfiguration").response();
   if (request->operation->op == Op::get_location) {
     XmlOut out("LocationConstraint");
     if (bucket->region != kFirstRegion) out.text(bucket->region);
@@ -232,6 +233,31 @@ S3::Answer S3::list_objects_v2(RequestPtr request) {
   out.add_flag("IsTruncated", found->truncated);
   const bool owners = request->parameter("fetch-owner").value_or("") == "true";
   add_entries(out, *page, *found, owners ? parts_.account : "");
+  co_return std::move(out).response();
+}
+
+// Buckets keep no versions: every object has one, "null".
+S3::Answer S3::list_versions(RequestPtr request) {
+  auto page = page_request(*request, "max-keys");
+  if (page.has_error()) co_return std::move(page).error();
+  page->query.after = request->parameter("key-marker").value_or("");
+  auto listing = parts_.buckets.list(page->query);
+  auto found = co_await std::move(listing);
+  if (found.has_error()) co_return fault_of(found.error());
+  XmlOut out("ListVersionsResult");
+  out.add("Name", page->query.bucket);
+  out.add("Prefix", page->name(page->query.prefix));
+  out.add("KeyMarker", page->name(page->query.after));
+  out.add("VersionIdMarker", request->parameter("version-id-marker").value_or(""));
+  if (found->truncated && !found->entries.empty()) {
+    out.add("NextKeyMarker", page->name(found->entries.back().name()));
+    if (found->entries.back().object) out.add("NextVersionIdMarker", kOnlyVersion);
+  }
+  out.add("MaxKeys", page->query.limit);
+  if (!page->query.delimiter.empty()) out.add("Delimiter", page->name(page->query.delimiter));
+  if (page->encoded) out.add("EncodingType", "url");
+  out.add_flag("IsTruncated", found->truncated);
+  add_entries(out, *page, *found, parts_.account, "Version");
   co_return std::move(out).response();
 }
 

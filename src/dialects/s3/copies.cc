@@ -43,7 +43,9 @@ S3::Answer S3::copy_object(RequestPtr request) {
   const bool replaces = request->header("x-amz-metadata-directive").value_or("COPY") == "REPLACE";
   const bool tags_replaced =
       request->header("x-amz-tagging-directive").value_or("COPY") == "REPLACE";
-  if (from->bucket == request->address.bucket && from->key == request->address.key && !replaces)
+  const bool moves = request->header("x-amz-storage-class").has_value();
+  if (from->bucket == request->address.bucket && from->key == request->address.key && !replaces &&
+      !moves)
     co_return invalid_request(
         "This copy request is illegal because it is trying to copy an object to itself without "
         "changing the object's metadata, storage class, website redirect location or encryption "
@@ -52,6 +54,9 @@ S3::Answer S3::copy_object(RequestPtr request) {
   auto source = co_await std::move(getting);
   if (source.has_error()) co_return fault_of(source.error());
   if (auto good = check_conditions(*request, source->object, kCopyIf, false); good.has_error())
+    co_return std::move(good).error();
+  const std::int64_t now_us = to_epoch_us(parts_.clock.wall_now());
+  if (auto good = check_readable(source->object.attributes, now_us); good.has_error())
     co_return std::move(good).error();
   if (source->object.size > parts_.buckets.limits().put_bytes_max)
     co_return invalid_request(
@@ -67,6 +72,9 @@ S3::Answer S3::copy_object(RequestPtr request) {
   buckets::Object object;
   object.key = request->address.key;
   object.attributes = source->object.attributes;
+  // The class is not copied: S3 takes STANDARD when the request names none.
+  object.attributes.storage = attributes->storage;
+  object.attributes.restored_until_us = 0;
   if (replaces) {
     object.attributes.fields = attributes->fields;
     object.attributes.metadata = attributes->metadata;
@@ -80,7 +88,7 @@ S3::Answer S3::copy_object(RequestPtr request) {
   if (copied.has_error()) co_return std::move(copied).error();
   if (*algorithm != Checksum::none) object.checksum = buckets::base64_of(content->checksum());
   auto putting = parts_.buckets.put(request->address.bucket, std::move(object), content,
-                                    std::move(*precondition));
+                                    std::move(*precondition), request->cause("ObjectCreated:Copy"));
   auto put = co_await std::move(putting);
   if (put.has_error()) co_return fault_of(put.error());
   XmlOut out("CopyObjectResult");
@@ -105,6 +113,9 @@ S3::Answer S3::upload_part_copy(RequestPtr request) {
   auto source = co_await std::move(getting);
   if (source.has_error()) co_return fault_of(source.error());
   if (auto good = check_conditions(*request, source->object, kCopyIf, false); good.has_error())
+    co_return std::move(good).error();
+  const std::int64_t now_us = to_epoch_us(parts_.clock.wall_now());
+  if (auto good = check_readable(source->object.attributes, now_us); good.has_error())
     co_return std::move(good).error();
   ByteRange range{0, source->object.size};
   if (const auto field = request->header("x-amz-copy-source-range")) {

@@ -86,7 +86,7 @@ S3::Answer S3::put_object(RequestPtr request) {
   if (object.algorithm != buckets::Checksum::none)
     object.checksum = buckets::base64_of(content->checksum());
   auto putting = parts_.buckets.put(request->address.bucket, std::move(object), content,
-                                    std::move(*precondition));
+                                    std::move(*precondition), request->cause("ObjectCreated:Put"));
   auto put = co_await std::move(putting);
   if (put.has_error()) co_return fault_of(put.error());
   io::HttpResponse response;
@@ -108,6 +108,10 @@ S3::Answer S3::get_object(RequestPtr request) {
     write_fields(object, *request, headers);
     headers.remove("Content-Type");
     co_return std::move(response);
+  }
+  if (request->http.head.method != "HEAD") {
+    auto readable = check_readable(object.attributes, to_epoch_us(parts_.clock.wall_now()));
+    if (readable.has_error()) co_return std::move(readable).error();
   }
   auto slice = slice_of(*request, *found);
   if (slice.has_error()) co_return std::move(slice).error();
@@ -131,7 +135,8 @@ S3::Answer S3::get_object(RequestPtr request) {
 
 S3::Answer S3::delete_object(RequestPtr request) {
   std::vector<std::string> keys{request->address.key};
-  auto removing = parts_.buckets.remove(request->address.bucket, std::move(keys));
+  auto removing = parts_.buckets.remove(request->address.bucket, std::move(keys),
+                                        request->cause("ObjectRemoved:Delete"));
   auto removed = co_await std::move(removing);
   if (removed.has_error()) co_return fault_of(removed.error());
   co_return empty_response(204);
@@ -165,7 +170,8 @@ S3::Answer S3::delete_objects(RequestPtr request) {
   if (keys.size() + refused.size() > kDeletesMax || keys.size() + refused.size() == 0)
     co_return malformed_xml("There must be 1 to 1000 objects.");
   if (!keys.empty()) {
-    auto removing = parts_.buckets.remove(request->address.bucket, keys);
+    auto removing = parts_.buckets.remove(request->address.bucket, keys,
+                                          request->cause("ObjectRemoved:Delete"));
     auto removed = co_await std::move(removing);
     if (removed.has_error()) co_return fault_of(removed.error());
   }
@@ -189,21 +195,25 @@ S3::Answer S3::delete_objects(RequestPtr request) {
 // -- tags
 // -------------------------------------------------------------------------------------------
 
+namespace {
+
+struct SetTags {
+  std::string tags;
+  buckets::Answer<void> operator()(buckets::Attributes& attributes) const {
+    attributes.tags = tags;
+    return boost::system::in_place_value;
+  }
+};
+
+}  // namespace
+
 S3::Answer S3::get_tagging(RequestPtr request) {
   auto getting = parts_.buckets.get(request->address.bucket, request->address.key);
   auto found = co_await std::move(getting);
   if (found.has_error()) co_return fault_of(found.error());
-  auto tags = parse_query(found->object.attributes.tags);
-  if (tags.has_error()) co_return std::move(tags).error();
   XmlOut out("Tagging");
-  out.open("TagSet");
-  for (const auto& [name, value] : *tags) {
-    out.open("Tag");
-    out.add("Key", name);
-    out.add("Value", value);
-    out.close("Tag");
-  }
-  out.close("TagSet");
+  if (auto good = add_tags(out, found->object.attributes.tags); good.has_error())
+    co_return std::move(good).error();
   co_return std::move(out).response();
 }
 
@@ -214,19 +224,14 @@ S3::Answer S3::put_tagging(RequestPtr request) {
     auto reading = document(request);
     auto root = co_await std::move(reading);
     if (root.has_error()) co_return std::move(root).error();
-    const aws::XmlNode* set = root->find("TagSet");
-    if (root->name != "Tagging" || !set)
-      co_return malformed_xml("The root must be Tagging with a TagSet.");
-    PageRequest names;
-    names.encoded = true;
-    for (const auto& tag : set->children) {
-      tags.append(tags.empty() ? "" : "&").append(names.name(tag.text_of("Key").value_or("")));
-      tags.append("=").append(names.name(tag.text_of("Value").value_or("")));
-    }
-    if (auto good = check_tags(tags); good.has_error()) co_return std::move(good).error();
+    auto read = read_tags(*root, kObjectTagsMax);
+    if (read.has_error()) co_return std::move(read).error();
+    tags = std::move(*read);
   }
+  SetTags amendment{std::move(tags)};
   auto setting =
-      parts_.buckets.set_tags(request->address.bucket, request->address.key, std::move(tags));
+      parts_.buckets.amend(request->address.bucket, request->address.key, std::move(amendment),
+                           request->cause(remove ? "ObjectTagging:Delete" : "ObjectTagging:Put"));
   auto set = co_await std::move(setting);
   if (set.has_error()) co_return fault_of(set.error());
   co_return empty_response(remove ? 204 : 200);

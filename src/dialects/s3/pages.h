@@ -4,9 +4,11 @@
 #include <string>
 #include <string_view>
 
+#include "aws/xml.h"
 #include "base/clock.h"
 #include "buckets/types.h"
 #include "dialects/s3/request.h"
+#include "dialects/s3/xml_out.h"
 
 namespace mayfly::dialects::s3 {
 
@@ -21,6 +23,17 @@ aws::Outcome<PageRequest> page_request(const Request& request, std::string_view 
 // A whole number of a parameter, or fallback when it is not there.
 aws::Outcome<std::uint64_t> number_parameter(const Request& request, std::string_view name,
                                              std::uint64_t fallback);
+
+inline void add_owner(XmlOut& out, const std::string& account) {
+  out.open("Owner");
+  out.add("ID", account);
+  out.add("DisplayName", account);
+  out.close("Owner");
+}
+
+// <TagSet> of a=1&b=2, and the same the other way round. MalformedXML, InvalidTag.
+aws::Outcome<void> add_tags(XmlOut& out, std::string_view tags);
+aws::Outcome<std::string> read_tags(const aws::XmlNode& root, std::size_t max);
 
 inline std::string time_text(std::int64_t us) {
   return to_rfc3339(from_epoch_us(us));

@@ -120,6 +120,11 @@ Outcome<std::optional<ByteRange>> parse_range(std::string_view field, std::uint6
   return std::optional(ByteRange{*first, std::min(*last, size - 1) - *first + 1});
 }
 
+buckets::Cause Request::cause(std::string event) const {
+  return {std::move(event), id, http.head.remote_ip,
+          signature ? signature->caller.access_key_id : std::string()};
+}
+
 std::optional<std::string_view> Request::parameter(std::string_view name) const {
   for (const auto& [given, value] : parameters)
     if (given == name) return value;

@@ -9,6 +9,7 @@
 
 #include "aws/chunked.h"
 #include "aws/service.h"
+#include "buckets/types.h"
 #include "dialects/s3/operations.h"
 #include "io/http.h"
 
@@ -45,6 +46,8 @@ struct Request {
   // A field; one that a presigned address carries in its query counts as well (not those of
   // checksums, which are of the address's making and not of the body that is sent).
   std::optional<std::string_view> header(std::string_view name) const;
+  // Of a change that this request asks for.
+  buckets::Cause cause(std::string event) const;
 };
 using RequestPtr = std::shared_ptr<Request>;
 

@@ -24,6 +24,14 @@ std::string_view action_of(Op op) {
       return "s3:GetBucketLocation";
     case Op::head_object:
       return "s3:GetObject";
+    case Op::list_versions:
+      return "s3:ListBucketVersions";
+    case Op::delete_bucket_tagging:
+      return "s3:PutBucketTagging";
+    case Op::get_notification:
+      return "s3:GetBucketNotification";
+    case Op::put_notification:
+      return "s3:PutBucketNotification";
     case Op::copy_object:
     case Op::create_upload:
     case Op::upload_part:

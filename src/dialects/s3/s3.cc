@@ -38,9 +38,6 @@ Outcome<void> check_fields(const Request& request, const std::string& account) {
   if (const auto acl = request.header("x-amz-acl");
       acl && *acl != "private" && *acl != "bucket-owner-full-control")
     return Fault{"AccessControlListNotSupported", "The bucket does not allow ACLs"};
-  if (const auto storage = request.header("x-amz-storage-class"); storage && *storage != "STANDARD")
-    return Fault{"InvalidStorageClass",
-                 "The storage class you specified is not valid: there is STANDARD alone."};
   if (const auto locked = request.header("x-amz-bucket-object-lock-enabled");
       locked && wire::equal_ignoring_case(*locked, "true"))
     return not_implemented("Object lock");
@@ -118,12 +115,27 @@ S3::Answer S3::dispatch(RequestPtr request) {
       return delete_bucket(std::move(request));
     case Op::head_bucket:
     case Op::get_location:
-    case Op::get_versioning:
       return look_at_bucket(std::move(request));
+    case Op::configuration:
+    case Op::remove_configuration:
+      return configuration(std::move(request));
+    case Op::get_acl:
+      return get_acl(std::move(request));
+    case Op::get_notification:
+      return get_notification(std::move(request));
+    case Op::put_notification:
+      return put_notification(std::move(request));
+    case Op::get_bucket_tagging:
+      return get_bucket_tagging(std::move(request));
+    case Op::put_bucket_tagging:
+    case Op::delete_bucket_tagging:
+      return put_bucket_tagging(std::move(request));
     case Op::list_objects:
       return list_objects(std::move(request));
     case Op::list_objects_v2:
       return list_objects_v2(std::move(request));
+    case Op::list_versions:
+      return list_versions(std::move(request));
     case Op::put_object:
       return put_object(std::move(request));
     case Op::get_object:
@@ -138,6 +150,10 @@ S3::Answer S3::dispatch(RequestPtr request) {
     case Op::put_tagging:
     case Op::delete_tagging:
       return put_tagging(std::move(request));
+    case Op::get_attributes:
+      return get_attributes(std::move(request));
+    case Op::restore_object:
+      return restore_object(std::move(request));
     case Op::copy_object:
       return copy_object(std::move(request));
     case Op::create_upload:

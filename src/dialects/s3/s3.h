@@ -2,6 +2,7 @@
 // S3's REST API over Mayfly's buckets: what `aws s3`, `aws s3api`, boto3 and the SDKs speak.
 // docs/reference/s3.md says which operations there are and what differs.
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,6 +26,8 @@ class S3 : public aws::StreamService {
     const Clock& clock;
     std::size_t document_bytes_max = 8u << 20;  // setting aws.body_bytes_max
     std::string region, account;
+    // Why nothing can be sent to a target of notifications; ok: it is there.
+    std::function<Status(const std::string& arn)> check_target = nullptr;
   };
   explicit S3(Parts parts) : parts_(std::move(parts)), verifier_(parts_.keys, parts_.clock) {}
 
@@ -46,6 +49,17 @@ class S3 : public aws::StreamService {
   Answer look_at_bucket(RequestPtr request);  // HeadBucket, and what a bucket is asked about itself
   Answer list_objects(RequestPtr request);
   Answer list_objects_v2(RequestPtr request);
+  Answer list_versions(RequestPtr request);
+
+  // configurations.cc
+  Answer configuration(RequestPtr request);  // what a bucket could have and has not
+  Answer get_acl(RequestPtr request);        // of buckets and objects
+  Answer get_bucket_tagging(RequestPtr request);
+  Answer put_bucket_tagging(RequestPtr request);  // and DeleteBucketTagging
+
+  // notifications.cc
+  Answer get_notification(RequestPtr request);
+  Answer put_notification(RequestPtr request);
 
   // object_calls.cc
   Answer put_object(RequestPtr request);
@@ -54,6 +68,10 @@ class S3 : public aws::StreamService {
   Answer delete_objects(RequestPtr request);
   Answer get_tagging(RequestPtr request);
   Answer put_tagging(RequestPtr request);  // and DeleteObjectTagging
+
+  // object_state.cc
+  Answer get_attributes(RequestPtr request);
+  Answer restore_object(RequestPtr request);
 
   // copies.cc
   Answer copy_object(RequestPtr request);

@@ -77,14 +77,14 @@ Outcome<std::uint32_t> part_number(const Request& request, std::uint32_t max) {
   return static_cast<std::uint32_t>(*number);
 }
 
-void add_people(XmlOut& out, const std::string& account) {
+void add_people(XmlOut& out, const std::string& account, const buckets::Upload& upload) {
   for (const auto role : {"Initiator", "Owner"}) {
     out.open(role);
     out.add("ID", account);
     out.add("DisplayName", account);
     out.close(role);
   }
-  out.add("StorageClass", "STANDARD");
+  out.add("StorageClass", storage_name(upload.attributes));
 }
 
 void add_algorithm(XmlOut& out, const buckets::Upload& upload) {
@@ -178,8 +178,9 @@ S3::Answer S3::complete_upload(RequestPtr request) {
       co_return invalid_argument("x-amz-mp-object-size must be a whole number.");
     completion->size = bytes;
   }
-  auto completing = parts_.buckets.complete_upload(request->address.bucket, std::move(*upload),
-                                                   std::move(*completion));
+  auto completing = parts_.buckets.complete_upload(
+      request->address.bucket, std::move(*upload), std::move(*completion),
+      request->cause("ObjectCreated:CompleteMultipartUpload"));
   auto object = co_await std::move(completing);
   if (object.has_error()) co_return fault_of(object.error());
   XmlOut out("CompleteMultipartUploadResult");
@@ -227,7 +228,7 @@ S3::Answer S3::list_parts(RequestPtr request) {
   out.add("Bucket", request->address.bucket);
   out.add("Key", request->address.key);
   out.add("UploadId", id);
-  add_people(out, parts_.account);
+  add_people(out, parts_.account, *upload);
   out.add("PartNumberMarker", *after);
   if (!parts->empty()) out.add("NextPartNumberMarker", parts->back().number);
   out.add("MaxParts", count);
@@ -273,7 +274,7 @@ S3::Answer S3::list_uploads(RequestPtr request) {
     out.open("Upload");
     out.add("Key", page->name(entry.upload->key));
     out.add("UploadId", entry.upload->id);
-    add_people(out, parts_.account);
+    add_people(out, parts_.account, *entry.upload);
     out.add("Initiated", time_text(entry.upload->begun_us));
     add_algorithm(out, *entry.upload);
     out.close("Upload");

@@ -174,6 +174,26 @@ void Builder::add_layer(const Value& at, Manifest::Layer layer) {
   manifest().layers.push_back(std::move(layer));
 }
 
+constexpr const char* kBucketLetters = "abcdefghijklmnopqrstuvwxyz0123456789-.";
+
+void Builder::add_bucket(const Value& at, const std::string& name) {
+  const auto& there = project_.manifest.buckets;
+  if (std::find(there.begin(), there.end(), name) != there.end())
+    wrong(at, "there are two buckets of the name " + name.substr(0, 80) + ".");
+  if (name.size() < 3 || name.size() > 63 || name.find_first_not_of(kBucketLetters) != name.npos)
+    wrong(at, "'" + name.substr(0, 80) +
+                  "' is no name of a bucket: 3 to 63 of a-z, 0-9, '-' and '.'; say BucketName.");
+  project_.manifest.buckets.push_back(name);
+  report_.made(at, "bucket " + name);
+}
+
+void Builder::add_bucket_event(const Value& at, Manifest::BucketEvent event) {
+  for (auto& name : event.events)
+    if (name.starts_with("s3:")) name.erase(0, 3);
+  report_.made(at, "events of the bucket " + event.bucket + " to " + event.function);
+  project_.manifest.bucket_events.push_back(std::move(event));
+}
+
 std::vector<std::string> Builder::layers_of(const Value& list) {
   if (!list.is_list()) wrong(list, "must be a list of ARNs of layers.");
   std::vector<std::string> layers;

@@ -66,6 +66,8 @@ class Builder {
   Manifest::Function* function(std::string_view name);
   // Throws when there are two of that name.
   void add_layer(const Value& at, Manifest::Layer layer);
+  void add_bucket(const Value& at, const std::string& name);
+  void add_bucket_event(const Value& at, Manifest::BucketEvent event);
   // What a function names: ARNs, also of layers of the project.
   std::vector<std::string> layers_of(const Value& list);
   // For a function that is there already.

@@ -14,10 +14,8 @@ std::string layer_path(Section& s, const Value& at) {
   for (const char* key : {"ContentUri", "Content"}) {
     const Value* content = s.look(key);
     if (content == nullptr) continue;
-    if (!content->is_scalar() || content->text.starts_with("s3://"))
-      wrong(*content, "layers in S3 cannot be had from here: name a folder or a zip.");
     s.report().used(*content);
-    return filled_text_of(*content);
+    return code_place(*content);
   }
   wrong(at, "it has no ContentUri: a folder or zip of the project.");
 }

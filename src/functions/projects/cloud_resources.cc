@@ -327,6 +327,10 @@ void name_resource(Builder& b, const std::string& logical, const Value& raw) {
     const bool ends = fifo != nullptr && fifo->is_scalar() && fifo->text == "true";
     name = b.made_up_name(raw, logical, std::min<std::size_t>(naming->max, 80) - (ends ? 5 : 0));
     if (ends) name += ".fifo";
+    if (made.type == "AWS::S3::Bucket")  // as CloudFormation does
+      std::transform(name.begin(), name.end(), name.begin(), [](char c) {
+        return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c == '_' ? '-' : c;
+      });
   }
   b.intrinsics().set_resource(logical, described(b, logical, made.type, name));
 }
@@ -335,6 +339,7 @@ bool is_made(std::string_view type) {
   static constexpr std::string_view kTypes[] = {"AWS::SQS::Queue",
                                                 "AWS::SNS::Topic",
                                                 "AWS::SNS::Subscription",
+                                                "AWS::S3::Bucket",
                                                 "AWS::Events::Rule",
                                                 "AWS::Lambda::EventSourceMapping",
                                                 "AWS::Lambda::LayerVersion",
@@ -365,6 +370,7 @@ void read_cloud_resource(Builder& b, const std::string& logical, const std::stri
   if (known == nullptr || !known->ref)
     wrong(at, "its name is made of something that Mayfly does not have; give it a plain name.");
   if (type.ends_with("::LayerVersion")) return read_layer_resource(b, logical, at, properties);
+  if (type == "AWS::S3::Bucket") return read_bucket_resource(b, logical, at, properties);
   type == "AWS::SQS::Queue" ? read_queue(b, logical, at, properties)
                             : read_topic(b, logical, at, properties);
 }
@@ -373,7 +379,8 @@ std::string why_not_made(std::string_view type) {
   static constexpr std::pair<std::string_view, std::string_view> kWhy[] = {
       {"AWS::Serverless::SimpleTable", "Mayfly does not make tables of DynamoDB"},
       {"AWS::DynamoDB::", "Mayfly does not make tables of DynamoDB"},
-      {"AWS::S3::", "Mayfly does not make buckets"},
+      {"AWS::S3::BucketPolicy", "buckets have no policies: a key may do everything"},
+      {"AWS::S3::", "Mayfly knows of S3 only buckets"},
       {"AWS::IAM::", "Mayfly has no IAM: what a function may do is its sandbox's to say"},
       {"AWS::Lambda::Permission",
        "Mayfly has no policies for callers: its own routes, queues and "

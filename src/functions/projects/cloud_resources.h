@@ -36,6 +36,20 @@ void read_layer_resource(Builder& builder, const std::string& logical, const Val
                          const Value& properties);
 void read_url_resource(Builder& builder, const Value& at, const Value& properties);
 
+// AWS::S3::Bucket.
+void read_bucket_resource(Builder& builder, const std::string& logical, const Value& at,
+                          const Value& properties);
+// Where code or a layer is: a path of the project, or s3://BUCKET/KEY, which {Bucket, Key} and
+// {S3Bucket, S3Key} become.
+std::string code_place(const Value& value);
+bool is_in_bucket(std::string_view path);
+// A list of {Name, Value}, or of {prefix} and {suffix}, into event.
+Manifest::BucketEvent bucket_event_of(const Value& rules, Manifest::BucketEvent event,
+                                      Report& report);
+// Entry point, command and folder of an image; upper: their keys begin with a capital letter.
+ImageProgram image_program_of(const Value& config, Report& report, bool upper);
+void set_image(const Value& at, const std::string& uri, Settings& settings);
+
 // Why Mayfly does not make resources of a type.
 std::string why_not_made(std::string_view type);
 

@@ -74,7 +74,6 @@ namespace {
 
 std::string why_no_event(std::string_view type) {
   static constexpr std::pair<std::string_view, std::string_view> kWhy[] = {
-      {"S3", "Mayfly has no buckets that tell of changes"},
       {"DynamoDB", "Mayfly has no streams of tables"},
       {"Kinesis", "Mayfly has no streams"},
       {"MSK", "Mayfly reads no Kafka"},
@@ -153,7 +152,33 @@ void SamReader::read_event(const Value& event, const std::string& function) {
   if (type == "SNS") return read_topic_event(s, event, function);
   if (type == "EventBridgeRule" || type == "CloudWatchEvent")
     return read_rule_event(s, event, function);
+  if (type == "S3") return read_bucket_event(s, event, function);
   report_.not_used(event, why_no_event(type));
+}
+
+void SamReader::read_bucket_event(Section& s, const Value& event, const std::string& function) {
+  Manifest::BucketEvent made;
+  made.function = function;
+  made.bucket = s.text("Bucket");
+  s.take("Events", [&](const Value& v) {
+    made.events = v.is_scalar() ? std::vector<std::string>{text_of(v)} : texts_of(v);
+    report_.used(v);
+  });
+  s.take("Filter", [&](const Value& v) {
+    Section filter(v, report_);
+    filter.take("S3Key", [&](const Value& key) {
+      Section rules(key, report_);
+      rules.take("Rules", [&](const Value& list) {
+        made = bucket_event_of(list, std::move(made), report_);
+      });
+      rules.finish();
+    });
+    filter.finish();
+  });
+  s.finish();
+  if (made.bucket.empty() || made.events.empty())
+    return report_.not_used(event, "it names no Bucket that can be known, or no Events");
+  builder_.add_bucket_event(event, std::move(made));
 }
 
 void SamReader::read_route(Section& s, const Value& event, const std::string& function, bool http) {

@@ -41,7 +41,7 @@ const Reasons kFunctionReasons = {
     {"AutoPublishAliasAllProperties", "a version is published when code or settings changed"},
     {"VersionDeletionPolicy", "versions stay"},
     {"PropagateTags", "only functions and queues have tags here"},
-    {"ImageConfig", "images are not run"},
+    {"ImageConfig", "it is for functions of images"},
     {"FunctionScalingConfig", "Mayfly scales by itself"},
     {"CapacityProviderConfig", "Mayfly has no capacity providers"},
     {"PublishToLatestPublished", "Mayfly has no capacity providers"},
@@ -67,14 +67,11 @@ void SamReader::read_function(const std::string& logical, const Value& raw,
   const std::string name = *known->ref;
   Section s(properties, report_);
   s.text("FunctionName");
-  if (const std::string type = s.text("PackageType", "Zip"); type != "Zip" || s.has("ImageUri")) {
-    report_.not_used(raw,
-                     "it is a container image, which Mayfly does not run; package it as a zip");
-    return;
-  }
   Manifest::Function function;
+  const bool image = s.text("PackageType", "Zip") == "Image" || s.has("ImageUri");
+  if (image && !read_image(s, raw, function)) return;
   read_settings(s, raw, function);
-  if (!read_code(s, raw, function)) return;
+  if (!image) read_code(s, raw, function);
   read_async(s, function);
   s.take("AutoPublishAlias", [&](const Value& v) {
     function.alias = filled_text_of(v);
@@ -96,7 +93,28 @@ void SamReader::read_function(const std::string& logical, const Value& raw,
 }
 
 // False: it is not made, and the report says why.
-bool SamReader::read_code(Section& s, const Value& at, Manifest::Function& function) {
+bool SamReader::read_image(Section& s, const Value& at, Manifest::Function& function) {
+  const Value* uri = s.look("ImageUri");
+  if (uri == nullptr)
+    if (const Value* code = s.look("Code"); code != nullptr && code->is_map())
+      uri = code->find("ImageUri");
+  if (uri == nullptr || uri->is_unknown()) {
+    report_.not_used(at,
+                     "its image is not built here and has no ImageUri that can be known: `docker "
+                     "save` it, `mayfly image import` it, and name it as ImageUri");
+    return false;
+  }
+  set_image(*uri, filled_text_of(*uri), function.settings);
+  report_.used(*uri, "the image " + function.settings.image.uri);
+  s.take("ImageConfig", [&](const Value& v) {
+    function.settings.image.over = image_program_of(v, report_, true);
+  });
+  if (const Value* metadata = at.find("Metadata"); metadata != nullptr)
+    report_.not_used(*metadata, "images are not built here");
+  return true;
+}
+
+void SamReader::read_code(Section& s, const Value& at, Manifest::Function& function) {
   const Value* raw_metadata = at.find("Metadata");
   const Value* method = raw_metadata == nullptr ? nullptr : raw_metadata->find("BuildMethod");
   const std::string build = method != nullptr && method->is_scalar() ? method->text : "";
@@ -109,26 +127,21 @@ bool SamReader::read_code(Section& s, const Value& at, Manifest::Function& funct
   else if (raw_metadata != nullptr)
     report_.not_used(*raw_metadata,
                      "npm and pip are run by the server when the package asks for it");
-  const auto local = [&](const Value& v) {
-    function.path = filled_text_of(v);
-    if (function.path.starts_with("s3://"))
-      wrong(v, "code in S3 cannot be had from here: name a folder or a zip of the project.");
-    report_.used(v);
-    return true;
+  const auto placed = [&](const Value& v) {
+    function.path = code_place(v);
+    report_.used(v, is_in_bucket(function.path) ? "the object " + function.path : "");
   };
   const auto inline_text = [&](const Value& v) {
     function.inline_file = inline_file(function.settings.runtime, function.settings.handler);
     function.inline_code = text_of(v);
     report_.used(v, "the file " + function.inline_file);
-    return true;
   };
   if (const Value* code = s.look("InlineCode")) return inline_text(*code);
   for (const char* key : {"CodeUri", "Code"}) {
     const Value* code = s.look(key);
     if (code == nullptr) continue;
-    if (code->is_scalar()) return local(*code);
     if (const Value* zip = code->find("ZipFile")) return inline_text(*zip);
-    wrong(*code, "code in S3 cannot be had from here: name a folder or a zip of the project.");
+    return placed(*code);
   }
   wrong(at, "it has no CodeUri (a folder or zip of the project) and no InlineCode.");
 }
@@ -140,7 +153,8 @@ void SamReader::read_settings(Section& s, const Value& at, Manifest::Function& f
   settings.direct = false;  // at AWS nobody calls it who was not let in
   settings.runtime = s.text("Runtime");
   settings.handler = s.text("Handler");
-  if (settings.runtime.empty()) wrong(at, "it has no Runtime, as in python3.11 or nodejs20.x.");
+  if (settings.runtime.empty() && settings.image.uri.empty())
+    wrong(at, "it has no Runtime, as in python3.11 or nodejs20.x.");
   s.take("Description", [&](const Value& v) {
     settings.description = text_of(v);
     report_.used(v);

@@ -40,7 +40,8 @@ class SamReader {
 
   // sam_functions.cc
   void read_function(const std::string& logical, const Value& raw, const Value& properties);
-  bool read_code(Section& s, const Value& at, Manifest::Function& function);
+  bool read_image(Section& s, const Value& at, Manifest::Function& function);
+  void read_code(Section& s, const Value& at, Manifest::Function& function);
   void read_settings(Section& s, const Value& at, Manifest::Function& function);
   void read_async(Section& s, Manifest::Function& function);
   void read_function_url(const Value& url, const std::string& function);
@@ -50,6 +51,7 @@ class SamReader {
   void read_route(Section& s, const Value& event, const std::string& function, bool http);
   void read_schedule(Section& s, const Value& event, const std::string& function, bool second);
   void read_topic_event(Section& s, const Value& event, const std::string& function);
+  void read_bucket_event(Section& s, const Value& event, const std::string& function);
   void read_rule_event(Section& s, const Value& event, const std::string& function);
 
   // sam_auth.cc

@@ -11,7 +11,6 @@ namespace {
 
 std::string why_no_serverless_event(std::string_view type) {
   static constexpr std::pair<std::string_view, std::string_view> kWhy[] = {
-      {"s3", "Mayfly has no buckets that tell of changes"},
       {"stream", "Mayfly has no streams of tables"},
       {"alb", "Mayfly has no load balancers"},
       {"kafka", "Mayfly reads no Kafka"},
@@ -91,6 +90,8 @@ void ServerlessReader::read_event(const Value& event, const std::string& functio
       read_websocket(value, function);
     else if (type == "sqs")
       read_sqs(value, function);
+    else if (type == "s3")
+      read_bucket_event(value, function);
     else if (type == "schedule")
       read_schedule(value, function);
     else if (type == "sns")
@@ -190,6 +191,26 @@ void ServerlessReader::read_websocket(const Value& value, const std::string& fun
   const std::string key = route.key;
   if (!api.routes.emplace(key, std::move(route)).second)
     wrong(value, "there are two events with the route '" + key.substr(0, 100) + "'.");
+}
+
+// The framework makes the bucket, unless it is an existing one.
+void ServerlessReader::read_bucket_event(const Value& value, const std::string& function) {
+  Manifest::BucketEvent made;
+  made.function = function;
+  made.events = {"ObjectCreated:*"};
+  made.make_bucket = true;
+  if (value.is_scalar()) {
+    made.bucket = filled_text_of(value);
+  } else {
+    Section s(value, report_);
+    made.bucket = s.text("bucket");
+    if (const std::string event = s.text("event"); !event.empty()) made.events = {event};
+    made.make_bucket = !s.flag("existing", false);
+    s.take("rules", [&](const Value& v) { made = bucket_event_of(v, std::move(made), report_); });
+    s.finish({{"forceDeploy", "a deploy changes what differs"}});
+  }
+  if (made.bucket.empty()) return report_.not_used(value, "it names no bucket that can be known");
+  builder_.add_bucket_event(value, std::move(made));
 }
 
 void ServerlessReader::read_sqs(const Value& value, const std::string& function) {

@@ -36,11 +36,11 @@ void ServerlessReader::read_function(const std::string& key, const Value& at) {
   const std::string name = function_names_.at(key);
   Section s(at, report_);
   s.text("name");
-  if (s.has("image"))
-    return report_.not_used(at, "it is a container image, which Mayfly does not run");
   Manifest::Function function;
+  const bool image = s.has("image");
+  if (image && !read_image(s, at, function)) return;
   read_settings(s, at, function);
-  read_function_package(s, function);
+  if (!image) read_function_package(s, function);
   read_destinations(s, function);
   builder_.check(at, function.settings);
   auto& added = builder_.add_function(at, name);
@@ -55,11 +55,37 @@ void ServerlessReader::read_function(const std::string& key, const Value& at) {
   s.finish(kServerlessFunctionReasons);
 }
 
+// A URI, the name of one of provider.ecr.images, or a mapping with either. False: it is not made,
+// and the report says why.
+bool ServerlessReader::read_image(Section& s, const Value& at, Manifest::Function& function) {
+  const Value* image = s.look("image");
+  const Value* named = image != nullptr && image->is_map() ? image->find("name") : nullptr;
+  const Value* uri = image == nullptr || named != nullptr ? nullptr
+                     : image->is_map()                    ? image->find("uri")
+                                                          : image;
+  if (uri != nullptr && uri->is_scalar() && provider_.images.contains(uri->text)) named = uri;
+  if (named != nullptr && named->is_scalar()) {
+    const auto known = provider_.images.find(named->text);
+    uri = known == provider_.images.end() ? nullptr : &known->second;
+  }
+  if (uri == nullptr || !uri->is_scalar()) {
+    report_.not_used(at,
+                     "its image is not built here and has no uri that can be known: `docker save` "
+                     "it, `mayfly image import` it, and name it as image");
+    return false;
+  }
+  set_image(*uri, filled_text_of(*uri), function.settings);
+  report_.used(*image, "the image " + function.settings.image.uri);
+  if (image->is_map()) function.settings.image.over = image_program_of(*image, report_, false);
+  return true;
+}
+
 void ServerlessReader::read_settings(Section& s, const Value& at, Manifest::Function& function) {
   auto& settings = function.settings;
-  settings.runtime = s.text("runtime", provider_.runtime);
+  const bool image = !settings.image.uri.empty();
+  if (!image) settings.runtime = s.text("runtime", provider_.runtime);
   settings.handler = s.text("handler");
-  if (settings.handler.empty()) wrong(at, "it has no handler, as in src/hello.handler.");
+  if (settings.handler.empty() && !image) wrong(at, "it has no handler, as in src/hello.handler.");
   settings.memory_mb = provider_.memory_mb;
   settings.direct = false;  // at AWS nobody calls it who was not let in
   settings.timeout_ms = provider_.timeout_ms;

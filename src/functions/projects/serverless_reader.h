@@ -31,6 +31,7 @@ class ServerlessReader {
 
   // serverless_functions.cc
   void read_function(const std::string& key, const Value& function);
+  bool read_image(Section& s, const Value& at, Manifest::Function& function);
   void read_settings(Section& s, const Value& at, Manifest::Function& function);
   void read_function_package(Section& s, Manifest::Function& function);
   void read_destinations(Section& s, Manifest::Function& function);
@@ -45,6 +46,7 @@ class ServerlessReader {
   void read_websocket(const Value& value, const std::string& function);
   void read_sqs(const Value& value, const std::string& function);
   void read_schedule(const Value& value, const std::string& function);
+  void read_bucket_event(const Value& value, const std::string& function);
   void read_sns(const Value& value, const std::string& function);
   void read_rule(const Value& value, const std::string& function, bool bridge);
 
@@ -72,6 +74,7 @@ class ServerlessReader {
     Value environment;
     std::map<std::string, std::string> tags;
     std::vector<std::string> layers;
+    std::map<std::string, Value> images;  // of ecr: their uri
     std::string payload = "2.0";
     std::map<std::string, Guard> authorizers;  // of the HTTP API
     bool policy = false;                       // a resource policy guards the REST API

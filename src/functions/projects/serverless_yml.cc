@@ -33,7 +33,6 @@ const Reasons kProviderReasons = {
     {"profile", "the command line finds the server: --api, --key"},
     {"versionFunctions", "versions are published by mayfly publish"},
     {"lambdaHashingVersion", "packages are known by their SHA-256"},
-    {"ecr", "images are not run"},
     {"endpointType", "the gateway listens where the server says"},
     {"apiName", "routes are the gateway's"},
     {"apiKeys", "version 3 has them under apiGateway"},
@@ -43,7 +42,7 @@ const Reasons kProviderReasons = {
     {"websocket", "stages have no settings of their own here"},
     {"alb", "Mayfly has no load balancers"},
     {"cloudFront", "Mayfly has no CDN in front"},
-    {"s3", "Mayfly has no buckets"},
+    {"s3", "buckets are made by resources of the type AWS::S3::Bucket"},
     {"eventBridge", "rules and buses are Mayfly's own"},
     {"kmsKeyArn", "Mayfly has no keys of KMS"},
     {"resourcePolicy", "Mayfly checks none: routes of http are not made"},
@@ -226,6 +225,21 @@ void ServerlessReader::read_provider(const Value& given) {
                 {"resourcePolicy", "Mayfly checks none: routes of http are not made"},
                 {"metrics", "/metrics has the figures"},
                 {"disableDefaultEndpoint", "the gateway answers to every name"}});
+  });
+  s.take("ecr", [&](const Value& v) {
+    Section ecr(v, report_);
+    ecr.take("images", [&](const Value& images) {
+      if (!images.is_map()) wrong(images, "must be a mapping (name: uri).");
+      for (const auto& [name, image] : images.members) {
+        const Value* uri = image.is_map() ? image.find("uri") : &image;
+        if (uri != nullptr && uri->is_scalar())
+          provider_.images[name] = *uri;
+        else
+          report_.not_used(image, "images are not built here: `mayfly image import` brings one");
+      }
+      report_.used(images);
+    });
+    ecr.finish({{"scanOnPush", "images are not pushed anywhere"}});
   });
   s.take("layers", [&](const Value& v) { provider_.layers = builder_.layers_of(v); });
   read_provider_rights(s);

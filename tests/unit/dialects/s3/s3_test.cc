@@ -129,6 +129,23 @@ TEST(S3Ranges, AreOfTheObjectOrRefused) {
     EXPECT_EQ(told(field, 10), "whole") << field;
 }
 
+TEST(S3Storage, ClassesAreLabels) {
+  EXPECT_EQ(*check_storage("STANDARD"), "");
+  for (const char* name : {"STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR",
+                           "REDUCED_REDUNDANCY", "GLACIER", "DEEP_ARCHIVE"}) {
+    buckets::Attributes attributes;
+    attributes.storage = *check_storage(name);
+    EXPECT_EQ(storage_name(attributes), name);
+    const bool archived = std::string(name) == "GLACIER" || std::string(name) == "DEEP_ARCHIVE";
+    EXPECT_EQ(check_readable(attributes, 10).has_error(), archived) << name;
+    attributes.restored_until_us = 11;
+    EXPECT_TRUE(check_readable(attributes, 10).has_value()) << name;
+  }
+  EXPECT_EQ(storage_name({}), "STANDARD");
+  for (const char* wrong : {"", "standard", "OUTPOSTS", "SNOW"})
+    EXPECT_EQ(check_storage(wrong).error().code, "InvalidStorageClass") << wrong;
+}
+
 TEST(S3Tags, AreChecked) {
   EXPECT_TRUE(check_tags("a=1&b=2").has_value());
   EXPECT_TRUE(check_tags("").has_value());

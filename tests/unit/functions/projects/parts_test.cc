@@ -50,8 +50,8 @@ TEST(ProjectLayers, Refusals) {
   EXPECT_THAT(trouble_of("  L: {Type: AWS::Serverless::LayerVersion, Properties: {}}\n"),
               HasSubstr("Resources.L: it has no ContentUri"));
   EXPECT_THAT(trouble_of("  L: {Type: AWS::Serverless::LayerVersion, Properties: {ContentUri: "
-                         "'s3://b/k'}}\n"),
-              HasSubstr("layers in S3"));
+                         "'s3:///k'}}\n"),
+              HasSubstr("must be s3://BUCKET/KEY"));
   EXPECT_THAT(trouble_of("  L: {Type: AWS::Serverless::LayerVersion, Properties: {ContentUri: l, "
                          "LayerName: a b}}\n"),
               HasSubstr("The name of a layer"));

@@ -222,8 +222,16 @@ TEST(Sam, Refusals) {
   EXPECT_THAT(message(function + "    Properties: {Runtime: python3.11, Handler: a.b}\n"),
               HasSubstr("no CodeUri"));
   EXPECT_THAT(message(function +
-                      "    Properties: {CodeUri: 's3://b/k', Runtime: python3.11, Handler: a.b}\n"),
-              HasSubstr("code in S3"));
+                      "    Properties: {CodeUri: 's3://b', Runtime: python3.11, Handler: a.b}\n"),
+              HasSubstr("must be s3://BUCKET/KEY"));
+  EXPECT_THAT(
+      message(function +
+              "    Properties: {CodeUri: {Bucket: b}, Runtime: python3.11, Handler: a.b}\n"),
+      HasSubstr("both its bucket and its key"));
+  EXPECT_THAT(
+      message(function + "    Properties: {CodeUri: {Bucket: b, Key: k, Version: x}, Runtime: "
+                         "python3.11, Handler: a.b}\n"),
+      HasSubstr("keep no versions"));
   EXPECT_THAT(
       message(function +
               "    Properties:\n      CodeUri: .\n      Runtime: python3.11\n      Timeout: x\n"),
