@@ -253,6 +253,8 @@ void Channel::on_launched(const wire::SpawnerLaunched& message, std::vector<os::
   for (std::size_t i = 0; i < fds.size(); ++i) {
     (i < message.usage_fds ? record.usage_fds : record.listeners).push_back(std::move(fds[i]));
   }
+  record.from_zygote = message.from_zygote;
+  record.no_zygote = message.no_zygote;
   record.launched.set();
 }
 

@@ -50,6 +50,8 @@ struct Record {
   os::UsageKind usage_kind = os::UsageKind::process;
   std::vector<os::Fd> usage_fds;
   std::vector<os::Fd> listeners;
+  bool from_zygote = false;
+  std::string no_zygote;
 
   Event exited;
   Exit exit;

@@ -22,6 +22,7 @@ class BuiltAdapters final : public Adapters {
     frames.region = engine.region;
     frames.account = engine.account;
     frames.event_bytes_max = engine.response_bytes_max;
+    if (engine.zygotes) frames.runtime_lib = engine.runtime_lib;
     frames_ = engine::make_frame_factory(std::move(frames));
 
     dialects::lambda::RuntimeApiSettings runtime_api;

@@ -98,7 +98,8 @@ void Server::run() {
     int timeout = filling ? kFillAfterMs : ended_groups_.empty() || preparing_ ? -1 : kSweepMs;
     bool timed = !timed_.empty() || strays_until_ms_ != 0;
     if (timeout < 0 && timed) timeout = kCheckMs;
-    wait_for_events(timeout);
+    wait_for_events(zygote_wait(timeout));
+    if (!zygotes_.empty()) check_zygotes();
     if (timed && monotonic_ms() - checked_ms_ >= kCheckMs) check_deadlines();
   }
   end();
@@ -117,7 +118,7 @@ void Server::wait_for_events(int timeout_ms) {
       on_slirp_death();
     } else if (auto found = instances_.find(tag >> kTagBits); found != instances_.end()) {
       Instance& instance = *found->second;
-      switch (static_cast<Watched>(tag & ((1 << kTagBits) - 1))) {
+      switch (watched_of(tag)) {
         case Watched::control:
           on_control(instance);
           break;
@@ -128,6 +129,8 @@ void Server::wait_for_events(int timeout_ms) {
           on_orders(instance);
           break;
       }
+    } else if (auto zygote = zygotes_.find(tag >> kTagBits); zygote != zygotes_.end()) {
+      on_zygote(*zygote->second, watched_of(tag));
     }
   }
   if (count <= 0) idle();
@@ -138,7 +141,9 @@ void Server::wait_for_events(int timeout_ms) {
 void Server::idle() {
   if (preparing_ || stopping_) return;
   sweep_cgroups();
-  if (refill_wanted_ && !fill_pool() && !fill_shells()) refill_wanted_ = false;
+  if (refill_wanted_ && !fill_zygotes() && !fill_pool() && !fill_shells()) {
+    refill_wanted_ = false;
+  }
 }
 
 bool Server::fill_pool() {
@@ -232,7 +237,7 @@ void Server::on_engine() {
   auto message = wire::decode_spawner_message(received.value().bytes);
   if (message.has_error()) return send_failure(0, 0, message.error());
   if (auto* request = std::get_if<wire::SpawnerLaunch>(&message.value())) {
-    on_launch(*request, std::move(received.value().fds));
+    on_launch(std::move(*request), std::move(received.value().fds));
   } else if (auto* signal = std::get_if<wire::SpawnerSignal>(&message.value())) {
     on_signal(*signal);
   } else if (auto* sockets = std::get_if<wire::SpawnerSockets>(&message.value())) {
@@ -255,13 +260,17 @@ Result<uid_t> Server::take_user() {
   return Error{Code::resource_exhausted, "all users for sandboxes are taken", "choose user", 0};
 }
 
-void Server::on_launch(const wire::SpawnerLaunch& request, std::vector<os::Fd> fds) {
+void Server::on_launch(wire::SpawnerLaunch request, std::vector<os::Fd> fds) {
   auto checked = check_launch(request, fds.size());
   if (checked.has_error()) return send_failure(request.handle, 0, checked.error());
   auto taken = take_ready(request.nat);
   if (taken.has_error()) return send_failure(request.handle, 0, taken.error());
   Instance& instance = *taken.value();
-  auto started = start(host_, request, fds, instance);
+  os::Fd door;
+  instance.no_zygote.clear();
+  if (!request.zygote.empty()) door = ask_zygote(request.zygote[0], instance, instance.no_zygote);
+  if (!door) request.zygote.clear();
+  auto started = start(host_, request, fds, door, instance);
   // Still as good as new for the next one.
   if (started.has_error()) return send_failure(request.handle, 0, started.error());
   drop_ready(instance.number);
@@ -290,6 +299,12 @@ void Server::on_control(Instance& instance) {
       break;
     case InitReport::started:
       instance.process_usage = std::move(received.value().fds);
+      instance.from_zygote = report.from_zygote != 0;
+      report.step[sizeof report.step - 1] = '\0';
+      if (report.step[0] != '\0') {
+        instance.no_zygote = report.step;
+        on_entry_failed(instance);
+      }
       report_started(instance);
       break;
     case InitReport::failed:
@@ -337,6 +352,8 @@ void Server::report_started(Instance& instance) {
   for (const auto& fd : instance.listeners) fds.push_back(fd.get());
   launched.usage_fds = static_cast<std::uint8_t>(usage->size());
   launched.listeners = static_cast<std::uint8_t>(instance.listeners.size());
+  launched.from_zygote = instance.from_zygote;
+  launched.no_zygote = instance.no_zygote;
   send(launched, fds);
   instance.listeners.clear();
   instance.process_usage.clear();
@@ -477,9 +494,10 @@ void Server::end() {
   // Its end-of-file would wake every wait below at once.
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, engine_.get(), nullptr);
   for (auto& [number, instance] : instances_) send_signal(*instance, SIGKILL);
+  for (auto& [number, zygote] : zygotes_) ::kill(zygote->pid, SIGKILL);
   // By the clock: events may come one after the other while those that are killed wait for a core.
   auto until = monotonic_ms() + kSweepMs * kEndTries;
-  while (!instances_.empty() && monotonic_ms() < until) {
+  while ((!instances_.empty() || !zygotes_.empty()) && monotonic_ms() < until) {
     wait_for_events(kSweepMs);
     reap_strays();
   }
