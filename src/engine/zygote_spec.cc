@@ -22,13 +22,13 @@ bool begins_with_one(std::string_view entry, const std::array<const char*, kSize
                      [entry](const char* each) { return entry.starts_with(each); });
 }
 
-// Whether the interpreter must find the variable when it starts. HOME: Python looks there for
-// packages of the user's.
+// Whether the interpreter must find the variable when it starts. HOME: both look there
+// for packages.
 bool read_at_start(std::string_view language, std::string_view entry) {
   if (entry.starts_with("LANG=")) return entry != kLanguage;
+  if (entry.starts_with("HOME=")) return entry != kHome;
   if (language == "python")
-    return begins_with_one(entry, kCommon) || begins_with_one(entry, kPython) ||
-           (entry.starts_with("HOME=") && entry != kHome);
+    return begins_with_one(entry, kCommon) || begins_with_one(entry, kPython);
   if (entry == kForkSafe || entry.starts_with("NODE_ENV=")) return false;
   return begins_with_one(entry, kCommon) || begins_with_one(entry, kNode);
 }

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,7 +27,7 @@ namespace mayfly::spawner {
 
 namespace {
 
-constexpr std::uint64_t kEngineTag = 1, kAddressesTag = 2, kSlirpTag = 3;
+constexpr std::uint64_t kEngineTag = 1, kAddressesTag = 2, kSlirpTag = 3, kTimerTag = 4;
 constexpr int kCheckMs = 50;  // how often time limits are looked at while there are any
 constexpr std::size_t kNatReady = 4, kPlainReady = 2;
 constexpr int kTryOutMs = 10'000;
@@ -45,7 +46,8 @@ Server::Server(StateDir state, Host host, os::Fd engine)
     : state_(std::move(state)),
       host_(std::move(host)),
       engine_(std::move(engine)),
-      epoll_(::epoll_create1(EPOLL_CLOEXEC)) {}
+      epoll_(::epoll_create1(EPOLL_CLOEXEC)),
+      zygote_timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)) {}
 
 Status Server::watch(int fd, std::uint64_t tag) {
   epoll_event event{};
@@ -89,6 +91,7 @@ Status Server::try_out() {
 
 void Server::run() {
   if (watch(engine_.get(), kEngineTag).has_error()) return end();
+  ignore(watch(zygote_timer_.get(), kTimerTag), "zygotes stay longer");
   if (host_.networks->nat_available()) {
     ignore(watch(host_.networks->watch_fd(), kAddressesTag), "the filter stays as it is");
     ignore(watch(host_.networks->slirp_pidfd(), kSlirpTag), "no restart of slirp4netns");
@@ -98,8 +101,7 @@ void Server::run() {
     int timeout = filling ? kFillAfterMs : ended_groups_.empty() || preparing_ ? -1 : kSweepMs;
     bool timed = !timed_.empty() || strays_until_ms_ != 0;
     if (timeout < 0 && timed) timeout = kCheckMs;
-    wait_for_events(zygote_wait(timeout));
-    if (!zygotes_.empty()) check_zygotes();
+    wait_for_events(timeout);
     if (timed && monotonic_ms() - checked_ms_ >= kCheckMs) check_deadlines();
   }
   end();
@@ -116,6 +118,8 @@ void Server::wait_for_events(int timeout_ms) {
       host_.networks->host_addresses_changed();
     } else if (tag == kSlirpTag) {
       on_slirp_death();
+    } else if (tag == kTimerTag) {
+      check_zygotes();
     } else if (auto found = instances_.find(tag >> kTagBits); found != instances_.end()) {
       Instance& instance = *found->second;
       switch (watched_of(tag)) {

@@ -75,7 +75,7 @@ class Server {
   void end_zygote(Zygote& zygote, const std::string& why);
   void end_oldest_zygote();
   void on_entry_failed(const Instance& instance);
-  int zygote_wait(int timeout_ms) const;
+  void time_zygotes();
   void check_zygotes();
 
   Result<Instance*> add_instance(bool nat);
@@ -114,6 +114,7 @@ class Server {
     std::string why;
   };
   std::map<std::string, Pause> zygote_pauses_;  // by key, after failures
+  os::Fd zygote_timer_;                         // ticks while there are any
   std::deque<std::uint64_t> ready_;             // numbers of those not assigned yet, oldest first
   bool preparing_ = false;  // one at a time: they hold the kernel's cgroup lock for long
   std::deque<os::Cgroup> ended_groups_;

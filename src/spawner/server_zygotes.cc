@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -29,6 +30,7 @@ constexpr std::int64_t kAgeMs = 3'600'000;
 constexpr std::int64_t kUnusedMs = 600'000;
 constexpr std::int64_t kBuildMs = 20'000;                       // to be ready by
 constexpr std::int64_t kPauseMs = 1000, kPauseMsMax = 600'000;  // after one that failed; doubles
+constexpr int kLookSeconds = 10;
 constexpr std::size_t kZygotesMax = 8;
 constexpr int kZygoteStraysMs = 5000;
 
@@ -126,7 +128,9 @@ Status Server::add_zygote(const wire::SpawnerZygote& spec, const std::string& ke
   }
   ignore(watch(zygote->control.get(), tag_of(zygote->number, Watched::control)),
          "it never becomes ready, and is ended");
-  zygotes_[zygote->number] = std::move(zygote);
+  const auto number = zygote->number;
+  zygotes_[number] = std::move(zygote);
+  time_zygotes();
   return ok();
 }
 
@@ -166,6 +170,7 @@ void Server::on_zygote_death(Zygote& zygote) {
   }
   release_zygote(zygote);
   zygotes_.erase(zygote.number);
+  time_zygotes();
 }
 
 void Server::note_zygote_failure(const std::string& key, const std::string& why) {
@@ -209,14 +214,16 @@ void Server::on_entry_failed(const Instance& instance) {
   }
 }
 
-// How long to wait for events at most, so that check_zygotes comes in time.
-int Server::zygote_wait(int timeout_ms) const {
-  if (zygotes_.empty()) return timeout_ms;
-  constexpr int kLookMs = 10'000;
-  return timeout_ms < 0 ? kLookMs : std::min(timeout_ms, kLookMs);
+// Has check_zygotes called now and then while there are any.
+void Server::time_zygotes() {
+  itimerspec tick{};
+  if (!zygotes_.empty()) tick.it_value.tv_sec = tick.it_interval.tv_sec = kLookSeconds;
+  ::timerfd_settime(zygote_timer_.get(), 0, &tick, nullptr);
 }
 
 void Server::check_zygotes() {
+  std::uint64_t ticks;
+  if (::read(zygote_timer_.get(), &ticks, sizeof ticks) < 0) return;
   const auto now = monotonic_ms();
   for (auto& [number, zygote] : zygotes_) {
     if (zygote->ending) {
