@@ -34,7 +34,7 @@ async function main() {
   let release = guardInitialisation(3);
   try {
     const template = process.env.MAYFLY_TEMPLATE_FD
-      ? fork || require('./lib/template').fromEnvironment()
+      ? require('./lib/template').fromEnvironment(fork)
       : null;
     if (template !== null) await template.prepare();
     const app = await initialise(process.env);

@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include <regex>
+#include <set>
 #include <sstream>
 
 #include "census.h"
@@ -60,11 +61,13 @@ std::string comparable(const std::string& text) {
       "(non)?voluntary_ctxt_switches|Cpus_allowed\\w*|SigQ):.*$");
   static const std::regex user("\\b[12]\\d{9}\\b");
   std::istringstream lines(text);
-  std::string kept;
+  std::multiset<std::string> kept;  // the order of mounts is that of their making
   for (std::string line; std::getline(lines, line);) {
-    if (!std::regex_match(line, changing)) kept += std::regex_replace(line, user, "USER") + "\n";
+    if (!std::regex_match(line, changing)) kept.insert(std::regex_replace(line, user, "USER"));
   }
-  return kept;
+  std::string text_kept;
+  for (const auto& line : kept) text_kept += line + "\n";
+  return text_kept;
 }
 
 TEST_F(FromZygote, IsAsOneThatIsStarted) {

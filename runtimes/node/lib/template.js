@@ -193,9 +193,11 @@ class Template {
   }
 }
 
-// The template that the process is to be.
-function fromEnvironment() {
-  return new Template();
+// The template that the process is to be. begun: by a zygote, if it was one.
+function fromEnvironment(begun = null) {
+  if (begun === null) return new Template();
+  begun.takeSettings();
+  return begun;
 }
 
 module.exports = { fromEnvironment };

@@ -38,7 +38,6 @@ function run() {
   const lines = template.addon.zygote(control);
   if (lines === null) template.addon.exit(0);
   setEnvironment(lines);
-  template.takeSettings();
   process.chdir('.'); // Node remembers the folder in which it was started
   return template;
 }
