@@ -41,9 +41,14 @@ def needs_build():
     return "not built: " + ", ".join(missing) if missing else None
 
 
-def arguments(language, argv):
+ZYGOTES = ("python", "node")  # languages that can be one
+
+
+def arguments(language, argv, zygote=False):
     """The command line of a template, and what its environment has more."""
     extra = {"MAYFLY_TEMPLATE_FD": "4", "MAYFLY_CLONE_LIB": standin()}
+    if zygote:
+        extra["MAYFLY_ZYGOTE_FD"] = "4"
     if language == "node":
         extra.update(MAYFLY_NODE_ADDON=ADDON, LD_PRELOAD=PRELOAD)
         argv = argv[:1] + NODE_OPTIONS + argv[1:]
@@ -72,10 +77,10 @@ class _Ended:
 class Template(driver.Runtime):
     """A runtime that is to be cloned. ready["cloneable"] says whether it can be."""
 
-    def __init__(self, language, argv, env, cwd, prefix=(), **options):
+    def __init__(self, language, argv, env, cwd, prefix=(), zygote=False, **options):
         self.control, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.pids, self.entered, self.ended_pids = [], [], {}
-        argv, extra = arguments(language, argv)
+        argv, extra = arguments(language, argv, zygote)
         if prefix and "LD_PRELOAD" in extra:  # the library leaves the environment of what loads it
             prefix = [*prefix, "env", "LD_PRELOAD=" + extra.pop("LD_PRELOAD")]
         super().__init__([*prefix, *argv], {**env, **extra}, cwd, **options)
@@ -164,9 +169,9 @@ class Clone(driver.Runtime):
             self.raw = [a + b for a, b in zip(self.template.raw, self.raw)]
 
 
-def start(language, argv, env, cwd, grant=True):
+def start(language, argv, env, cwd, grant=True, zygote=False):
     """A clone of a template made for it; the template itself where it cannot be cloned."""
-    template = Template(language, argv, env, cwd, grant=grant)
+    template = Template(language, argv, env, cwd, grant=grant, zygote=zygote)
     template.wait(lambda: template.ready or template.init_error or template.ended, "ready frame")
     if not template.ready or not template.ready["cloneable"]:
         return template
