@@ -97,7 +97,7 @@ TEST(SpawnerMessages, OthersComeBackWhole) {
 
 TEST(SpawnerMessages, BytesAreFixed) {
   std::string bytes = encode_spawner_message(SpawnerSignal{0x0201, SpawnerSignalKind::kill});
-  EXPECT_EQ(bytes, std::string("\x03\x06\x01\x02\0\0\0\0\0\0\x02", 11));
+  EXPECT_EQ(bytes, std::string("\x04\x06\x01\x02\0\0\0\0\0\0\x02", 11));
 }
 
 TEST(SpawnerMessages, EveryCutIsRefused) {
