@@ -161,7 +161,7 @@ void Server::on_zygote_death(Zygote& zygote) {
   if (::waitpid(zygote.pid, &status, WNOHANG | __WALL) == 0) return;
   // What it had forked ends by itself, as a child of this process.
   strays_until_ms_ = monotonic_ms() + kZygoteStraysMs;
-  if (!zygote.ready) {
+  if (!zygote.ending) {
     if (zygote.failure.empty()) zygote.failure = "it ended with " + std::to_string(status);
     note_zygote_failure(zygote.key, zygote.failure);
   }
@@ -229,6 +229,7 @@ void Server::check_zygotes() {
     if (zygote->ending) {
       if (now - zygote->used_ms > kBuildMs) ::kill(zygote->pid, SIGKILL);
     } else if (!zygote->ready && now - zygote->born_ms > kBuildMs) {
+      note_zygote_failure(zygote->key, "it has not become ready in time");
       end_zygote(*zygote, "it has not become ready in time");
     } else if (now - zygote->used_ms > kUnusedMs) {
       end_zygote(*zygote, "nobody uses it");

@@ -186,7 +186,7 @@ Status start_zygote(Host& host, const wire::SpawnerZygote& spec, Zygote& zygote)
   }
   plan.control = control.value().second.get();
   plan.root = root.value().get();
-  plan.proc_options = "hidepid=invisible";
+  plan.proc_options = "hidepid=2";
   plan.filter = &host.filter;
   for (const auto& procs : zygote.cgroup.procs) {
     if (plan.cgroup_count < kHierarchiesMax) plan.cgroup_procs[plan.cgroup_count++] = procs.get();

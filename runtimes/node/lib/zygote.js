@@ -9,6 +9,8 @@ function loadRuntime() {
   for (const name of ['hooks', 'load', 'console', 'awslambda', 'serve', 'event', 'rehearsal']) {
     require(`./${name}`);
   }
+  require('v8');
+  void require('fs').promises; // loads a dozen of Node's own modules at the first use
 }
 
 // The environment is the program's own, without the library that Node needs to be forked.
