@@ -102,6 +102,7 @@ void Server::run() {
     bool timed = !timed_.empty() || strays_until_ms_ != 0;
     if (timeout < 0 && timed) timeout = kCheckMs;
     wait_for_events(timeout);
+    fill_overdue_zygotes();
     if (timed && monotonic_ms() - checked_ms_ >= kCheckMs) check_deadlines();
   }
   end();
@@ -304,6 +305,7 @@ void Server::on_control(Instance& instance) {
     case InitReport::started:
       instance.process_usage = std::move(received.value().fds);
       instance.from_zygote = report.from_zygote != 0;
+      if (instance.from_zygote) on_entry(instance);
       report.step[sizeof report.step - 1] = '\0';
       if (report.step[0] != '\0') {
         instance.no_zygote = report.step;

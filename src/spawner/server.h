@@ -74,6 +74,8 @@ class Server {
   void release_zygote(Zygote& zygote);
   void end_zygote(Zygote& zygote, const std::string& why);
   void end_oldest_zygote();
+  void fill_overdue_zygotes();
+  void on_entry(const Instance& instance);
   void on_entry_failed(const Instance& instance);
   void time_zygotes();
   void check_zygotes();
@@ -109,6 +111,7 @@ class Server {
   std::unordered_map<std::uint64_t, std::uint64_t> numbers_;  // by handle
   std::unordered_map<std::uint64_t, std::unique_ptr<Zygote>> zygotes_;
   std::map<std::string, wire::SpawnerZygote> wanted_zygotes_;  // by key; made in idle moments
+  std::int64_t zygotes_wanted_ms_ = 0;                         // the oldest of them
   struct Pause {
     std::int64_t until_ms = 0, length_ms = 0;
     std::string why;

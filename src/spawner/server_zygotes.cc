@@ -28,8 +28,10 @@ namespace {
 constexpr unsigned kOrdersMax = 64;
 constexpr std::int64_t kAgeMs = 3'600'000;
 constexpr std::int64_t kUnusedMs = 600'000;
-constexpr std::int64_t kBuildMs = 20'000;                       // to be ready by
-constexpr std::int64_t kPauseMs = 1000, kPauseMsMax = 600'000;  // after one that failed; doubles
+constexpr std::int64_t kBuildMs = 20'000;  // to be ready by
+// After one that failed; doubles until one has served.
+constexpr std::int64_t kPauseMs = 100, kPauseMsMax = 600'000;
+constexpr std::int64_t kWantedMs = 100;  // then an idle moment is not waited for any longer
 constexpr int kLookSeconds = 10;
 constexpr std::size_t kZygotesMax = 8;
 constexpr int kZygoteStraysMs = 5000;
@@ -78,6 +80,7 @@ os::Fd Server::ask_zygote(const wire::SpawnerZygote& spec, Instance& instance, s
 }
 
 void Server::want_zygote(const wire::SpawnerZygote& spec, const std::string& key) {
+  if (wanted_zygotes_.empty()) zygotes_wanted_ms_ = monotonic_ms();
   wanted_zygotes_[key] = spec;
   refill_wanted_ = true;
 }
@@ -144,7 +147,6 @@ void Server::on_zygote(Zygote& zygote, Watched what) {
   if (bytes.size() == sizeof ready) {
     std::memcpy(&ready, bytes.data(), sizeof ready);
     zygote.ready = ready.version == MAYFLY_ZYGOTE_VERSION;
-    if (zygote.ready) zygote_pauses_.erase(zygote.key);
     return;
   }
   if (bytes.size() == sizeof report) {  // it has not come to its exec
@@ -203,6 +205,17 @@ void Server::end_oldest_zygote() {
     }
   }
   if (oldest != nullptr) end_zygote(*oldest, "there are too many");
+}
+
+// When launches follow each other so closely that there is no idle moment.
+void Server::fill_overdue_zygotes() {
+  if (wanted_zygotes_.empty() || monotonic_ms() - zygotes_wanted_ms_ < kWantedMs) return;
+  fill_zygotes();
+}
+
+void Server::on_entry(const Instance& instance) {
+  auto found = zygotes_.find(instance.zygote);
+  if (found != zygotes_.end()) zygote_pauses_.erase(found->second->key);
 }
 
 // The zygote did not deliver: whatever is the matter with it, another one is made for the next.

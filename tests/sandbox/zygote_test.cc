@@ -7,6 +7,7 @@
 #include <regex>
 #include <set>
 #include <sstream>
+#include <thread>
 
 #include "census.h"
 #include "fixture.h"
@@ -169,6 +170,30 @@ TEST_F(FromZygote, AFailingZygoteIsDoneWithout) {
     EXPECT_TRUE(world->eventually([pid] { return gone_or_zombie(pid); }));
   }
   ASSERT_TRUE(from_zygote(program({"self"})));  // another one has been made
+}
+
+// The moment moves over the whole of a launch, which takes some milliseconds.
+TEST_F(FromZygote, KilledAtAnyMomentALaunchSucceeds) {
+  int came = 0;
+  for (int i = 0; i < 40; ++i) {
+    ASSERT_TRUE(from_zygote(program({"self"})));
+    int pid = zygote();
+    ASSERT_GT(pid, 0);
+    std::thread killer([pid, i] {
+      std::this_thread::sleep_for(std::chrono::microseconds(i * 100));
+      ::kill(pid, SIGKILL);
+    });
+    LaunchSpec spec = program({"self"});
+    spec.zygote = sandbox::ZygoteSpec{spec.argv, {"PATH=/usr/bin:/bin"}, spec.mounts};
+    auto made = world->launch(std::move(spec));
+    killer.join();
+    ASSERT_TRUE(made.has_value()) << made.error().describe();
+    came += made.value()->from_zygote ? 1 : 0;
+    EXPECT_THAT(output_of(std::move(made).value()), HasSubstr("parent 1, leader 1 1"));
+    ASSERT_TRUE(world->eventually([pid] { return gone_or_zombie(pid); }));
+  }
+  RecordProperty("from_zygote", came);
+  expect_no_zombies(*world);
 }
 
 TEST_F(FromZygote, OneThatCannotBeMadeIsDoneWithout) {
