@@ -44,11 +44,19 @@ def needs_build():
 ZYGOTES = ("python", "node")  # languages that can be one
 
 
-def arguments(language, argv, zygote=False):
+def zygote_environment(program):
+    """That of a zygote, which has nothing of the program's; the stand-in finds the program's in a file."""
+    kept = {name: program[name] for name in ("PATH", "MAYFLY_CLONE_LIB", "MAYFLY_NODE_ADDON", "LD_PRELOAD") if name in program}
+    file, path = tempfile.mkstemp(prefix="mayfly-environment-", dir=os.path.dirname(standin()))
+    with os.fdopen(file, "wb") as out:
+        out.write(b"".join(os.fsencode("%s=%s" % item) + b"\0" for item in program.items()))
+    return {**kept, "HOME": "/tmp", "LANG": "C.UTF-8", "TZ": ":UTC", "MAYFLY_ZYGOTE_FD": "4",
+            "MAYFLY_STANDIN_ENVIRONMENT": path}
+
+
+def arguments(language, argv):
     """The command line of a template, and what its environment has more."""
     extra = {"MAYFLY_TEMPLATE_FD": "4", "MAYFLY_CLONE_LIB": standin()}
-    if zygote:
-        extra["MAYFLY_ZYGOTE_FD"] = "4"
     if language == "node":
         extra.update(MAYFLY_NODE_ADDON=ADDON, LD_PRELOAD=PRELOAD)
         argv = argv[:1] + NODE_OPTIONS + argv[1:]
@@ -80,10 +88,13 @@ class Template(driver.Runtime):
     def __init__(self, language, argv, env, cwd, prefix=(), zygote=False, **options):
         self.control, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.pids, self.entered, self.ended_pids = [], [], {}
-        argv, extra = arguments(language, argv, zygote)
+        argv, extra = arguments(language, argv)
         if prefix and "LD_PRELOAD" in extra:  # the library leaves the environment of what loads it
             prefix = [*prefix, "env", "LD_PRELOAD=" + extra.pop("LD_PRELOAD")]
-        super().__init__([*prefix, *argv], {**env, **extra}, cwd, **options)
+        environment = {**env, **extra}
+        if zygote:
+            environment = zygote_environment(environment)
+        super().__init__([*prefix, *argv], environment, cwd, **options)
         self.theirs.close()
 
     def descriptors(self):

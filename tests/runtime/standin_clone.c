@@ -105,15 +105,16 @@ static size_t start_size;
 static int asked;
 static pid_t program;
 
-// As the process was started with it: the runtime has taken some out by now.
+// The program's, of which the zygote's has nothing.
 static void keep_environment(void) {
   static char all[sizeof start_environment];
-  const int fd = open("/proc/self/environ", O_RDONLY | O_CLOEXEC);
+  const char* path = getenv("MAYFLY_STANDIN_ENVIRONMENT");
+  const int fd = path == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) abort();
   size_t size = 0;
   for (ssize_t got; (got = read(fd, all + size, sizeof all - 1 - size)) > 0;) size += (size_t)got;
   close(fd);
   for (char* at = all; at < all + size; at += strlen(at) + 1) {
-    if (strncmp(at, "MAYFLY_ZYGOTE_FD=", 17) == 0) continue;
     memcpy(start_environment + start_size, at, strlen(at) + 1);
     start_size += strlen(at) + 1;
   }

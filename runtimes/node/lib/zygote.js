@@ -40,6 +40,8 @@ function run() {
   const lines = template.addon.zygote(control);
   if (lines === null) template.addon.exit(0);
   setEnvironment(lines);
+  require('./console').readEnvironment();
+  require('./context').readEnvironment();
   process.chdir('.'); // Node remembers the folder in which it was started
   return template;
 }

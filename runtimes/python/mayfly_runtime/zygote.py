@@ -7,6 +7,7 @@ import gc
 import os
 import time
 
+from . import context, logs
 from .template import read_lines
 
 _forking = False
@@ -43,7 +44,8 @@ def run(environ):
 
 def _load():
     """What every function needs sooner or later. Nothing that draws random numbers as it is loaded,
-    and nothing that a fork would share: descriptors, threads."""
+    and nothing that a fork would share: descriptors, threads. What reads the environment as it is
+    loaded has a function to read it again."""
     from . import census, rehearsal, serve, snapshot_restore_py, state, sync, threads, unique  # noqa: F401
 
 
@@ -53,3 +55,5 @@ def _become_program(library):
         name, _, value = line.partition(b"=")
         os.environb[name] = value
     time.tzset()
+    context.read_environment()
+    logs.read_environment()
