@@ -180,7 +180,9 @@ TEST_F(FromZygote, KilledAtAnyMomentALaunchSucceeds) {
     int pid = zygote();
     ASSERT_GT(pid, 0);
     std::thread killer([pid, i] {
-      std::this_thread::sleep_for(std::chrono::microseconds(i * 100));
+      const auto at = std::chrono::steady_clock::now() + std::chrono::microseconds(i * 100);
+      while (std::chrono::steady_clock::now() < at) {
+      }
       ::kill(pid, SIGKILL);
     });
     LaunchSpec spec = program({"self"});
