@@ -3,7 +3,8 @@
 //
 // Two strictly separate steps, so that a template process can be forked between them: initialise()
 // loads the user's code and opens nothing; serve() opens the channel and answers invocations. With
-// MAYFLY_TEMPLATE_FD the process is such a template: what it serves, it serves in its clones.
+// MAYFLY_TEMPLATE_FD the process is such a template: what it serves, it serves in its clones. With
+// MAYFLY_ZYGOTE_FD it is a zygote, and becomes such a template in forks of itself.
 
 const logs = require('./lib/logs');
 
@@ -25,13 +26,15 @@ function serve(app, fd = 3, ready = {}) {
 }
 
 async function main() {
+  // Returns in each program.
+  const fork = process.env.MAYFLY_ZYGOTE_FD ? require('./lib/zygote').run() : null;
   const { reportInitError, guardInitialisation, announce } = require('./lib/serve');
   const hooks = require('./lib/hooks');
   hooks.install();
   let release = guardInitialisation(3);
   try {
     const template = process.env.MAYFLY_TEMPLATE_FD
-      ? require('./lib/template').fromEnvironment()
+      ? require('./lib/template').fromEnvironment(fork)
       : null;
     if (template !== null) await template.prepare();
     const app = await initialise(process.env);

@@ -3,6 +3,7 @@
 Two strictly separate steps, so that a template process can be forked between them:
 initialise() loads the user's code and opens nothing; serve() opens the channel and never returns.
 With MAYFLY_TEMPLATE_FD the process is such a template: what it serves, it serves in its clones.
+With MAYFLY_ZYGOTE_FD it is a zygote: whatever of the above, it does in forks of itself.
 """
 
 import gc
@@ -66,6 +67,10 @@ def start(template, fd):
 
 def main():
     fd = 3
+    if os.environ.get("MAYFLY_ZYGOTE_FD"):
+        from mayfly_runtime import zygote
+
+        zygote.run(os.environ)  # returns in each program
     try:
         os.set_inheritable(fd, False)
     except OSError:

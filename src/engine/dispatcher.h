@@ -25,6 +25,7 @@ struct EngineSettings {
   std::uint64_t response_bytes_max = 64u << 20;
   std::uint32_t init_timeout_ms = 10'000;
   std::uint64_t templates_bytes_max = 0;  // of all templates; 0: 20 % of the machine's memory
+  bool zygotes = true;                    // setting engine.zygotes
   std::string runtime_lib;   // host path of the folder runtime-lib; empty: no templates
   std::string runtimes_dir;  // host path of runtimes/
   std::string region = "us-east-1", account = "000000000000";  // for names such as ARNs

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/frame_connection.h"
+#include "engine/zygote_spec.h"
 #include "functions/languages.h"
 #include "os/files.h"
 #include "wire/http_message.h"
@@ -143,6 +144,9 @@ class FrameFactory final : public ProtocolFactory {
     }
     spec.mounts.push_back({folders_.at(runtime.language), "/var/runtime", false});
     for (const auto& prefix : runtime.prefixes) spec.mounts.push_back({prefix, prefix, false});
+    if (!settings_.runtime_lib.empty() && wrapper_of(version).empty()) {
+      spec.zygote = zygote_for(runtime.language, spec, settings_.runtime_lib);
+    }
     set_env(spec.env, "_HANDLER", version.settings.handler);
     set_env(spec.env, "MAYFLY_ENTRY", version.entry);
     set_env(spec.env, "MAYFLY_CONCURRENCY",

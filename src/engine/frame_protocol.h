@@ -13,6 +13,7 @@ struct FrameSettings {
   std::string runtimes_dir;  // host path of runtimes/
   std::string region = "us-east-1", account = "000000000000";
   std::uint64_t event_bytes_max = 64u << 20;
+  std::string runtime_lib;  // host path; empty: no zygotes
 };
 
 std::unique_ptr<ProtocolFactory> make_frame_factory(FrameSettings settings);

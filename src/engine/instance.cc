@@ -105,7 +105,17 @@ io::Task<Instance::Made> Instance::make_sandbox(std::shared_ptr<Instance> self) 
   if (spec.has_error()) co_return std::move(spec).error();
   auto launching = self->core_->sandboxes.launch(std::move(*spec));
   Made made = co_await std::move(launching);
+  if (made.has_value()) self->count_start(**made);
   co_return made;
+}
+
+void Instance::count_start(const sandbox::Sandbox& sandbox) {
+  if (!sandbox.no_zygote.empty())
+    log::debug("the program of {} is started by itself: {}", id_, sandbox.no_zygote);
+  core_->metrics
+      .counter("mayfly_program_starts_total", "Programs of instances and templates, by origin.",
+               {{"from", sandbox.from_zygote ? "zygote" : "exec"}})
+      .add();
 }
 
 io::Task<Instance::Made> Instance::make_clone(std::shared_ptr<Instance> self) {

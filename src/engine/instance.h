@@ -110,6 +110,7 @@ class Instance : public std::enable_shared_from_this<Instance> {
   static io::Task<void> live(std::shared_ptr<Instance> self);
   static io::Task<Made> make_sandbox(std::shared_ptr<Instance> self);
   static io::Task<Made> make_clone(std::shared_ptr<Instance> self);
+  void count_start(const sandbox::Sandbox& sandbox);
   void not_made(const Error& error);
   void initialised_well(InstanceProtocol::Started started, bool ran_through);
   static io::Task<void> watch(std::shared_ptr<Instance> self);

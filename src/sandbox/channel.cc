@@ -257,6 +257,8 @@ void Channel::on_launched(const wire::SpawnerLaunched& message, std::vector<os::
     record.services = std::move(record.listeners.back());
     record.listeners.pop_back();
   }
+  record.from_zygote = message.from_zygote;
+  record.no_zygote = message.no_zygote;
   record.launched.set();
 }
 

@@ -51,6 +51,8 @@ struct Record {
   std::vector<os::Fd> usage_fds;
   std::vector<os::Fd> listeners;
   os::Fd services;
+  bool from_zygote = false;
+  std::string no_zygote;
 
   Event exited;
   Exit exit;

@@ -76,6 +76,8 @@ class SandboxImpl final : public Sandbox {
       : channel_(std::move(channel)), record_(std::move(record)) {
     listeners = std::move(record_->listeners);
     services = std::move(record_->services);
+    from_zygote = record_->from_zygote;
+    no_zygote = record_->no_zygote;
   }
   ~SandboxImpl() override { kill(); }
 
@@ -164,6 +166,10 @@ Result<Ends> make_ends(bool channel, bool stdin_pipe) {
   return ends;
 }
 
+wire::SpawnerMount to_message(const Mount& mount) {
+  return {mount.host_path, mount.sandbox_path, mount.writable};
+}
+
 wire::SpawnerLaunch to_message(const LaunchSpec& spec, std::uint64_t handle) {
   wire::SpawnerLaunch message;
   message.handle = handle;
@@ -172,9 +178,7 @@ wire::SpawnerLaunch to_message(const LaunchSpec& spec, std::uint64_t handle) {
   message.env = spec.env;
   message.cwd = spec.cwd;
   message.rootfs = spec.rootfs;
-  for (const auto& mount : spec.mounts) {
-    message.mounts.push_back({mount.host_path, mount.sandbox_path, mount.writable});
-  }
+  for (const auto& mount : spec.mounts) message.mounts.push_back(to_message(mount));
   message.memory_bytes = spec.limits.memory_bytes;
   message.cpu_millis = spec.limits.cpu_millis;
   message.pids_max = spec.limits.pids_max;
@@ -187,6 +191,13 @@ wire::SpawnerLaunch to_message(const LaunchSpec& spec, std::uint64_t handle) {
   message.stdin_pipe = spec.stdin_pipe;
   message.cloneable = spec.cloneable;
   if (spec.cloneable) message.env.push_back(kTemplateVariable);
+  // Who starts something else in front of the runtime has not thought of the zygote.
+  if (spec.zygote && spec.zygote->argv == spec.argv) {
+    auto& zygote = message.zygote.emplace_back();
+    zygote.argv = spec.zygote->argv;
+    zygote.env = spec.zygote->env;
+    for (const auto& mount : spec.zygote->mounts) zygote.mounts.push_back(to_message(mount));
+  }
   return message;
 }
 

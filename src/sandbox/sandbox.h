@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,14 @@ struct Limits {
   std::uint32_t files_max = 1024;       // RLIMIT_NOFILE
 };
 
+// A process with the language's runtime loaded and no user code, kept by the spawner, from which
+// programs with the same one may be forked.
+struct ZygoteSpec {
+  std::vector<std::string> argv;
+  std::vector<std::string> env;
+  std::vector<Mount> mounts;  // read-only
+};
+
 struct LaunchSpec {
   std::string id;                 // unique while it lives; [a-z0-9-], at most 40 characters
   std::vector<std::string> argv;  // argv[0] is a path inside the sandbox
@@ -62,6 +71,9 @@ struct LaunchSpec {
   // MAYFLY_TEMPLATE_FD=4 in its environment) and the two capabilities, over its own namespaces
   // only, that entering a clone's namespaces takes. No writable mounts, no listen_ports.
   bool cloneable = false;
+  // Where the program may come from in place of an exec; the spawner decides, and falls back to the
+  // exec of argv. The program is then the same but for /proc/self/environ, which is the zygote's.
+  std::optional<ZygoteSpec> zygote;
 };
 
 // A clone has the template's mounts, network, working directory, size of /tmp and files_max.
@@ -98,6 +110,8 @@ class Sandbox {
   os::Fd stdout_fd, stderr_fd;  // read ends, non-blocking
   std::vector<os::Fd> listeners;
   os::Fd services;
+  bool from_zygote = false;  // where its program comes from
+  std::string no_zygote;     // why not, when the spec named one
 
   // Reads the cgroup; microseconds, no disk. Without cgroups: what /proc of the main process says.
   virtual Usage usage() const = 0;

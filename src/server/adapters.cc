@@ -23,6 +23,7 @@ class BuiltAdapters final : public Adapters {
     frames.region = engine.region;
     frames.account = engine.account;
     frames.event_bytes_max = engine.response_bytes_max;
+    if (engine.zygotes) frames.runtime_lib = engine.runtime_lib;
     frames_ = engine::make_frame_factory(frames);
     // Before all others: it takes programs of the models that those claim for languages.
     protocols_.push_back(dialects::adapters::make_frame_program_factory(std::move(frames)));

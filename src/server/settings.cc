@@ -298,6 +298,10 @@ void add_engine(std::vector<SettingSpec>& table) {
                          0, kAny,
                          "Memory of all templates (initialised programs that instances are cloned "
                          "from); the least valuable go first. 0: 20 % of the machine."));
+  table.push_back(flag("engine.zygotes", FIELD(engine.zygotes),
+                       "Programs of functions are forked from a process with their runtime loaded "
+                       "where that is possible (Python, and templates of Node). false: each is "
+                       "started by itself."));
   table.push_back(number("engine.line_max", "invocations", FIELD(engine.line_max), 1, 10'000'000,
                          "Invocations of one version that wait; the next is answered 429."));
   table.push_back(number("engine.response_bytes_max", "bytes", FIELD(engine.response_bytes_max), 1,

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "os/ipc.h"
+#include "spawner/entry.h"
 #include "spawner/init_steps.h"
 #include "wire/spawner_messages.h"
 
@@ -38,7 +39,7 @@ void wait_for_go(const InitPlan& plan) {
 // What the launch brings.
 struct Order {
   wire::SpawnerLaunch launch;
-  int stdin_fd = -1, stdout_fd = -1, stderr_fd = -1, channel_fd = -1, orders_fd = -1;
+  int stdin_fd = -1, stdout_fd = -1, stderr_fd = -1, channel_fd = -1, orders_fd = -1, door_fd = -1;
   std::vector<int> trees;
   std::vector<char*> argv, env;
 };
@@ -62,7 +63,9 @@ void receive_order(const InitPlan& plan, Order& order) {
   auto* launch = message.has_value() ? std::get_if<wire::SpawnerLaunch>(&message.value()) : nullptr;
   auto& fds = received.value().fds;
   std::size_t named = 3;
-  if (launch != nullptr) named += (launch->channel ? 1u : 0u) + (launch->cloneable ? 1u : 0u);
+  if (launch != nullptr) {
+    named += (launch->channel ? 1u : 0u) + (launch->cloneable ? 1u : 0u) + launch->zygote.size();
+  }
   if (launch == nullptr || fds.size() != named + trees_of(*launch)) {
     fail(plan, "receive launch", "", EBADMSG);
   }
@@ -71,7 +74,10 @@ void receive_order(const InitPlan& plan, Order& order) {
   order.stdout_fd = fds[1].release();
   order.stderr_fd = fds[2].release();
   if (order.launch.channel) order.channel_fd = fds[3].release();
-  if (order.launch.cloneable) order.orders_fd = fds[named - 1].release();
+  if (!order.launch.zygote.empty()) order.door_fd = fds[named - 1].release();
+  if (order.launch.cloneable) {
+    order.orders_fd = fds[named - 1 - order.launch.zygote.size()].release();
+  }
   for (std::size_t i = named; i < fds.size(); ++i) order.trees.push_back(fds[i].release());
   order.argv = pointers(order.launch.argv);
   order.env = pointers(order.launch.env);
@@ -172,6 +178,18 @@ pid_t start_ordered(const InitPlan& plan, const Order& order) {
   return program;
 }
 
+Entry entry_of(const InitPlan& plan, const Order& order) {
+  Entry entry;
+  entry.door = order.door_fd;
+  entry.launch = &order.launch;
+  entry.fds = {order.stdin_fd, order.stdout_fd, order.stderr_fd};
+  if (order.channel_fd >= 0) entry.fds.push_back(order.channel_fd);
+  if (order.orders_fd >= 0) entry.fds.push_back(order.orders_fd);
+  // What the zygote has is a template's filter.
+  if (!order.launch.cloneable) entry.filter = &plan.filter->allow;
+  return entry;
+}
+
 void keep_only(int fd) {
   auto kept = static_cast<unsigned>(fd);
   if (kept > 0) ::close_range(0, kept - 1, 0);
@@ -200,9 +218,15 @@ void run_init(const InitPlan& plan) {
   if (!cloneable) drop_capabilities(plan);
   // Last: it refuses most of what has been done above.
   install_filter(plan, cloneable ? plan.filter->allow_template : plan.filter->allow);
-  pid_t program = start_ordered(plan, order);
+  std::string why_not;
+  pid_t program = order.door_fd < 0 ? 0 : let_in(entry_of(plan, order), why_not);
+  InitReport report;
+  report.kind = InitReport::started;
+  report.from_zygote = program != 0 ? 1 : 0;
+  why_not.copy(report.step, sizeof report.step - 1);
+  if (program == 0) program = start_ordered(plan, order);
   if (cloneable) drop_capabilities(plan);
-  tell(plan.control, InitReport::started);
+  ::send(plan.control, &report, sizeof report, MSG_NOSIGNAL);
   keep_only(plan.control);
   if (cloneable) tend_template(plan, program);
   reap(plan.control, program);

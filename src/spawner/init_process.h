@@ -20,8 +20,9 @@ inline constexpr int kHierarchiesMax = 8;
 // Laid out by the spawner before the clone.
 struct InitPlan {
   // SEQPACKET to the spawner. In: "g" when the user is mapped, then the launch, a
-  // wire::SpawnerLaunch with descriptors: stdin, stdout, stderr, the channel when asked for, and a
-  // detached tree for the root when the launch has one and for each mount. Out: InitReport.
+  // wire::SpawnerLaunch with descriptors: stdin, stdout, stderr, the channel when asked for, the
+  // door when it names a zygote, and a detached tree for the root when the launch has one and for
+  // each mount. Out: InitReport.
   int control = -1;
   int inside_uid = 1000;
   int cgroup_procs[kHierarchiesMax];
@@ -29,6 +30,8 @@ struct InitPlan {
   int root = -1;                  // detached copy of the skeleton
   bool limit_by_rlimits = false;  // in place of a cgroup
   const os::SeccompFilter* filter = nullptr;
+  // For /proc; null: none. A zygote's shows other processes otherwise, for it has the host's pids.
+  const char* proc_options = nullptr;
   // Of a shell: its end of the report socket, the template's launch and its mounts.
   int report = -1;
   const wire::SpawnerLaunch* launch = nullptr;
@@ -41,9 +44,10 @@ struct InitPlan {
 struct InitReport {
   enum Kind : std::uint32_t { prepared = 1, started = 2, ended = 3, failed = 4 };
   std::uint32_t kind = 0;
-  std::int32_t sys_errno = 0;    // failed
-  std::int32_t wait_status = 0;  // ended: of the program, as waitpid gives it
-  char step[100] = {};           // failed
+  std::int32_t sys_errno = 0;     // failed
+  std::int32_t wait_status = 0;   // ended: of the program, as waitpid gives it
+  std::uint32_t from_zygote = 0;  // started
+  char step[100] = {};            // failed; started: why not from the zygote
 };
 
 [[noreturn]] void run_init(const InitPlan& plan);

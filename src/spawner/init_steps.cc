@@ -95,7 +95,7 @@ void build_root(const InitPlan& plan) {
   check(plan, ::move_mount(plan.root, "", AT_FDCWD, kNewRoot, MOVE_MOUNT_F_EMPTY_PATH),
         "attach root");
   check(plan, ::chdir(kNewRoot), "enter root");
-  check(plan, ::mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr),
+  check(plan, ::mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, plan.proc_options),
         "mount /proc");
   check(plan, ::syscall(SYS_pivot_root, ".", "."), "pivot root");
   // The old root now lies over the new one at "."; detaching it uncovers ours.

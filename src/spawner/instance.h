@@ -65,7 +65,10 @@ struct Instance {
   Error failure;
   bool ended = false;
   int wait_status = 0;
-  bool told = false;  // the engine knows of the end
+  bool told = false;         // the engine knows of the end
+  std::uint64_t zygote = 0;  // that was asked for the program
+  bool from_zygote = false;  // it came
+  std::string no_zygote;     // why it did not
 
   std::unique_ptr<Family> family;  // of a template
   std::uint64_t parent = 0;        // of a shell: the number of its template; 0: not a shell

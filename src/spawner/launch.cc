@@ -17,6 +17,7 @@
 #include "os/ipc.h"
 #include "spawner/init_process.h"
 #include "spawner/writable.h"
+#include "spawner/zygote.h"
 
 namespace mayfly::spawner {
 
@@ -59,7 +60,7 @@ Status open_mounts(Host& host, const wire::SpawnerLaunch& request, Instance& ins
 }
 
 Status send_order(Host& host, const wire::SpawnerLaunch& request, const std::vector<os::Fd>& fds,
-                  const std::vector<os::Fd>& trees, Instance& instance) {
+                  const std::vector<os::Fd>& trees, const os::Fd& door, Instance& instance) {
   int out = fds[0].get(), err = fds[1].get();
   MAYFLY_TRY(give_output(host, instance, out, err));
   std::vector<int> order = {request.stdin_pipe ? fds.back().get() : host.null.get(), out, err};
@@ -73,6 +74,7 @@ Status send_order(Host& host, const wire::SpawnerLaunch& request, const std::vec
     orders = std::move(pair.value().second);
     order.push_back(orders.get());
   }
+  if (!request.zygote.empty()) order.push_back(door.get());
   for (const auto& tree : trees) order.push_back(tree.get());
   return os::send_message(instance.control.get(), wire::encode_spawner_message(request), order);
 }
@@ -174,6 +176,7 @@ Status check_launch(const wire::SpawnerLaunch& request, std::size_t fds) {
       return invalid("rootfs '" + request.rootfs + "' must be an absolute path");
     }
     if (request.cloneable) return invalid("what has a rootfs of its own cannot be cloned");
+    if (!request.zygote.empty()) return invalid("what has a rootfs has no zygote");
   }
   if (request.cloneable) {
     bool writable = std::any_of(request.mounts.begin(), request.mounts.end(),
@@ -183,6 +186,11 @@ Status check_launch(const wire::SpawnerLaunch& request, std::size_t fds) {
     }
   }
   if (request.listen_ports.size() > kPortsMax) return invalid("too many listen_ports");
+  if (request.zygote.size() > 1) return invalid("more than one zygote");
+  for (const auto& zygote : request.zygote) {
+    MAYFLY_TRY(check_zygote(zygote));
+    if (zygote.argv != request.argv) return invalid("the zygote runs another program");
+  }
   if (request.tmp_bytes == 0) return invalid("tmp_bytes must be positive");
   if (fds != 2u + (request.channel ? 1 : 0) + (request.stdin_pipe ? 1 : 0)) {
     return invalid("descriptors do not fit the request");
@@ -236,7 +244,7 @@ Status prepare(Host& host, bool nat, Instance& instance) {
 }
 
 Status start(Host& host, const wire::SpawnerLaunch& request, const std::vector<os::Fd>& fds,
-             Instance& instance) {
+             const os::Fd& door, Instance& instance) {
   MAYFLY_TRY(host.cgroups.set_limits(
       instance.cgroup, {request.memory_bytes, request.cpu_millis,
                         request.pids_max == 0 ? 0 : request.pids_max + 1}));  // + 1: init
@@ -255,7 +263,7 @@ Status start(Host& host, const wire::SpawnerLaunch& request, const std::vector<o
   }
   std::vector<os::Fd> trees;
   auto status = open_mounts(host, request, instance, trees);
-  if (status.has_value()) status = send_order(host, request, fds, trees, instance);
+  if (status.has_value()) status = send_order(host, request, fds, trees, door, instance);
   if (status.has_error()) {
     take_back(instance);
     instance.family.reset();

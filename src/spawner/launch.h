@@ -40,10 +40,10 @@ Status check_launch(const wire::SpawnerLaunch& request, std::size_t fds);
 // cgroup; on an error the caller takes those back, and nothing else is left.
 Status prepare(Host& host, bool nat, Instance& instance);
 
-// Sends a launch to the instance's init. fds as SpawnerLaunch says. After an error the instance is
-// as it was.
+// Sends a launch to the instance's init. fds as SpawnerLaunch says; door: by which the program
+// comes when the request names a zygote. After an error the instance is as it was.
 Status start(Host& host, const wire::SpawnerLaunch& request, const std::vector<os::Fd>& fds,
-             Instance& instance);
+             const os::Fd& door, Instance& instance);
 
 // So that programs can open /dev/stdout and the like again by name.
 Status give_output(const Host& host, const Instance& instance, int out, int err);

@@ -179,6 +179,8 @@ int run(int argc, char** argv) {
   }
   block_signals();
   use_normal_scheduling();
+  // Of a zygote that has been killed, what it had forked for a sandbox comes here to be reaped.
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   raise_descriptor_limit();
   // Descriptor 3 came without CLOEXEC, of necessity; from here on nothing may inherit it.
   ::close_range(kEngineFd, ~0u, CLOSE_RANGE_CLOEXEC);

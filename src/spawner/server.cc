@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,7 +27,7 @@ namespace mayfly::spawner {
 
 namespace {
 
-constexpr std::uint64_t kEngineTag = 1, kAddressesTag = 2, kSlirpTag = 3;
+constexpr std::uint64_t kEngineTag = 1, kAddressesTag = 2, kSlirpTag = 3, kTimerTag = 4;
 constexpr int kCheckMs = 50;  // how often time limits are looked at while there are any
 constexpr std::size_t kNatReady = 4, kPlainReady = 2;
 constexpr int kTryOutMs = 10'000;
@@ -47,7 +48,8 @@ Server::Server(StateDir state, Host host, os::Fd engine)
     : state_(std::move(state)),
       host_(std::move(host)),
       engine_(std::move(engine)),
-      epoll_(::epoll_create1(EPOLL_CLOEXEC)) {}
+      epoll_(::epoll_create1(EPOLL_CLOEXEC)),
+      zygote_timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)) {}
 
 Status Server::watch(int fd, std::uint64_t tag) {
   epoll_event event{};
@@ -91,6 +93,7 @@ Status Server::try_out() {
 
 void Server::run() {
   if (watch(engine_.get(), kEngineTag).has_error()) return end();
+  ignore(watch(zygote_timer_.get(), kTimerTag), "zygotes stay longer");
   if (host_.networks->nat_available()) {
     ignore(watch(host_.networks->watch_fd(), kAddressesTag), "the filter stays as it is");
     ignore(watch(host_.networks->slirp_pidfd(), kSlirpTag), "no restart of slirp4netns");
@@ -100,6 +103,7 @@ void Server::run() {
     int timeout = idle_after();
     if (timeout < 0 && timed) timeout = kCheckMs;
     wait_for_events(timeout);
+    fill_overdue_zygotes();
     if (timed && monotonic_ms() - checked_ms_ >= kCheckMs) check_deadlines();
   }
   end();
@@ -126,9 +130,11 @@ void Server::wait_for_events(int timeout_ms) {
       host_.networks->host_addresses_changed();
     } else if (tag == kSlirpTag) {
       on_slirp_death();
+    } else if (tag == kTimerTag) {
+      check_zygotes();
     } else if (auto found = instances_.find(tag >> kTagBits); found != instances_.end()) {
       Instance& instance = *found->second;
-      switch (static_cast<Watched>(tag & ((1 << kTagBits) - 1))) {
+      switch (watched_of(tag)) {
         case Watched::control:
           on_control(instance);
           break;
@@ -139,6 +145,8 @@ void Server::wait_for_events(int timeout_ms) {
           on_orders(instance);
           break;
       }
+    } else if (auto zygote = zygotes_.find(tag >> kTagBits); zygote != zygotes_.end()) {
+      on_zygote(*zygote->second, watched_of(tag));
     }
   }
   if (count <= 0) idle();
@@ -149,7 +157,7 @@ void Server::wait_for_events(int timeout_ms) {
 void Server::idle() {
   if (preparing_ || stopping_) return;
   sweep_cgroups();
-  if (!refill_wanted_) return;
+  if (!refill_wanted_ || fill_zygotes()) return;
   if (monotonic_ms() >= refill_at_ms_ && fill_pool()) return;
   shells_owed_ = fill_shells();
   refill_wanted_ = shells_owed_ || refill_at_ms_ != 0;
@@ -261,7 +269,7 @@ void Server::on_engine() {
   auto message = wire::decode_spawner_message(received.value().bytes);
   if (message.has_error()) return send_failure(0, 0, message.error());
   if (auto* request = std::get_if<wire::SpawnerLaunch>(&message.value())) {
-    on_launch(*request, std::move(received.value().fds));
+    on_launch(std::move(*request), std::move(received.value().fds));
   } else if (auto* signal = std::get_if<wire::SpawnerSignal>(&message.value())) {
     on_signal(*signal);
   } else if (auto* sockets = std::get_if<wire::SpawnerSockets>(&message.value())) {
@@ -284,13 +292,17 @@ Result<uid_t> Server::take_user() {
   return Error{Code::resource_exhausted, "all users for sandboxes are taken", "choose user", 0};
 }
 
-void Server::on_launch(const wire::SpawnerLaunch& request, std::vector<os::Fd> fds) {
+void Server::on_launch(wire::SpawnerLaunch request, std::vector<os::Fd> fds) {
   auto checked = check_launch(request, fds.size());
   if (checked.has_error()) return send_failure(request.handle, 0, checked.error());
   auto taken = take_ready(request.nat);
   if (taken.has_error()) return send_failure(request.handle, 0, taken.error());
   Instance& instance = *taken.value();
-  auto started = start(host_, request, fds, instance);
+  os::Fd door;
+  instance.no_zygote.clear();
+  if (!request.zygote.empty()) door = ask_zygote(request.zygote[0], instance, instance.no_zygote);
+  if (!door) request.zygote.clear();
+  auto started = start(host_, request, fds, door, instance);
   // Still as good as new for the next one.
   if (started.has_error()) return send_failure(request.handle, 0, started.error());
   drop_ready(instance.number);
@@ -319,6 +331,13 @@ void Server::on_control(Instance& instance) {
       break;
     case InitReport::started:
       instance.process_usage = std::move(received.value().fds);
+      instance.from_zygote = report.from_zygote != 0;
+      if (instance.from_zygote) on_entry(instance);
+      report.step[sizeof report.step - 1] = '\0';
+      if (report.step[0] != '\0') {
+        instance.no_zygote = report.step;
+        on_entry_failed(instance);
+      }
       report_started(instance);
       break;
     case InitReport::failed:
@@ -368,6 +387,8 @@ void Server::report_started(Instance& instance) {
   launched.usage_fds = static_cast<std::uint8_t>(usage->size());
   launched.listeners = static_cast<std::uint8_t>(instance.listeners.size());
   launched.services = instance.services.valid();
+  launched.from_zygote = instance.from_zygote;
+  launched.no_zygote = instance.no_zygote;
   send(launched, fds);
   instance.listeners.clear();
   instance.services.reset();
@@ -509,9 +530,10 @@ void Server::end() {
   // Its end-of-file would wake every wait below at once.
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, engine_.get(), nullptr);
   for (auto& [number, instance] : instances_) send_signal(*instance, SIGKILL);
+  for (auto& [number, zygote] : zygotes_) ::kill(zygote->pid, SIGKILL);
   // By the clock: events may come one after the other while those that are killed wait for a core.
   auto until = monotonic_ms() + kSweepMs * kEndTries;
-  while (!instances_.empty() && monotonic_ms() < until) {
+  while ((!instances_.empty() || !zygotes_.empty()) && monotonic_ms() < until) {
     wait_for_events(kSweepMs);
     reap_strays();
   }

@@ -3,6 +3,7 @@
 // namespaces and cgroups made ahead of need. One thread, blocking calls only to the kernel.
 
 #include <deque>
+#include <map>
 #include <memory>
 #include <set>
 #include <unordered_map>
@@ -11,6 +12,8 @@
 #include "os/fd.h"
 #include "spawner/launch.h"
 #include "spawner/state_dir.h"
+#include "spawner/watched.h"
+#include "spawner/zygote.h"
 #include "wire/spawner_messages.h"
 
 namespace mayfly::spawner {
@@ -28,7 +31,7 @@ class Server {
 
  private:
   void on_engine();
-  void on_launch(const wire::SpawnerLaunch& request, std::vector<os::Fd> fds);
+  void on_launch(wire::SpawnerLaunch request, std::vector<os::Fd> fds);
   void on_signal(const wire::SpawnerSignal& request);
   void on_sockets(const wire::SpawnerSockets& request);
   void on_clone(wire::SpawnerClone request, std::vector<os::Fd> fds);
@@ -59,6 +62,24 @@ class Server {
   void reap_strays();
   void check_deadline(Instance& instance, std::int64_t now);
   void check_preparing(Instance& instance, std::int64_t now);
+
+  // Zygotes: server_zygotes.cc.
+  Zygote* find_zygote(const std::string& key);
+  os::Fd ask_zygote(const wire::SpawnerZygote& spec, Instance& instance, std::string& why);
+  void want_zygote(const wire::SpawnerZygote& spec, const std::string& key);
+  bool fill_zygotes();
+  Status add_zygote(const wire::SpawnerZygote& spec, const std::string& key);
+  void on_zygote(Zygote& zygote, Watched what);
+  void on_zygote_death(Zygote& zygote);
+  void note_zygote_failure(const std::string& key, const std::string& why);
+  void release_zygote(Zygote& zygote);
+  void end_zygote(Zygote& zygote, const std::string& why);
+  void end_oldest_zygote();
+  void fill_overdue_zygotes();
+  void on_entry(const Instance& instance);
+  void on_entry_failed(const Instance& instance);
+  void time_zygotes();
+  void check_zygotes();
 
   Result<Instance*> add_instance(bool nat);
   Result<Instance*> adopt(std::unique_ptr<Instance> instance);
@@ -93,8 +114,17 @@ class Server {
   std::set<uid_t> users_;
   std::unordered_map<std::uint64_t, std::unique_ptr<Instance>> instances_;
   std::unordered_map<std::uint64_t, std::uint64_t> numbers_;  // by handle
-  std::deque<std::uint64_t> ready_;  // numbers of those not assigned yet, oldest first
-  bool preparing_ = false;           // one at a time: they hold the kernel's cgroup lock for long
+  std::unordered_map<std::uint64_t, std::unique_ptr<Zygote>> zygotes_;
+  std::map<std::string, wire::SpawnerZygote> wanted_zygotes_;  // by key; made in idle moments
+  std::int64_t zygotes_wanted_ms_ = 0;                         // the oldest of them
+  struct Pause {
+    std::int64_t until_ms = 0, length_ms = 0;
+    std::string why;
+  };
+  std::map<std::string, Pause> zygote_pauses_;  // by key, after failures
+  os::Fd zygote_timer_;                         // ticks while there are any
+  std::deque<std::uint64_t> ready_;             // numbers of those not assigned yet, oldest first
+  bool preparing_ = false;  // one at a time: they hold the kernel's cgroup lock for long
   std::deque<os::Cgroup> ended_groups_;
   std::set<std::uint64_t> timed_;  // numbers of instances that check_deadlines looks at
   std::int64_t checked_ms_ = 0;

@@ -310,6 +310,9 @@ void Server::reap_strays() {
   while (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0) {
     bool known = std::any_of(instances_.begin(), instances_.end(),
                              [&](const auto& entry) { return entry.second->pid == info.si_pid; });
+    known = known || std::any_of(zygotes_.begin(), zygotes_.end(), [&](const auto& entry) {
+              return entry.second->pid == info.si_pid;
+            });
     if (known) return;
     ::waitpid(info.si_pid, nullptr, __WALL);
     info = siginfo_t{};

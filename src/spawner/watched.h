@@ -19,6 +19,10 @@ inline std::uint64_t tag_of(std::uint64_t number, Watched what) {
   return (number << kTagBits) | static_cast<std::uint64_t>(what);
 }
 
+inline Watched watched_of(std::uint64_t tag) {
+  return static_cast<Watched>(tag & ((1 << kTagBits) - 1));
+}
+
 inline void send_signal(const Instance& instance, int signal) {
   if (instance.pidfd) {
     ::syscall(SYS_pidfd_send_signal, instance.pidfd.get(), signal, nullptr, 0);

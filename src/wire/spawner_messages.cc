@@ -16,12 +16,15 @@ void fields(C& c, M& m) {
     c(m.namespaces), c(m.cgroup), c(m.network_nat), c(m.missing);
   } else if constexpr (std::is_same_v<T, SpawnerMount>) {
     c(m.host_path), c(m.sandbox_path), c(m.writable);
+  } else if constexpr (std::is_same_v<T, SpawnerZygote>) {
+    c(m.argv), c(m.env), c(m.mounts);
   } else if constexpr (std::is_same_v<T, SpawnerLaunch>) {
     c(m.handle), c(m.id), c(m.argv), c(m.env), c(m.cwd), c(m.rootfs), c(m.mounts);
     c(m.memory_bytes), c(m.cpu_millis), c(m.pids_max), c(m.tmp_bytes), c(m.files_max), c(m.nat);
-    c(m.listen_ports), c(m.services), c(m.channel), c(m.stdin_pipe), c(m.cloneable);
+    c(m.listen_ports), c(m.services), c(m.channel), c(m.stdin_pipe), c(m.cloneable), c(m.zygote);
   } else if constexpr (std::is_same_v<T, SpawnerLaunched>) {
     c(m.handle), c(m.pid), c(m.usage_kind), c(m.usage_fds), c(m.listeners), c(m.services);
+    c(m.from_zygote), c(m.no_zygote);
   } else if constexpr (std::is_same_v<T, SpawnerFailed>) {
     c(m.handle), c(m.request), c(m.step), c(m.sys_errno), c(m.text), c(m.code);
   } else if constexpr (std::is_same_v<T, SpawnerExited>) {

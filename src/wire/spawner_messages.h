@@ -39,6 +39,14 @@ struct SpawnerMount {
   bool writable = false;
 };
 
+// A process with a language runtime loaded and no user code, which programs with the same runtime
+// may be forked from: how it is started, and what is mounted for it.
+struct SpawnerZygote {
+  std::vector<std::string> argv;
+  std::vector<std::string> env;
+  std::vector<SpawnerMount> mounts;
+};
+
 // engine -> spawner. Descriptors: stdout, stderr, then channel and stdin when asked for.
 struct SpawnerLaunch {
   std::uint64_t handle = 0;  // the engine's number for the sandbox, in all later messages
@@ -59,6 +67,9 @@ struct SpawnerLaunch {
   bool channel = false;
   bool stdin_pipe = false;
   bool cloneable = false;  // the program gets a control socket at descriptor 4 (clone_order.h)
+  // At most one: the program may be forked from it in place of its exec. When there is none yet it
+  // is made for those who come later; when anything goes wrong the program is started by exec.
+  std::vector<SpawnerZygote> zygote;
 };
 
 // spawner -> engine: the program runs. Descriptors: usage_fds of them, then the listeners, then
@@ -70,6 +81,8 @@ struct SpawnerLaunched {
   std::uint8_t usage_fds = 0;
   std::uint8_t listeners = 0;
   bool services = false;
+  bool from_zygote = false;
+  std::string no_zygote;  // why not, when it was to be
 };
 
 // spawner -> engine: a launch or a sockets request failed. handle 0: the spawner cannot start.

@@ -41,6 +41,19 @@ def needs_build():
     return "not built: " + ", ".join(missing) if missing else None
 
 
+ZYGOTES = ("python", "node")  # languages that can be one
+
+
+def zygote_environment(program):
+    """That of a zygote, which has nothing of the program's; the stand-in finds the program's in a file."""
+    kept = {name: program[name] for name in ("PATH", "MAYFLY_CLONE_LIB", "MAYFLY_NODE_ADDON", "LD_PRELOAD") if name in program}
+    file, path = tempfile.mkstemp(prefix="mayfly-environment-", dir=os.path.dirname(standin()))
+    with os.fdopen(file, "wb") as out:
+        out.write(b"".join(os.fsencode("%s=%s" % item) + b"\0" for item in program.items()))
+    return {**kept, "HOME": "/tmp", "LANG": "C.UTF-8", "TZ": ":UTC", "MAYFLY_ZYGOTE_FD": "4",
+            "MAYFLY_STANDIN_ENVIRONMENT": path}
+
+
 def arguments(language, argv):
     """The command line of a template, and what its environment has more."""
     extra = {"MAYFLY_TEMPLATE_FD": "4", "MAYFLY_CLONE_LIB": standin()}
@@ -72,13 +85,16 @@ class _Ended:
 class Template(driver.Runtime):
     """A runtime that is to be cloned. ready["cloneable"] says whether it can be."""
 
-    def __init__(self, language, argv, env, cwd, prefix=(), **options):
+    def __init__(self, language, argv, env, cwd, prefix=(), zygote=False, **options):
         self.control, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.pids, self.entered, self.ended_pids = [], [], {}
         argv, extra = arguments(language, argv)
         if prefix and "LD_PRELOAD" in extra:  # the library leaves the environment of what loads it
             prefix = [*prefix, "env", "LD_PRELOAD=" + extra.pop("LD_PRELOAD")]
-        super().__init__([*prefix, *argv], {**env, **extra}, cwd, **options)
+        environment = {**env, **extra}
+        if zygote:
+            environment = zygote_environment(environment)
+        super().__init__([*prefix, *argv], environment, cwd, **options)
         self.theirs.close()
 
     def descriptors(self):
@@ -164,9 +180,9 @@ class Clone(driver.Runtime):
             self.raw = [a + b for a, b in zip(self.template.raw, self.raw)]
 
 
-def start(language, argv, env, cwd, grant=True):
+def start(language, argv, env, cwd, grant=True, zygote=False):
     """A clone of a template made for it; the template itself where it cannot be cloned."""
-    template = Template(language, argv, env, cwd, grant=grant)
+    template = Template(language, argv, env, cwd, grant=grant, zygote=zygote)
     template.wait(lambda: template.ready or template.init_error or template.ended, "ready frame")
     if not template.ready or not template.ready["cloneable"]:
         return template

@@ -31,7 +31,7 @@ CLONEABLE = ("python", "node", "ruby", "php", "perl")
 class Language:
     """A runtime. called: how its ready frame begins; package: what brings it on Debian."""
 
-    form = "booted"  # or "cloned": from a template made for it
+    form = "booted"  # or "cloned": from a template made for it; "zygote": the template from one
 
     def __init__(self, name, program, main, trace="stackTrace", called="", package=""):
         self.name = name
@@ -51,8 +51,9 @@ class Language:
         self.need()
         grant = options.pop("grant", True)
         env = driver.environment(root, **options)
-        if Language.form == "cloned" and self.name in CLONEABLE:
-            return clones.start(self.name, self.argv, env, str(root), grant=grant)
+        if Language.form != "booted" and self.name in CLONEABLE:
+            zygote = Language.form == "zygote"
+            return clones.start(self.name, self.argv, env, str(root), grant=grant, zygote=zygote)
         return driver.Runtime(self.argv, env, str(root), grant=grant)
 
 
@@ -190,13 +191,15 @@ def pytest_collection_modifyitems(items):
         params = getattr(getattr(item, "callspec", None), "params", {})
         subject = params.get("flavour") or params.get("language")
         language = getattr(subject, "language", subject)
-        cloneable = getattr(language, "name", "python") in CLONEABLE and not item.get_closest_marker("once")
-        return params.get("form") != "cloned" or cloneable
+        name = getattr(language, "name", "python")
+        forms = {"cloned": CLONEABLE, "zygote": clones.ZYGOTES}
+        return params.get("form") not in forms or (
+            name in forms[params["form"]] and not item.get_closest_marker("once"))
 
     items[:] = [item for item in items if runs(item)]
 
 
-@pytest.fixture(autouse=True, params=["booted", "cloned"])
+@pytest.fixture(autouse=True, params=["booted", "cloned", "zygote"])
 def form(request, monkeypatch):
     """How runtimes are started: every case runs with each."""
     monkeypatch.setattr(Language, "form", request.param)

@@ -1,4 +1,4 @@
-// A stand-in for libmayfly_clone.so (src/clone): the same four functions by a plain fork, without
+// A stand-in for libmayfly_clone.so (src/clone): the same functions by a plain fork, without
 // sandboxes, for the tests of the runtimes. The order comes as one message on the control socket:
 // the environment as its bytes, and four descriptors for 0 to 3. The answer, from the parent, is
 // the clone's pid; from the clone, the nanoseconds from the order to the end of enter().
@@ -8,9 +8,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -93,4 +95,76 @@ int mayfly_clone_enter(void) {
 
 const char* mayfly_clone_environment(void) {
   return environment;
+}
+
+// A zygote with one program: the process waits for it and ends as it does, so that whoever has
+// started the zygote has started the program. Descriptors stay where they are.
+
+static char start_environment[262144];
+static size_t start_size;
+static int asked;
+static pid_t program;
+
+// The program's, of which the zygote's has nothing.
+static void keep_environment(void) {
+  static char all[sizeof start_environment];
+  const char* path = getenv("MAYFLY_STANDIN_ENVIRONMENT");
+  const int fd = path == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) abort();
+  size_t size = 0;
+  for (ssize_t got; (got = read(fd, all + size, sizeof all - 1 - size)) > 0;) size += (size_t)got;
+  close(fd);
+  for (char* at = all; at < all + size; at += strlen(at) + 1) {
+    memcpy(start_environment + start_size, at, strlen(at) + 1);
+    start_size += strlen(at) + 1;
+  }
+}
+
+static void pass_on(int signal) {
+  kill(program, signal);
+}
+
+int mayfly_zygote_next(int fd) {
+  (void)fd;
+  if (asked++ > 0) return 0;
+  keep_environment();
+  return 1;
+}
+
+static void end_as(pid_t pid) {
+  int status = 0;
+  program = pid;
+  signal(SIGTERM, pass_on);
+  signal(SIGINT, pass_on);
+  for (int fd = 0; fd < 1024; fd++) close(fd);  // whoever reads from the program sees its end
+  while (waitpid(pid, &status, 0) < 0) {
+    if (errno != EINTR) _exit(1);
+  }
+  if (WIFSIGNALED(status)) {
+    signal(WTERMSIG(status), SIG_DFL);
+    kill(getpid(), WTERMSIG(status));
+  }
+  _exit(WEXITSTATUS(status));
+}
+
+void mayfly_zygote_forked(int pid) {
+  if (pid < 0) _exit(1);
+  end_as(pid);
+}
+
+// As the real one: who returns is a fork of the fork.
+int mayfly_zygote_enter(int keep_numbers) {
+  (void)keep_numbers;
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  const pid_t pid = fork();
+  if (pid < 0) _exit(1);
+  if (pid > 0) end_as(pid);
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  return 0;
+}
+
+void mayfly_zygote_close_kept(void) {}
+
+const char* mayfly_zygote_environment(void) {
+  return start_environment;
 }

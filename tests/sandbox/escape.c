@@ -514,5 +514,12 @@ static int run_attempt(int argc, char** argv) {
 int main(int argc, char** argv) {
   // With "clones" it is a template, whose clones make the attempts.
   if (argc > 1 && strcmp(argv[1], "clones") == 0) return serve_orders(run_attempt);
+  // With "zygote" it comes from one, or could have.
+  if (argc > 1 && strcmp(argv[1], "zygote") == 0) {
+    come_from_zygote();
+    int count;
+    char** words = take_words(&count);
+    return run_attempt(count, words);
+  }
   return run_attempt(argc - 1, argv + 1);
 }

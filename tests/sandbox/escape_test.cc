@@ -133,6 +133,23 @@ TEST_P(Escape, StoppedInAClone) {
       << ", but: " << output.value().out << output.value().err << output.value().exit.reason;
 }
 
+// From a zygote, all is as from an exec; the launch has words more in its environment.
+TEST_P(Escape, StoppedFromAZygote) {
+  const Attempt& attempt = GetParam();
+  LaunchSpec launch = world->spec({"/opt/attempts", "zygote"});
+  mount_attempts(launch);
+  launch.env.push_back(std::string("WORD=") + attempt.name);
+  for (const auto& word : attempt.arguments) launch.env.push_back("WORD=" + word);
+  auto launched = world->launch_from_zygote(std::move(launch));
+  ASSERT_TRUE(launched.has_value()) << launched.error().describe();
+  auto output = world->finish(*launched.value(), milliseconds(20'000));
+  ASSERT_TRUE(output.has_value());
+  EXPECT_TRUE(matches(attempt.expected, first_word(output.value())))
+      << attempt.name << ": " << attempt.layer << " should have stopped it with "
+      << attempt.expected << ", but: " << output.value().out << output.value().err
+      << output.value().exit.reason;
+}
+
 // And from a template: it has CAP_SYS_ADMIN, for which gain_capability asks, and may add filters,
 // of which none is given here.
 const std::map<std::string, std::string> kInATemplate = {{"count_fds", "5"},

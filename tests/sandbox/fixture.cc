@@ -75,6 +75,27 @@ Result<std::unique_ptr<Sandbox>> World::launch_template(std::vector<std::string>
   return launched;
 }
 
+Result<std::unique_ptr<Sandbox>> World::launch_from_zygote(LaunchSpec spec) {
+  sandbox::ZygoteSpec zygote;
+  zygote.argv = spec.argv;
+  zygote.env = {"PATH=/usr/bin:/bin"};
+  for (const auto& mount : spec.mounts) {
+    if (mount.sandbox_path != "/var/task") zygote.mounts.push_back(mount);
+  }
+  spec.zygote = std::move(zygote);
+  Error last;
+  auto until = std::chrono::steady_clock::now() + kPatience;
+  while (std::chrono::steady_clock::now() < until) {
+    auto launched = launch(spec);
+    if (launched.has_error() || launched.value()->from_zygote) return launched;
+    last = Error{Code::unavailable, launched.value()->no_zygote, "launch from a zygote", 0};
+    launched.value()->kill();
+    ignore(finish(*launched.value()), "it was killed");
+    spec.id = "t" + std::to_string(++count);
+  }
+  return last;
+}
+
 Result<std::unique_ptr<Sandbox>> World::clone(Sandbox& from, const std::vector<std::string>& words,
                                               sandbox::Limits limits) {
   sandbox::CloneSpec clone_spec;

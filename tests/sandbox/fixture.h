@@ -92,6 +92,9 @@ class World {
   // A template of tests/sandbox/template.c that has said it waits for orders.
   Result<std::unique_ptr<Sandbox>> launch_template(std::vector<std::string> words,
                                                    std::function<void(LaunchSpec&)> change = {});
+  // A launch of the same program that comes from a zygote: made by launches before it, which are
+  // killed, until there is one.
+  Result<std::unique_ptr<Sandbox>> launch_from_zygote(LaunchSpec spec);
   // The words reach the clone in its environment.
   Result<std::unique_ptr<Sandbox>> clone(Sandbox& from, const std::vector<std::string>& words,
                                          sandbox::Limits limits = {});

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -73,6 +75,41 @@ static int show_place(int argc, char** argv) {
   char byte;
   while (read(3, &byte, 1) > 0) {  // its namespaces live until the test has seen those of others
   }
+  return 0;
+}
+
+// All that a program can see of how it was started.
+static int show_self(int argc, char** argv) {
+  (void)argc, (void)argv;
+  char text[256];
+  printf("parent %d, leader %d %d\n", getppid(), getsid(0) == getpid(), getpgrp() == getpid());
+  printf("users %d %d %d %d, groups %d\n", getuid(), geteuid(), getgid(), getegid(),
+         getgroups(0, NULL));
+  printf("dumpable %d, new privileges %d, securebits %d, death signal ", prctl(PR_GET_DUMPABLE),
+         prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), prctl(PR_GET_SECUREBITS));
+  int signal = -1;
+  prctl(PR_GET_PDEATHSIG, &signal);
+  mode_t mask = umask(0);
+  printf("%d, umask %o, cwd %s\n", signal, mask, getcwd(text, sizeof text));
+  for (int fd = 0; fd < 1024; ++fd) {
+    int flags = fcntl(fd, F_GETFD);
+    if (flags >= 0) printf("fd %d: %d %x\n", fd, flags, fcntl(fd, F_GETFL));
+  }
+  for (int number = 1; number < 65; ++number) {
+    unsigned long action[4] = {0};
+    syscall(SYS_rt_sigaction, number, NULL, action, 8);
+    if (action[0] != 0) printf("signal %d: %lx\n", number, action[0]);
+  }
+  for (char** at = environ; *at != NULL; ++at) printf("env %s\n", *at);
+  printf("priority %d %d\n", getpriority(PRIO_PROCESS, 0), sched_getscheduler(0));
+  const char* files[] = {"status",  "limits",        "mounts",  "cgroup",
+                         "cmdline", "oom_score_adj", "uid_map", "setgroups"};
+  for (unsigned i = 0; i < sizeof files / sizeof *files; ++i) {
+    snprintf(text, sizeof text, "/proc/self/%s", files[i]);
+    printf("%s:\n", files[i]);
+    show_file(text);
+  }
+  show_file("/proc/self/net/dev");
   return 0;
 }
 
@@ -182,11 +219,14 @@ static int run_clone(int argc, char** argv) {
 }
 
 int main(int argc, char** argv) {
+  come_from_zygote();
   const char* kind = argc > 1 ? argv[1] : "honest";
   dirty_size = (size_t)(argc > 2 ? atoi(argv[2]) : 1) << 20;
   dirty = mmap(NULL, dirty_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   memset(dirty, 1, dirty_size);
   close(open("/tmp/of-the-template", O_CREAT | O_WRONLY, 0600));
+  if (strcmp(kind, "self") == 0) return show_self(0, NULL);
+  if (strcmp(kind, "place") == 0) return show_place(0, NULL);
   if (strcmp(kind, "honest") == 0) return serve_orders(run_clone);
   return be_hostile(kind, run_clone);
 }

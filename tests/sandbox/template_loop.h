@@ -5,5 +5,11 @@
 // calls run with the words of the order's environment (WORD=...) and exits with what it returns.
 int serve_orders(int (*run)(int argc, char** argv));
 
+// As a zygote, forks a program for each order, and returns in each of them; else does nothing.
+void come_from_zygote(void);
+
+// Takes the words (WORD=...) out of the environment.
+char** take_words(int* count);
+
 // In a child that was forked for an order: enters, and does so.
 _Noreturn void be_clone(int (*run)(int argc, char** argv));

@@ -30,11 +30,11 @@ def stands(server, name):
 
 
 def template_pid(server, before):
-    """The process that came with a deploy: a runtime with a control socket."""
+    """The process that came with a deploy and may enter namespaces: a runtime with a control socket."""
     for pid in set(descendants(server.pid)) - before:
         try:
-            with open(f"/proc/{pid}/environ", "rb") as f:
-                if b"MAYFLY_TEMPLATE_FD=4" in f.read().split(b"\0"):
+            with open(f"/proc/{pid}/status") as f:
+                if "CapEff:\t0000000000240000\n" in f.read():
                     return pid
         except OSError:
             continue

@@ -17,8 +17,15 @@ const METHODS = [
   ['fatal', 'FATAL', 2],
 ];
 
-const JSON_LINES = (process.env.AWS_LAMBDA_LOG_FORMAT || '').toUpperCase() === 'JSON';
-const LEAST = PRIORITY[(process.env.AWS_LAMBDA_LOG_LEVEL || '').toUpperCase()] || PRIORITY.TRACE;
+let JSON_LINES = false;
+let LEAST = PRIORITY.TRACE;
+
+// As this module is loaded, and once more in a program that comes from a zygote.
+function readEnvironment() {
+  JSON_LINES = (process.env.AWS_LAMBDA_LOG_FORMAT || '').toUpperCase() === 'JSON';
+  LEAST = PRIORITY[(process.env.AWS_LAMBDA_LOG_LEVEL || '').toUpperCase()] || PRIORITY.TRACE;
+}
+readEnvironment();
 
 const state = { lambda: false };
 
@@ -102,4 +109,4 @@ function install() {
   }
 }
 
-module.exports = { install, setLambda, errorLine };
+module.exports = { install, setLambda, errorLine, readEnvironment };

@@ -4,10 +4,16 @@
 const { State, stageMessage } = require('./state');
 
 const env = process.env;
-const FUNCTION_NAME = env.AWS_LAMBDA_FUNCTION_NAME || '';
-const FUNCTION_VERSION = env.AWS_LAMBDA_FUNCTION_VERSION || '$LATEST';
-const MEMORY_LIMIT = env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE || '';
-const LOG_GROUP = env.AWS_LAMBDA_LOG_GROUP_NAME || '';
+let FUNCTION_NAME, FUNCTION_VERSION, MEMORY_LIMIT, LOG_GROUP;
+
+// As this module is loaded, and once more in a program that comes from a zygote.
+function readEnvironment() {
+  FUNCTION_NAME = env.AWS_LAMBDA_FUNCTION_NAME || '';
+  FUNCTION_VERSION = env.AWS_LAMBDA_FUNCTION_VERSION || '$LATEST';
+  MEMORY_LIMIT = env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE || '';
+  LOG_GROUP = env.AWS_LAMBDA_LOG_GROUP_NAME || '';
+}
+readEnvironment();
 
 function clientContextOf(text) {
   if (!text || typeof text !== 'string') return text || undefined;
@@ -155,4 +161,4 @@ function define(prototype, callOf) {
 define(Context.prototype, Context.callOf);
 define(LazyContext.prototype, LazyContext.callOf);
 
-module.exports = { makeContext };
+module.exports = { makeContext, readEnvironment };

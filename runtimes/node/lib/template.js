@@ -31,17 +31,23 @@ const THREADED = /^(FS|GetAddrInfo|GetNameInfo|RandomBytes|PBKDF2|Scrypt|Sign|Ha
 
 class Template {
   constructor() {
-    this.control = Number(take('MAYFLY_TEMPLATE_FD'));
-    this.library = take('MAYFLY_CLONE_LIB') || '';
+    this.takeSettings();
     this.addonPath =
       take('MAYFLY_NODE_ADDON') || path.join(path.dirname(this.library), 'mayfly_node.node');
     this.addon = null;
+    this.loaded = false;
     this.why = null; // why the process cannot be cloned, if it cannot
     this.connections = [];
   }
 
-  // Before the user's code is loaded.
-  async prepare() {
+  takeSettings() {
+    this.control = Number(take('MAYFLY_TEMPLATE_FD'));
+    this.library = take('MAYFLY_CLONE_LIB') || '';
+  }
+
+  // What comes first, and may come in a zygote.
+  load() {
+    this.loaded = true;
     try {
       this.addon = require(this.addonPath);
       this.addon.load(this.library);
@@ -64,6 +70,12 @@ class Template {
     }
     process.execArgv = process.execArgv.filter((word) => !OPTIONS.includes(word));
     unique.install(this.addon);
+  }
+
+  // Before the user's code is loaded.
+  async prepare() {
+    if (!this.loaded) this.load();
+    if (this.why !== null) return;
     this.become([]); // as in a clone, so that V8 need not compile it there
     // libuv starts its threads at the first use, all at once: so that they are not the user's.
     await fs.promises.stat('/');
@@ -181,9 +193,11 @@ class Template {
   }
 }
 
-// The template that the process is to be.
-function fromEnvironment() {
-  return new Template();
+// The template that the process is to be. begun: by a zygote, if it was one.
+function fromEnvironment(begun = null) {
+  if (begun === null) return new Template();
+  begun.takeSettings();
+  return begun;
 }
 
 module.exports = { fromEnvironment };

@@ -174,6 +174,11 @@ struct Library {
   void (*forked)(int pid);
   int (*enter)();
   const char* (*environment)();
+  int (*zygote_next)(int control);
+  void (*zygote_forked)(int pid);
+  int (*zygote_enter)(int keep_numbers);
+  void (*zygote_close_kept)();
+  const char* (*zygote_environment)();
 };
 
 Library library;
@@ -192,6 +197,11 @@ napi_value load(napi_env env, napi_callback_info info) {
   library.forked = symbol<void (*)(int)>(opened, "mayfly_clone_forked");
   library.enter = symbol<int (*)()>(opened, "mayfly_clone_enter");
   library.environment = symbol<const char* (*)()>(opened, "mayfly_clone_environment");
+  library.zygote_next = symbol<int (*)(int)>(opened, "mayfly_zygote_next");
+  library.zygote_forked = symbol<void (*)(int)>(opened, "mayfly_zygote_forked");
+  library.zygote_enter = symbol<int (*)(int)>(opened, "mayfly_zygote_enter");
+  library.zygote_close_kept = symbol<void (*)()>(opened, "mayfly_zygote_close_kept");
+  library.zygote_environment = symbol<const char* (*)()>(opened, "mayfly_zygote_environment");
   if (!library.next || !library.forked || !library.enter || !library.environment)
     return fail(env, "the clone library is incomplete");
   return undefined(env);
@@ -210,24 +220,65 @@ void cut(const std::vector<int>& connections) {
   close(pair[0]);
 }
 
-napi_value in_clone(napi_env env, const std::vector<int>& connections) {
-  if (library.enter() != 0) _exit(1);
-  fcntl(3, F_SETFD, FD_CLOEXEC);
-  cut(connections);
+// The event loop of the process that has forked this one, with new descriptors. False: thrown.
+bool renew_loop(napi_env env) {
   uv_loop_s* loop = loop_of(env);
-  if (const int error = uv_loop_fork(loop); error != 0)
-    return fail(env, std::string("the event loop could not be cloned: ") + uv_strerror(error));
+  if (const int error = uv_loop_fork(loop); error != 0) {
+    fail(env, std::string("the event loop could not be cloned: ") + uv_strerror(error));
+    return false;
+  }
   uv_update_time(loop);  // else timers count from when the template went to sleep
+  return true;
+}
+
+napi_value lines(napi_env env, const char* at) {
   napi_value list = nullptr;
   napi_create_array(env, &list);
   uint32_t count = 0;
-  const char* at = library.environment();
   for (; at != nullptr && *at != '\0'; at += std::strlen(at) + 1) {
     napi_value line = nullptr;
     napi_create_string_utf8(env, at, kAutoLength, &line);
     napi_set_element(env, list, count++, line);
   }
   return list;
+}
+
+napi_value in_clone(napi_env env, const std::vector<int>& connections) {
+  if (library.enter() != 0) _exit(1);
+  fcntl(3, F_SETFD, FD_CLOEXEC);
+  cut(connections);
+  if (!renew_loop(env)) return nullptr;
+  return lines(env, library.environment());
+}
+
+// zygote(control): waits for orders and forks for each, without an end. Returns in each program,
+// with its whole environment as ['NAME=value', ...]; null in the zygote when it is not needed any
+// more.
+napi_value zygote(napi_env env, napi_callback_info info) {
+  napi_value arg[1];
+  arguments(env, info, arg);
+  int32_t control = -1;
+  if (!library.zygote_next || !library.zygote_forked || !library.zygote_enter ||
+      !library.zygote_close_kept || !library.zygote_environment)
+    return fail(env, "the clone library knows of no zygotes");
+  if (napi_get_value_int32(env, arg[0], &control) != 0) return fail(env, "a descriptor is needed");
+  while (library.zygote_next(control) == 1) {
+    const pid_t pid = fork();
+    if (pid != 0) {
+      library.zygote_forked(pid < 0 ? -errno : pid);
+      continue;
+    }
+    // libuv closes the numbers that it remembers.
+    if (library.zygote_enter(1) != 0) _exit(1);
+    fcntl(3, F_SETFD, FD_CLOEXEC);
+    fcntl(4, F_SETFD, FD_CLOEXEC);
+    if (!renew_loop(env)) return nullptr;
+    library.zygote_close_kept();
+    return lines(env, library.zygote_environment());
+  }
+  napi_value nothing = nullptr;
+  napi_get_null(env, &nothing);
+  return nothing;
 }
 
 // clone(control, connections): waits for orders and forks for each, without an end. Returns in each
@@ -302,10 +353,10 @@ extern "C" __attribute__((visibility("default"))) napi_value napi_register_modul
     const char* name;
     napi_callback function;
   } all[] = {
-      {"load", load},     {"clone", clone}, {"threads", threads},
-      {"reseed", reseed}, {"fill", fill},   {"activeRequests", active_requests},
-      {"exit", leave},    {"pid", pid},     {"hideWorkers", hide_workers},
-      {"pair", pair},
+      {"load", load},     {"clone", clone},   {"threads", threads},
+      {"reseed", reseed}, {"fill", fill},     {"activeRequests", active_requests},
+      {"exit", leave},    {"pid", pid},       {"hideWorkers", hide_workers},
+      {"pair", pair},     {"zygote", zygote},
   };
   for (const auto& each : all) {
     napi_value function = nullptr;

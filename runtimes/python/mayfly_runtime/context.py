@@ -62,10 +62,7 @@ class LambdaContext:
     The meta JSON is parsed when a member of it is first asked for: most handlers never do.
     """
 
-    function_name = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "")
-    function_version = os.environ.get("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
-    memory_limit_in_mb = os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")
-    log_group_name = os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME", "")
+    function_name = function_version = memory_limit_in_mb = log_group_name = ""  # read_environment
     tenant_id = None
     _partial = None  # unfinished lines of stdout and stderr
     _cancelled = False
@@ -135,3 +132,14 @@ class LambdaContext:
         names += ("client_context", "identity", "tenant_id")
         inner = ",".join("%s=%s" % (name, getattr(self, name)) for name in names)
         return "LambdaContext([%s])" % inner
+
+
+def read_environment():
+    """As this module is loaded, and once more in a program that comes from a zygote."""
+    LambdaContext.function_name = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "")
+    LambdaContext.function_version = os.environ.get("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+    LambdaContext.memory_limit_in_mb = os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")
+    LambdaContext.log_group_name = os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME", "")
+
+
+read_environment()

@@ -11,8 +11,17 @@ import sys
 
 current = contextvars.ContextVar("mayfly_invocation", default=None)
 
-JSON = os.environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"  # else text
+JSON = False  # else text
 _LINE_BYTES = 64 << 10  # an unfinished line longer than this is sent in pieces
+
+
+def read_environment():
+    """As this module is loaded, and once more in a program that comes from a zygote."""
+    global JSON
+    JSON = os.environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
+
+
+read_environment()
 
 
 class _Process:

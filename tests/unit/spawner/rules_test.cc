@@ -67,6 +67,26 @@ TEST(CheckLaunch, NamesWhatIsWrong) {
               }),
               HasSubstr("more than 16"));
   EXPECT_THAT(refused([](auto& l) { l.listen_ports.resize(17); }), HasSubstr("listen_ports"));
+  EXPECT_THAT(refused([](auto& l) {
+                l.zygote.resize(2, {l.argv, {}, {}});
+              }),
+              HasSubstr("more than one zygote"));
+  EXPECT_THAT(refused([](auto& l) {
+                l.zygote = {{{"/bin/false"}, {}, {}}};
+              }),
+              HasSubstr("another program"));
+  EXPECT_THAT(refused([](auto& l) {
+                l.zygote = {{l.argv, {}, {{"/a", "/opt/x", true}}}};
+              }),
+              HasSubstr("read-only"));
+  EXPECT_THAT(refused([](auto& l) {
+                l.zygote = {{l.argv, {}, {{"/a", "/usr/x"}}}};
+              }),
+              HasSubstr("/usr/x"));
+  EXPECT_THAT(refused([](auto& l) {
+                l.zygote = {{l.argv, {std::string("A\0B", 3)}, {}}};
+              }),
+              HasSubstr("NUL"));
   EXPECT_THAT(refused([](auto& l) { l.tmp_bytes = 0; }), HasSubstr("tmp_bytes"));
   EXPECT_THAT(refused([](auto& l) { l.channel = true; }), HasSubstr("descriptors"));
   EXPECT_THAT(refused([](auto& l) { l.rootfs = "tree"; }), HasSubstr("rootfs 'tree'"));

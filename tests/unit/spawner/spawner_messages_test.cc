@@ -26,6 +26,7 @@ SpawnerLaunch sample_launch() {
   launch.channel = true;
   launch.stdin_pipe = true;
   launch.cloneable = true;
+  launch.zygote = {{{"/usr/bin/x", "main"}, {"A=b"}, {{"/lib/y", "/var/y", false}}}};
   return launch;
 }
 
@@ -57,6 +58,11 @@ TEST(SpawnerMessages, LaunchComesBackWhole) {
   EXPECT_EQ(got.files_max, 1024u);
   EXPECT_TRUE(got.nat && got.channel && got.stdin_pipe && got.cloneable);
   EXPECT_EQ(got.listen_ports, sent.listen_ports);
+  ASSERT_EQ(got.zygote.size(), 1u);
+  EXPECT_EQ(got.zygote[0].argv, sent.zygote[0].argv);
+  EXPECT_EQ(got.zygote[0].env, sent.zygote[0].env);
+  ASSERT_EQ(got.zygote[0].mounts.size(), 1u);
+  EXPECT_EQ(got.zygote[0].mounts[0].sandbox_path, "/var/y");
 }
 
 TEST(SpawnerMessages, OthersComeBackWhole) {
@@ -72,8 +78,11 @@ TEST(SpawnerMessages, OthersComeBackWhole) {
   EXPECT_EQ(exited.oom_kills, 3u);
   EXPECT_EQ(round_trip(SpawnerSignal{7, SpawnerSignalKind::terminate}).kind,
             SpawnerSignalKind::terminate);
-  EXPECT_EQ(round_trip(SpawnerLaunched{7, 42, 1, 3, 2}).listeners, 2);
-  EXPECT_TRUE(round_trip(SpawnerLaunched{7, 42, 1, 3, 2, true}).services);
+  auto launched = round_trip(SpawnerLaunched{7, 42, 1, 3, 2, true, true, "why"});
+  EXPECT_TRUE(launched.services);
+  EXPECT_EQ(launched.listeners, 2);
+  EXPECT_TRUE(launched.from_zygote);
+  EXPECT_EQ(launched.no_zygote, "why");
   EXPECT_EQ(round_trip(SpawnerSockets{7, 9, 4}).count, 4);
   EXPECT_EQ(round_trip(SpawnerSocketsReady{9}).request, 9u);
   EXPECT_EQ(round_trip(SpawnerShells{7, 20}).count, 20u);

@@ -1,0 +1,133 @@
+"""Zygotes for real: the second version of a runtime has its program from one, as good as a started one;
+a zygote may die at any moment; nothing of one stays behind."""
+
+import os
+import signal
+
+import pytest
+
+from harness import descendants, eventually
+
+SOURCES = {
+    "python": ("handler.py", """
+import os, random, tempfile, uuid
+at_start = [random.random(), str(uuid.uuid4()), next(tempfile._get_candidate_names())]
+def handler(event, context):
+    return {"env": dict(os.environ), "cwd": os.getcwd(), "start": at_start, "pid": os.getpid(),
+            "now": [random.random(), str(uuid.uuid4()), os.urandom(8).hex()]}
+"""),
+    "node": ("index.js", """
+const crypto = require('crypto');
+const start = [Math.random(), crypto.randomUUID(), crypto.randomBytes(8).toString('hex')];
+exports.handler = async () => ({env: process.env, cwd: process.cwd(), start, pid: process.pid,
+  now: [Math.random(), crypto.randomUUID(), crypto.randomBytes(8).toString('hex')]});
+"""),
+}
+
+
+@pytest.fixture
+def source(language, tmp_path):
+    name, text = SOURCES[language]
+    path = tmp_path / name
+    path.write_text(text)
+    return str(path)
+
+
+def zygotes(server, exclude=()):
+    """Their pids: children of the spawner that the marker is in the environment of. Programs that come
+    from one have its /proc/PID/environ, but are children of their init."""
+    found = []
+    for spawner in [p for p in descendants(server.pid) if parent(p) == server.pid]:
+        for pid in descendants(spawner):
+            if parent(pid) == spawner and pid not in exclude and b"MAYFLY_ZYGOTE_FD=4" in environ(pid):
+                found.append(pid)
+    return found
+
+
+def environ(pid):
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as f:
+            return f.read()
+    except OSError:
+        return b""
+
+
+def parent(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return int(f.read().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+def from_zygote(server):
+    return server.metrics().get('mayfly_program_starts_total{from="zygote"}', 0)
+
+
+def deploy(server, source, name, **env):
+    server.deploy(source, "--name", name, *[w for item in env.items() for w in ("--env", "%s=%s" % item)])
+
+
+def deploy_from_zygote(server, source, name, **env):
+    """Deploys until the program has come from a zygote: the first of its runtime, and those while it is
+    being made, have theirs by an exec."""
+    for i in range(100):
+        before = from_zygote(server)
+        deploy(server, source, name, TRY=i, **env)
+        if from_zygote(server) > before:
+            return
+    raise AssertionError("no program has come from a zygote")
+
+
+@pytest.mark.parametrize("language", sorted(SOURCES))
+def test_a_version_from_a_zygote_is_as_any_other(server, source, language):
+    first, second = f"first-{language}", f"second-{language}"
+    deploy_from_zygote(server, source, first, TOKEN="of the first")
+    deploy_from_zygote(server, source, second, OTHER="x")
+    one, two = server.invoke(first).expect(200).json, server.invoke(second).expect(200).json
+    assert one["env"]["TOKEN"] == "of the first" and "TOKEN" not in two["env"]
+    assert two["env"]["AWS_LAMBDA_FUNCTION_NAME"] == second
+    assert not any("ZYGOTE" in name or "PRELOAD" in name or "CLONE_LIB" in name for name in one["env"])
+    assert one["cwd"] == two["cwd"] == "/var/task"
+    assert not set(one["start"]) & set(two["start"]), "each was drawn anew"
+    again = [server.invoke(first).expect(200).json["now"] for _ in range(2)]
+    assert not set(again[0]) & set(again[1])
+    assert server.stats(first)["templates"] == 1 and server.stats(second)["templates"] == 1
+
+
+@pytest.mark.parametrize("language", sorted(SOURCES))
+def test_a_killed_zygote_is_done_without(server, source, language):
+    deploy_from_zygote(server, source, f"before-{language}")
+    for pid in zygotes(server):
+        os.kill(pid, signal.SIGKILL)
+    assert server.invoke(f"before-{language}").expect(200).json["pid"] > 0
+    deploy(server, source, f"without-{language}")
+    assert server.invoke(f"without-{language}").expect(200).json["cwd"] == "/var/task"
+    deploy_from_zygote(server, source, f"after-{language}")
+
+
+@pytest.mark.parametrize("language", ["python"])
+def test_a_variable_of_the_interpreter_needs_a_start(server, source, language):
+    deploy_from_zygote(server, source, "plain")
+    before = from_zygote(server)
+    deploy(server, source, "own-seed", PYTHONHASHSEED="7")
+    assert from_zygote(server) == before
+    assert server.invoke("own-seed").expect(200).json["env"]["PYTHONHASHSEED"] == "7"
+
+
+@pytest.mark.parametrize("language", ["python"])
+def test_the_setting_turns_them_off(make_server, source, language):
+    server = make_server(config="engine:\n  zygotes: false\n")
+    for i in range(3):
+        deploy(server, source, f"by-exec-{i}")
+    assert from_zygote(server) == 0 and zygotes(server) == []
+
+
+@pytest.mark.parametrize("language", sorted(SOURCES))
+def test_a_killed_server_leaves_no_zygote(make_server, source, language):
+    server = make_server()
+    deploy_from_zygote(server, source, "f")
+    members = list(descendants(server.pid))
+    assert zygotes(server)
+    server.kill()
+    eventually(lambda: not any(b"ZYGOTE" in environ(pid) for pid in members), "the end of all", 10)
