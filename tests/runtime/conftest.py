@@ -52,7 +52,7 @@ class Language:
         grant = options.pop("grant", True)
         env = driver.environment(root, **options)
         if Language.form != "booted" and self.name in CLONEABLE:
-            zygote = Language.form == "zygote"
+            zygote = Language.form == "zygote" and self.name in clones.ZYGOTES
             return clones.start(self.name, self.argv, env, str(root), grant=grant, zygote=zygote)
         return driver.Runtime(self.argv, env, str(root), grant=grant)
 
