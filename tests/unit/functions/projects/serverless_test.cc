@@ -13,7 +13,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 constexpr const char* kHead = "service: shop\nprovider: {name: aws, runtime: nodejs20.x}\n";
-constexpr const char* kFunction = "functions:\n  f:\n    handler: a.b\n";
+constexpr const char* kOneFunction = "functions:\n  f:\n    handler: a.b\n";
 
 Result<Project> serverless(const std::string& text, std::map<std::string, std::string> files = {},
                            std::string stage = "") {
@@ -26,9 +26,9 @@ Result<Project> serverless(const std::string& text, std::map<std::string, std::s
 // What a variable gives, as the environment of a function has it.
 std::string variable(const std::string& expression, const std::string& custom = "",
                      std::map<std::string, std::string> files = {}, std::string stage = "") {
-  const auto project = serverless(
-      std::string(kHead) + custom + kFunction + "    environment:\n      V: " + expression + "\n",
-      std::move(files), std::move(stage));
+  const auto project = serverless(std::string(kHead) + custom + kOneFunction +
+                                      "    environment:\n      V: " + expression + "\n",
+                                  std::move(files), std::move(stage));
   if (project.has_error()) return "error: " + project.error().message;
   const auto& env = project->manifest.functions.at(0).settings.env;
   const auto found = env.find("V");
@@ -226,7 +226,7 @@ functions:
 
 TEST(Serverless, Logs) {
   const auto project =
-      serverless(std::string(kHead) + kFunction +
+      serverless(std::string(kHead) + kOneFunction +
                  "    logs: {logFormat: JSON, systemLogLevel: DEBUG, logGroup: own}\n");
   ASSERT_TRUE(project.has_value()) << project.error().message;
   EXPECT_EQ(project->manifest.functions.at(0).settings.logs, (LogSettings{"JSON", "", "DEBUG"}));
@@ -244,7 +244,7 @@ TEST(Serverless, Refusals) {
   EXPECT_THAT(message(std::string(kHead) + "functions:\n  f: {}\n"), HasSubstr("no handler"));
   EXPECT_THAT(message(std::string(kHead) + "functions:\n  f: {handler: a.b, timeout: 901}\n"),
               HasSubstr("line 4: functions.f.timeout: must be a whole number from 1 to 900"));
-  EXPECT_THAT(message(std::string(kHead) + kFunction + "    events: [{schedule: {}}]\n"),
+  EXPECT_THAT(message(std::string(kHead) + kOneFunction + "    events: [{schedule: {}}]\n"),
               HasSubstr("no rate"));
   EXPECT_THAT(message("a: [\n"), HasSubstr("not valid YAML"));
 }
