@@ -13,14 +13,16 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::string_view kMappingVersion = "\x01";
-constexpr std::size_t kFiltersMax = 10;
+constexpr std::size_t kFiltersMax = 10, kTagsMax = 50;
 constexpr std::size_t kFilterBytesMax = 4096;
 
 const std::vector<std::string_view> kKeys = {"queue",       "function", "batch",   "window_s",
                                              "concurrency", "attempts", "filters", "on_failure",
-                                             "partial",     "enabled"};
+                                             "partial",     "enabled",  "tags"};
 
 json::object object_of(const Mapping& m) {
+  json::object tags;
+  for (const auto& [key, value] : m.tags) tags[key] = value;
   return {{"id", m.id},
           {"queue", m.queue},
           {"function", m.qualified()},
@@ -32,6 +34,7 @@ json::object object_of(const Mapping& m) {
           {"on_failure", m.on_failure},
           {"partial", m.partial},
           {"enabled", m.enabled},
+          {"tags", std::move(tags)},
           {"created_us", m.created_us},
           {"modified_us", m.modified_us}};
 }
@@ -72,6 +75,18 @@ Status read_filters(const json::object& object, std::vector<std::string>& out) {
   return ok();
 }
 
+Status read_tags(const json::object& object, std::map<std::string, std::string>& out) {
+  const auto* value = object.if_contains("tags");
+  if (value == nullptr || value->is_null()) return ok();
+  if (!value->is_object()) return invalid("tags must be an object of texts.");
+  out.clear();
+  for (const auto& tag : value->get_object()) {
+    if (!tag.value().is_string()) return invalid("tags must be an object of texts.");
+    out[std::string(tag.key())] = std::string(tag.value().get_string());
+  }
+  return ok();
+}
+
 void set_function(Mapping& m, const std::string& qualified) {
   const auto colon = qualified.find(':');
   m.function = qualified.substr(0, colon);
@@ -94,6 +109,7 @@ Result<Mapping> read(const json::object& object, Mapping m) {
   MAYFLY_TRY(text(object, "on_failure", m.on_failure));
   MAYFLY_TRY(flag(object, "partial", m.partial));
   MAYFLY_TRY(flag(object, "enabled", m.enabled));
+  MAYFLY_TRY(read_tags(object, m.tags));
   return m;
 }
 
@@ -136,11 +152,22 @@ Status check_mapping(const Mapping& m) {
     if (compiled.has_error())
       return Error{compiled.error().code, "filters: " + compiled.error().message};
   }
+  MAYFLY_TRY(check_tags(m.tags));
   if (!m.on_failure.empty()) {
     auto target = parse_target(m.on_failure);
     if (target.has_error())
       return Error{target.error().code, "on_failure: " + target.error().message};
   }
+  return ok();
+}
+
+Status check_tags(const std::map<std::string, std::string>& tags) {
+  if (tags.size() > kTagsMax)
+    return invalid("There are at most " + std::to_string(kTagsMax) + " tags.");
+  for (const auto& [key, value] : tags)
+    if (key.empty() || key.size() > 128 || value.size() > 256)
+      return invalid("The key of a tag has 1 to 128 bytes and its value at most 256: '" +
+                     key.substr(0, 130) + "'.");
   return ok();
 }
 

@@ -3,6 +3,7 @@
 // values and their JSON, shared by the store, the API and the CLI. Names and limits are Lambda's.
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,7 @@ struct Mapping {
   std::string on_failure;            // target of messages that are given up; may be empty
   bool partial = true;               // batchItemFailures in the answer count
   bool enabled = true;
+  std::map<std::string, std::string> tags;  // of Lambda's API: kept and given back
   std::int64_t created_us = 0, modified_us = 0;
 
   std::string qualified() const;  // "charge" or "charge:3"
@@ -30,7 +32,9 @@ struct Mapping {
   bool operator==(const Mapping&) const = default;
 };
 
-// Bounds, names, patterns and target. The errors name the key. Pure.
+// Lambda's bounds of tags.
+Status check_tags(const std::map<std::string, std::string>& tags);
+// Bounds, names, patterns, tags and target. The errors name the key. Pure.
 Status check_mapping(const Mapping& mapping);
 
 std::string mapping_to_json(const Mapping& mapping);

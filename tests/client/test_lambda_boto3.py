@@ -335,6 +335,16 @@ def test_event_source_mapping(functions, made, sqs, name):
     assert functions.get_event_source_mapping(UUID=uuid)["State"] == "Disabled"
     listed = functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
     assert [m["UUID"] for m in listed] == [uuid]
+    mapping_arn = "%s:event-source-mapping:%s" % (arn.rsplit(":", 1)[0].replace(":sqs:", ":lambda:"), uuid)
+    functions.tag_resource(Resource=mapping_arn, Tags={"team": "shop", "tier": "1"})
+    functions.untag_resource(Resource=mapping_arn, TagKeys=["tier", "missing"])
+    assert functions.list_tags(Resource=mapping_arn)["Tags"] == {"team": "shop"}
+    assert functions.get_event_source_mapping(UUID=uuid)["State"] == "Disabled" and functions.list_tags(
+        Resource=made_mapping["FunctionArn"]).get("Tags", {}) == {}
+    assert refused(functions.tag_resource, Resource=mapping_arn + "0", Tags={"a": "b"}) == (
+        "ResourceNotFoundException", 404)
+    assert refused(functions.tag_resource, Resource=mapping_arn, Tags={"": "b"}) == (
+        "InvalidParameterValueException", 400)
     assert functions.delete_event_source_mapping(UUID=uuid)["State"] == "Deleting"
     assert refused(functions.get_event_source_mapping, UUID=uuid) == ("ResourceNotFoundException", 404)
     sqs.delete_queue(QueueUrl=url)

@@ -73,7 +73,7 @@ class Journal:
     def __init__(self, path):
         self.path = path
         self.state = {"layers": {n: {} for n in LAYERS}, "functions": {}, "mappings": {}}
-        self.given = {}  # the last number of each function and layer
+        self.given = {}  # the last number of each function and layer: none is given again
         self.open = None  # the state as it will be when the change under way happens
 
     def note(self, what, value):
@@ -94,9 +94,6 @@ class Journal:
             self.given[name] = max([self.given.get(name, 0), *map(int, function["versions"])])
         for name, versions in state["layers"].items():
             self.given[name] = max([self.given.get(name, 0), *map(int, versions)])
-        for name in FUNCTIONS:
-            if name not in state["functions"]:
-                self.given[name] = 0  # a new function of that name begins anew
 
     def settle(self, seen):
         allowed = [self.state] + ([self.open] if self.open is not None else [])
@@ -428,6 +425,7 @@ class Worker(threading.Thread):
         super().__init__()
         self.functions, self.journal, self.changes = functions, journal, changes
         self.begun, self.fault, self.took = threading.Semaphore(0), None, 0.05
+        self.last = ""
         self.start()
 
     def run(self):
@@ -484,7 +482,7 @@ def test_control_api_is_killed(tmp_path):
         for number in range(ROUNDS):
             worker = Worker(functions, journal, changes)
             for _ in range(rng.randint(1, 12)):
-                assert worker.begun.acquire(timeout=60)
+                assert worker.begun.acquire(timeout=60) and worker.fault is None, worker.fault or worker.last
             worker.begun.acquire(timeout=rng.random() * min(worker.took, 1.0) * 1.2)  # anywhere within the change
             seen = killed(server, rng)
             worker.join(90)

@@ -11,6 +11,8 @@
 #include "dialects/lambda_api/lambda_api.h"
 #include "dialects/lambda_api/pages.h"
 #include "dialects/lambda_api/policies.h"
+#include "triggers/mapping.h"
+#include "triggers/queue_trigger.h"
 
 namespace mayfly::dialects::lambda_api {
 
@@ -21,7 +23,6 @@ using functions::Belongings;
 
 namespace {
 
-constexpr std::size_t kTagsMax = 50;
 constexpr std::string_view kPolicyKey = "aws.policy";    // and :QUALIFIER
 constexpr std::string_view kRuntimeKey = "aws.runtime";  // and :QUALIFIER
 constexpr std::string_view kLoopKey = "aws.recursion";
@@ -74,16 +75,47 @@ json::object statement_of(const json::object& input, const std::string& resource
 }  // namespace
 
 Outcome<void> check_tags(const std::map<std::string, std::string>& tags) {
-  if (tags.size() > kTagsMax) return invalid_parameter("A function has at most 50 tags.");
-  for (const auto& [key, value] : tags)
-    if (key.empty() || key.size() > 128 || value.size() > 256)
-      return invalid_parameter("The key of a tag has 1 to 128 bytes and its value at most 256: '" +
-                               key.substr(0, 130) + "'.");
+  if (const Status good = triggers::check_tags(tags); good.has_error())
+    return invalid_parameter(good.error().message);
   return boost::system::in_place_value;
 }
 
+namespace {
+
+// By what input has of Tags and TagKeys.
+void change_tags(const json::object& input, std::map<std::string, std::string>& tags) {
+  for (const auto& [key, value] : map_member(input, "Tags")) tags[key] = value;
+  for (const auto& key : texts_member(input, "TagKeys")) tags.erase(key);
+}
+
+json::object tags_info(const std::map<std::string, std::string>& tags) {
+  json::object all;
+  for (const auto& [key, value] : tags) all[key] = value;
+  return {{"Tags", std::move(all)}};
+}
+
+}  // namespace
+
+LambdaApi::Answer LambdaApi::mapping_tags(Call call, std::string id) {
+  auto mapping = parts_.triggers.find(id);
+  if (!mapping || mapping->id != id)
+    co_return not_found("The resource you requested does not exist.");
+  if (static_cast<Op>(call.operation->tag) == Op::list_tags) co_return tags_info(mapping->tags);
+  change_tags(call.input, mapping->tags);
+  if (auto good = check_tags(mapping->tags); good.has_error()) co_return std::move(good).error();
+  auto updating = parts_.triggers.update(std::move(*mapping));
+  auto updated = co_await std::move(updating);
+  if (updated.has_error()) co_return lambda_fault(updated.error());
+  co_return Object{};
+}
+
 LambdaApi::Answer LambdaApi::tags(Call call) {
-  auto ref = parse_function(text_member(call.input, "Resource"));
+  const std::string resource = text_member(call.input, "Resource");
+  if (const auto at = resource.find(kMappingArn); at != std::string::npos) {
+    auto tagging = mapping_tags(std::move(call), resource.substr(at + kMappingArn.size()));
+    co_return co_await std::move(tagging);
+  }
+  auto ref = parse_function(resource);
   if (ref.has_error()) co_return std::move(ref).error();
   if (!parts_.catalogue.find(ref->name, "")) co_return no_function(home_.arn(ref->name));
   if (!ref->qualifier.empty())
@@ -92,25 +124,18 @@ LambdaApi::Answer LambdaApi::tags(Call call) {
         "specify either a function ARN or an event source mapping ARN.");
   const Op op = static_cast<Op>(call.operation->tag);
   if (op != Op::list_tags) {
-    auto more = map_member(call.input, "Tags");
-    auto gone = texts_member(call.input, "TagKeys");
     auto changed = parts_.catalogue.belongings(ref->name).tags;
-    for (const auto& [key, value] : more) changed[key] = value;
-    for (const auto& key : gone) changed.erase(key);
+    change_tags(call.input, changed);
     if (auto good = check_tags(changed); good.has_error()) co_return std::move(good).error();
-    auto changing =
-        parts_.catalogue.change_belongings(ref->name, [more, gone](Belongings& belongings) {
-          for (const auto& [key, value] : more) belongings.tags[key] = value;
-          for (const auto& key : gone) belongings.tags.erase(key);
-          return ok();
-        });
+    auto changing = parts_.catalogue.change_belongings(ref->name, [&call](Belongings& belongings) {
+      change_tags(call.input, belongings.tags);
+      return ok();
+    });
     const Status done = co_await std::move(changing);
     if (done.has_error()) co_return lambda_fault(done.error());
     co_return Object{};
   }
-  Object all;
-  for (const auto& [key, value] : parts_.catalogue.belongings(ref->name).tags) all[key] = value;
-  co_return Object{{"Tags", std::move(all)}};
+  co_return tags_info(parts_.catalogue.belongings(ref->name).tags);
 }
 
 LambdaApi::Answer LambdaApi::concurrency(Call call) {

@@ -117,6 +117,7 @@ class LambdaApi : public aws::Service {
   // belongings.cc: tags, policies, limits, and what is only kept
   Answer concurrency(aws::Call call);
   Answer tags(aws::Call call);
+  Answer mapping_tags(aws::Call call, std::string id);
   Answer add_permission(aws::Call call);
   Answer get_policy(aws::Call call);
   Answer remove_permission(aws::Call call);

@@ -73,6 +73,7 @@ Outcome<void> take_members(const json::object& input, Mapping& mapping) {
       mapping.partial = true;
     }
   }
+  if (input.contains("Tags")) mapping.tags = map_member(input, "Tags");
   if (const auto* destinations = object_member(input, "DestinationConfig")) {
     const auto* failure = object_member(*destinations, "OnFailure");
     const std::string arn = failure ? text_member(*failure, "Destination") : std::string();
@@ -94,7 +95,7 @@ LambdaApi::Object LambdaApi::mapping_info(const Mapping& mapping, std::string_vi
   Object out;
   out["UUID"] = mapping.id;
   out["EventSourceMappingArn"] = "arn:aws:lambda:" + home_.region + ":" + home_.account +
-                                 ":event-source-mapping:" + mapping.id;
+                                 std::string(kMappingArn) + mapping.id;
   out["EventSourceArn"] = "arn:aws:sqs:" + home_.region + ":" + home_.account + ":" + mapping.queue;
   out["FunctionArn"] = home_.arn(mapping.function, mapping.qualifier);
   out["BatchSize"] = mapping.batch;

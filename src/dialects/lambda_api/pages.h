@@ -15,6 +15,8 @@ namespace mayfly::dialects::lambda_api {
 // Size of a file; 0 when it cannot be told. Blocks.
 std::uint64_t file_bytes(const std::string& path);
 
+inline constexpr std::string_view kMappingArn = ":event-source-mapping:";  // + id
+
 // Names and number of tags.
 aws::Outcome<void> check_tags(const std::map<std::string, std::string>& tags);
 

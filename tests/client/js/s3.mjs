@@ -73,7 +73,8 @@ await refused('GetObject', { Bucket, Key: 'none' }, 'NoSuchKey', 404);
 await refused('HeadObject', { Bucket, Key: 'none' }, 'NotFound', 404);
 await refused('ListObjectsV2', { Bucket: name + '-none' }, 'NoSuchBucket', 404);
 await refused('DeleteBucket', { Bucket }, 'BucketNotEmpty', 409);
-await refused('GetBucketPolicy', { Bucket }, 'NotImplemented', 501);
+await refused('GetBucketPolicy', { Bucket }, 'NoSuchBucketPolicy', 404);
+await refused('PutBucketPolicy', { Bucket, Policy: '{}' }, 'NotImplemented', 501);
 
 // BUCKET.localhost, which the SDK does for every address that is no IP.
 const hosted = new sdk.S3Client({ endpoint: url.replace('127.0.0.1', 'localhost'), region: 'us-east-1', maxAttempts: 1 });

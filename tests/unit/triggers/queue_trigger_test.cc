@@ -587,5 +587,21 @@ TEST_F(TriggerTest, AStopGivesBackWhatDidNotEnd) {
   EXPECT_EQ(peek("q")[0].receive_count, 0u);
 }
 
+TEST(MappingTags, AreKeptAndBounded) {
+  Mapping mapping;
+  mapping.id = "m-1";
+  mapping.queue = "q";
+  mapping.function = "f";
+  mapping.tags = {{"team", "shop"}, {"empty", ""}};
+  const auto kept = decode_mapping(encode_mapping(mapping));
+  ASSERT_TRUE(kept.has_value());
+  EXPECT_EQ(*kept, mapping);
+  EXPECT_TRUE(decode_mapping(encode_mapping(Mapping(*kept))).has_value());
+  EXPECT_TRUE(mapping_from_json(R"({"tags":{"a":"b"}})", mapping).has_value());
+  EXPECT_TRUE(mapping_from_json(R"({"tags":{"a":1}})", mapping).has_error());
+  EXPECT_TRUE(mapping_from_json(R"({"tags":[]})", mapping).has_error());
+  EXPECT_TRUE(mapping_from_json(R"({"tags":{"":"b"}})", mapping).has_error());
+}
+
 }  // namespace
 }  // namespace mayfly::triggers::testing
