@@ -2,12 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
-#include <optional>
+#include "identity/run_task.h"
 
 namespace mayfly::identity {
 namespace {
+
+using testing::run;
 
 class CountingClock final : public Clock {
  public:
@@ -17,18 +17,6 @@ class CountingClock final : public Clock {
  private:
   mutable std::int64_t calls_ = 0;
 };
-
-template <class T>
-T run(io::Task<T> task) {
-  boost::asio::io_context loop;
-  std::optional<T> result;
-  boost::asio::co_spawn(loop, std::move(task), [&](std::exception_ptr failed, T value) {
-    EXPECT_FALSE(failed);
-    result = std::move(value);
-  });
-  loop.run();
-  return std::move(*result);
-}
 
 struct AccessKeysTest : ::testing::Test {
   std::unique_ptr<store::Store> store = store::make_memory_store();

@@ -2,24 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
-#include <optional>
+#include "identity/run_task.h"
 
 namespace mayfly::identity {
 namespace {
 
-template <class T>
-T run_role(io::Task<T> task) {
-  boost::asio::io_context loop;
-  std::optional<T> result;
-  boost::asio::co_spawn(loop, std::move(task), [&](std::exception_ptr failed, T value) {
-    EXPECT_FALSE(failed);
-    result = std::move(value);
-  });
-  loop.run();
-  return std::move(*result);
-}
+using testing::run;
 
 struct RolesTest : ::testing::Test {
   std::unique_ptr<store::Store> store = store::make_memory_store();
@@ -37,15 +25,15 @@ struct RolesTest : ::testing::Test {
 };
 
 TEST_F(RolesTest, OutliveTheServer) {
-  const auto made = run_role(roles.create(role("one")));
+  const auto made = run(roles.create(role("one")));
   ASSERT_TRUE(made.has_value());
   EXPECT_EQ((*made)->id.size(), 20u);
   EXPECT_TRUE((*made)->id.starts_with("AROA"));
-  EXPECT_EQ(run_role(roles.create(role("one"))).error().code, Code::already_exists);
+  EXPECT_EQ(run(roles.create(role("one"))).error().code, Code::already_exists);
   Role changed = **made;
   changed.attached["arn:x"] = "x";
   changed.policies["inline"] = "{}";
-  ASSERT_TRUE(run_role(roles.change(*made, changed)).has_value());
+  ASSERT_TRUE(run(roles.change(*made, changed)).has_value());
   Roles again({*store, pool, clock});
   ASSERT_TRUE(again.load().has_value());
   const auto found = again.find("one");
@@ -59,16 +47,16 @@ TEST_F(RolesTest, OutliveTheServer) {
 }
 
 TEST_F(RolesTest, AChangeOfWhatWasChangedIsRefused) {
-  const auto basis = run_role(roles.create(role("one")));
+  const auto basis = run(roles.create(role("one")));
   ASSERT_TRUE(basis.has_value());
   Role first = **basis, second = **basis;
   first.description = "first";
-  ASSERT_TRUE(run_role(roles.change(*basis, first)).has_value());
-  EXPECT_EQ(run_role(roles.change(*basis, second)).error().code, Code::conflict);
-  EXPECT_EQ(run_role(roles.remove(*basis)).error().code, Code::conflict);
+  ASSERT_TRUE(run(roles.change(*basis, first)).has_value());
+  EXPECT_EQ(run(roles.change(*basis, second)).error().code, Code::conflict);
+  EXPECT_EQ(run(roles.remove(*basis)).error().code, Code::conflict);
   EXPECT_EQ(roles.find("one")->description, "first");
-  ASSERT_TRUE(run_role(roles.remove(roles.find("one"))).has_value());
-  EXPECT_EQ(run_role(roles.remove(*basis)).error().code, Code::not_found);
+  ASSERT_TRUE(run(roles.remove(roles.find("one"))).has_value());
+  EXPECT_EQ(run(roles.remove(*basis)).error().code, Code::not_found);
   EXPECT_EQ(roles.find("one"), nullptr);
 }
 
