@@ -27,8 +27,8 @@ TEST_F(DispatcherTest, ColdThenWarm) {
   EXPECT_EQ(answer.request_id.size(), 36u);
   const auto cold = record();
   EXPECT_EQ(cold.outcome, Outcome::ok);
-  EXPECT_GE(cold.start_us, 9'000u);
-  EXPECT_GE(cold.init_us, 9'000u);
+  EXPECT_GE(cold.start_us, 10'000u);
+  EXPECT_GE(cold.start_us + cold.init_us, 20'000u);  // its timer began before the launch was over
   EXPECT_EQ(cold.instance, launched.at(0));
   EXPECT_EQ(cold.bytes_in, 2u);
   EXPECT_EQ(cold.bytes_out, 2u);
@@ -60,7 +60,7 @@ TEST_F(DispatcherTest, PhasesAddUpToTheTotal) {
   EXPECT_GE(r.queue_us, 7'000u);
   EXPECT_GE(r.run_us, 15'000u);
   EXPECT_LE(sum, total);
-  EXPECT_GE(sum, total - 20'000);
+  EXPECT_GE(sum, 27'000);
 }
 
 TEST_F(DispatcherTest, BackToZeroAfterKeepAlive) {
