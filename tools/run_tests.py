@@ -7,7 +7,9 @@ and the exit code is 0 only if nothing failed.
 """
 
 import argparse
+import concurrent.futures
 import glob
+import itertools
 import json
 import os
 import shutil
@@ -39,7 +41,9 @@ class Tally:
     def add(self, other):
         self.passed += other.passed
         self.failed += other.failed
-        self.skipped += other.skipped
+        self.details += other.details
+        for reason, count in other.skips.items():
+            self.skip(reason, count)
 
     def words(self):
         skipped = f", {self.skipped} skipped" if self.skipped else ""
@@ -51,11 +55,10 @@ class Run:
 
     def __init__(self, options, scratch):
         self.options, self.scratch = options, scratch
-        self.serial = 0
+        self.serial = itertools.count(1)
 
     def scratch_file(self, suffix):
-        self.serial += 1
-        return os.path.join(self.scratch, f"{self.serial}{suffix}")
+        return os.path.join(self.scratch, f"{next(self.serial)}{suffix}")
 
     def command(self, words, timeout, env=None, cwd=ROOT):
         """Runs to the end or the time limit; returns (exit code or None, output). The whole process
@@ -101,7 +104,18 @@ def end_group(child):
 
 
 def cores():
-    return str(len(os.sched_getaffinity(0)))
+    return len(os.sched_getaffinity(0))
+
+
+def side_by_side(tally, action, items):
+    """action(tally, item) of each, as many at once as there are cores; counted in their order."""
+    def one(item):
+        mine = Tally()
+        action(mine, item)
+        return mine
+    with concurrent.futures.ThreadPoolExecutor(cores()) as pool:
+        for counted in pool.map(one, items):
+            tally.add(counted)
 
 
 # -- building ---------------------------------------------------------------------------------------
@@ -113,7 +127,7 @@ def build(run, tally, folder, options, targets=(), env=None, limit=3000):
     if code != 0:
         tally.fail(f"configure {os.path.basename(folder)}", text)
         return False
-    code, text = run.command(["ninja", "-C", folder, "-j", cores(), *targets], limit, env)
+    code, text = run.command(["ninja", "-C", folder, "-j", str(cores()), *targets], limit, env)
     if code != 0:
         failed = text.find("FAILED:")
         tally.fail(f"build {os.path.basename(folder)}", text[failed:] if failed >= 0 else text)
@@ -122,9 +136,13 @@ def build(run, tally, folder, options, targets=(), env=None, limit=3000):
     return True
 
 
+def build_plain(run, tally, target):
+    return build(run, tally, f"{ROOT}/build", ["-DCMAKE_BUILD_TYPE=Release", "-DMAYFLY_TESTS=ON",
+                                               "-DMAYFLY_WERROR=ON", "-DMAYFLY_SANITIZE=OFF"], [target])
+
+
 def stage_build(run, tally):
-    build(run, tally, f"{ROOT}/build", ["-DCMAKE_BUILD_TYPE=Release", "-DMAYFLY_TESTS=ON",
-                                        "-DMAYFLY_WERROR=ON", "-DMAYFLY_SANITIZE=OFF"])
+    build_plain(run, tally, "all")
 
 
 # -- checks -----------------------------------------------------------------------------------------
@@ -208,27 +226,28 @@ def gtest(run, tally, name, command, limit, env=None):
         tally.passed += 1  # not a GoogleTest program: its exit code is its one result
 
 
-def run_unit(run, tally, folder, limit, env=None, only=None):
+def run_programs(run, tally, folder, limit, is_unit, env=None):
     programs, why = test_programs(run, folder)
     if programs is None:
         tally.fail("ctest", why)
         return
-    for name, command in programs:
-        if only is None or only(name):
-            gtest(run, tally, name, command, limit, env)
-
-
-def is_unit(name):
-    return name.startswith("unit_")
+    if is_unit:
+        side_by_side(tally, lambda mine, each: gtest(run, mine, *each, limit, env),
+                     [each for each in programs if each[0].startswith("unit_")])
+    else:
+        for name, command in programs:
+            if not name.startswith("unit_"):
+                gtest(run, tally, name, command, limit, env)
 
 
 def stage_unit(run, tally):
-    run_unit(run, tally, f"{ROOT}/build", 600, only=is_unit)
+    if build_plain(run, tally, "units"):
+        run_programs(run, tally, f"{ROOT}/build", 600, is_unit=True)
 
 
 def stage_sandbox(run, tally):
-    """Everything else that CTest knows: programs that make real sandboxes."""
-    run_unit(run, tally, f"{ROOT}/build", 900, only=lambda name: not is_unit(name))
+    """Everything else that CTest knows: programs that make real sandboxes, one after the other."""
+    run_programs(run, tally, f"{ROOT}/build", 900, is_unit=False)
     pytest(run, tally, f"{ROOT}/tests/sandbox", 900)
 
 
@@ -268,11 +287,13 @@ def pytest(run, tally, folder, limit, env=None, extra=()):
                    "\n".join(text.splitlines()[-60:]))
 
 
-def pytest_stage(folder, limit):
+def pytest_stage(folder, limit, workers=1):
+    """workers: for each core, where tests mostly wait (pytest-xdist)."""
     def stage(run, tally):
         short = {"MAYFLY_CRASH_ROUNDS": "4", "MAYFLY_LEAK_STARTS": "60"} if run.options.fast else {}
         env = {k: os.environ.get(k, v) for k, v in short.items()}
-        pytest(run, tally, f"{ROOT}/tests/{folder}", limit, env)
+        extra = ["-n", str(workers * cores())] if workers > 1 else []
+        pytest(run, tally, f"{ROOT}/tests/{folder}", limit, env, extra)
     return stage
 
 
@@ -286,30 +307,26 @@ SANITIZERS = {
 
 def build_sanitized(run, tally):
     """One build for both stages: the second finds it made. Returns its folder, or None."""
-    if not shutil.which("clang++"):
-        tally.skip("clang++ is not installed")
-        return None
     folder = f"{ROOT}/build-sanitize"
     made = build(run, tally, folder, ["-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_CXX_FLAGS_DEBUG=-O0 -g1",
                                       "-DCMAKE_CXX_COMPILER=clang++", "-DCMAKE_C_COMPILER=clang",
-                                      "-DMAYFLY_TESTS=ON", "-DMAYFLY_SANITIZE=ON"])
+                                      "-DMAYFLY_TESTS=ON", "-DMAYFLY_SANITIZE=ON"], ["all", "units"])
     return folder if made else None
 
 
 def stage_asan(run, tally):
     folder = build_sanitized(run, tally)
     if folder:
-        run_unit(run, tally, folder, 900, SANITIZERS, is_unit)
+        run_programs(run, tally, folder, 900, True, SANITIZERS)
         pytest(run, tally, f"{ROOT}/tests/scenario", 900, {**SANITIZERS, "MAYFLY_BUILD_DIR": folder},
                ["-m", "smoke"])
 
 
 def stage_fuzz(run, tally):
     folder = build_sanitized(run, tally)
-    for path in sorted(glob.glob(f"{ROOT}/tests/fuzz/*_fuzz.cc")) if folder else ():
-        name = os.path.basename(path).removesuffix(".cc")
-        if run.options.k and run.options.k not in name:
-            continue
+    names = [os.path.basename(path).removesuffix(".cc") for path in sorted(glob.glob(f"{ROOT}/tests/fuzz/*_fuzz.cc"))]
+
+    def fuzz(mine, name):
         corpus = tempfile.mkdtemp(dir=run.scratch)  # new finds go here, never into the repository
         seeds = [d for d in (f"{ROOT}/tests/fuzz/corpus/{n}" for n in
                              (name, name.removesuffix("_fuzz"), name.removeprefix("fuzz_")))
@@ -318,25 +335,29 @@ def stage_fuzz(run, tally):
             [f"{folder}/{name}", "-max_total_time=5", "-timeout=10", "-rss_limit_mb=2048",
              "-print_final_stats=1", f"-artifact_prefix={corpus}/", corpus, *seeds], 120)
         if code == 0:
-            tally.passed += 1
+            mine.passed += 1
         else:
-            tally.fail(f"fuzz {name}", "\n".join(text.splitlines()[-60:]))
+            mine.fail(f"fuzz {name}", "\n".join(text.splitlines()[-60:]))
+
+    if folder:
+        side_by_side(tally, fuzz, [n for n in names if not run.options.k or run.options.k in n])
 
 
+FAST, WHOLE = "with --fast", "without it"
 STAGES = [
-    # name, function, runs with --fast
-    ("build", stage_build, True),
-    ("checks", stage_checks, True),
-    ("unit", stage_unit, True),
-    ("runtime", pytest_stage("runtime", 1500), True),
-    ("sandbox", stage_sandbox, True),
-    ("scenario", pytest_stage("scenario", 1500), True),
-    ("client", pytest_stage("client", 900), True),
-    ("bad_input", pytest_stage("bad_input", 600), True),
-    ("crash", pytest_stage("crash", 1500), True),
-    ("leak", pytest_stage("leak", 1500), True),
-    ("asan", stage_asan, False),
-    ("fuzz", stage_fuzz, False),
+    # Name, function, when it runs. The unit tests run once: asan has them under the sanitizers.
+    ("build", stage_build, (FAST, WHOLE)),
+    ("checks", stage_checks, (FAST, WHOLE)),
+    ("unit", stage_unit, (FAST,)),
+    ("runtime", pytest_stage("runtime", 1500, workers=2), (FAST, WHOLE)),
+    ("sandbox", stage_sandbox, (FAST, WHOLE)),
+    ("scenario", pytest_stage("scenario", 1500), (FAST, WHOLE)),
+    ("client", pytest_stage("client", 900), (FAST, WHOLE)),
+    ("bad_input", pytest_stage("bad_input", 600), (FAST, WHOLE)),
+    ("crash", pytest_stage("crash", 1500), (FAST, WHOLE)),
+    ("leak", pytest_stage("leak", 1500), (FAST, WHOLE)),
+    ("asan", stage_asan, (WHOLE,)),
+    ("fuzz", stage_fuzz, (WHOLE,)),
 ]
 
 
@@ -356,7 +377,7 @@ def show(tally):
 def main():
     parser = argparse.ArgumentParser(prog="./test", description="Builds and runs every test of Mayfly.")
     parser.add_argument("--fast", action="store_true",
-                        help="short crash and leak runs; no sanitizer build, no fuzz targets")
+                        help="short crash and leak runs; unit tests without sanitizers, no fuzz targets")
     parser.add_argument("--stage", action="append", choices=[s[0] for s in STAGES], help="only this stage (repeatable)")
     parser.add_argument("-k", metavar="EXPR", help="only tests whose name matches (as in pytest)")
     parser.add_argument("--list", action="store_true", help="print the stages")
@@ -364,7 +385,8 @@ def main():
     if options.list:
         print("\n".join(s[0] for s in STAGES))
         return 0
-    wanted = [s for s in STAGES if (s[0] in options.stage if options.stage else s[2] or not options.fast)]
+    when = FAST if options.fast else WHOLE
+    wanted = [s for s in STAGES if (s[0] in options.stage if options.stage else when in s[2])]
     total = Tally()
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mayfly-tests-") as scratch:

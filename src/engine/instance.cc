@@ -17,9 +17,9 @@ using telemetry::LogLine;
 using telemetry::Outcome;
 using telemetry::Phase;
 
-constexpr milliseconds kCancelGrace{500};  // for a program that was told to let go of a call
-constexpr milliseconds kEndGrace{1'000};   // between SIGTERM and SIGKILL
-constexpr milliseconds kExitNoticed{300};  // a program that hangs up ends soon, or not at all
+constexpr milliseconds kCancelGrace{500};    // for a program that was told to let go of a call
+constexpr milliseconds kEndGrace{1'000};     // between SIGTERM and SIGKILL
+constexpr milliseconds kExitNoticed{1'000};  // a program that hangs up ends soon, or not at all
 constexpr milliseconds kKillTakes{5'000};
 constexpr milliseconds kKeptReview{1'000};
 // So long after a call that somebody waited for it keeps its whole share of the CPU: mixed work

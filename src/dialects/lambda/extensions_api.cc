@@ -23,7 +23,7 @@ constexpr std::string_view kNotAllowed = "State transition is not allowed";
 constexpr std::size_t kExtensionsMax = 10;
 constexpr std::size_t kNameMax = 128;
 constexpr std::size_t kBodyMax = 256 * 1024;
-constexpr std::chrono::milliseconds kHearOut{250};
+constexpr std::chrono::milliseconds kHearOut{1'000};
 
 bool is_uuid(std::string_view text) {
   if (text.size() != 36) return false;
@@ -203,7 +203,7 @@ void ExtensionsApi::fail(std::string type, std::string message) {
   // What ends while everything ends is no news.
   if (!shutdown_event_.empty() || !coming_.type.empty()) return changed();
   coming_ = {std::move(type), std::move(message)};
-  if (starters_.empty()) return heard_out();  // nobody there who could say more
+  if (!supervised_) return heard_out();
   patience_.expires_after(kHearOut);
   patience_.async_wait([weak = weak_from_this()](boost::system::error_code cancelled) {
     if (const auto self = weak.lock(); self && !cancelled) self->heard_out();
@@ -460,6 +460,7 @@ io::Task<io::HttpResponse> ExtensionsApi::supervisor(std::shared_ptr<ExtensionsA
 
 io::Task<io::HttpResponse> ExtensionsApi::wait_for_registrations(
     std::shared_ptr<ExtensionsApi> self) {
+  self->supervised_ = true;
   const auto park = std::make_shared<engine::Park>();
   self->starters_.push_back([park] { park->wake(); });
   const auto started = [&self] {

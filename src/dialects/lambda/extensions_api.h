@@ -96,6 +96,7 @@ class ExtensionsApi : public std::enable_shared_from_this<ExtensionsApi> {
   std::vector<std::function<void()>> starters_;  // wake the supervisor's GET start, GET trouble
   bool open_ = true;                             // for registrations
   bool over_ = false;
+  bool supervised_ = false;     // a supervisor has asked: there is one who can say more
   std::string shutdown_event_;  // JSON; set: it ends
   Trouble coming_, trouble_;
   boost::asio::steady_timer patience_;  // with the supervisor

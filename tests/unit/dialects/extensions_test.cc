@@ -251,6 +251,24 @@ TEST_F(ExtensionsTest, AFailureWaitsForWhatWasWrittenBefore) {
   EXPECT_THAT(started.get().failure->error_json, HasSubstr("Extension.InitError"));
 }
 
+TEST_F(ExtensionsTest, ASupervisorThatHasNotAskedYetIsWaitedFor) {
+  attach({"one"});
+  Supervisor supervisor(port);
+  supervisor.ask_at("/mayfly/supervisor/", "GET", "start", "", "");
+  Guest one(port);
+  one.sign_up("one");
+  EXPECT_EQ(supervisor.seen().status, 200);
+  EXPECT_EQ(one.ask_extension("POST", "init/error", "{}",
+                              "Lambda-Extension-Function-Error-Type: No.Config\r\n")
+                .status,
+            202);
+  EXPECT_EQ(started.wait_for(0s), std::future_status::timeout) << "it may have more to say";
+  supervisor.ask_at("/mayfly/supervisor/", "GET", "trouble", "", "");
+  EXPECT_EQ(supervisor.seen().status, 200);
+  EXPECT_EQ(supervisor.tell("said", "").status, 202);
+  EXPECT_THAT(started.get().failure->error_json, HasSubstr("Extension.InitError"));
+}
+
 TEST_F(ExtensionsTest, AnExtensionThatEndsFailsTheCall) {
   attach({"one"});
   Guest one(port);
