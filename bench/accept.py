@@ -2,6 +2,7 @@
 SendMessageBatch of SQS in JSON, and single async calls; wrk sends one request again and again, its
 signature is checked each time."""
 
+import concurrent.futures
 import datetime
 import hashlib
 import hmac
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 from measure import HERE, load, medians, wait_until
 
 CONNECTIONS = 64
+TOGETHER = ("SendMessage", "async call")
 BODY = "x" * 200
 
 
@@ -40,12 +42,24 @@ def signed(url, body, key, service="sqs", target=None, content_type="application
 
 def load_request(folder, connections, seconds, roots, url, headers, body):
     """wrk with one request, again and again."""
-    path = os.path.join(folder, "request")
+    handle, path = tempfile.mkstemp(dir=folder)
+    os.close(handle)
     with open(path, "wb") as file:
         file.write((urlsplit(url).path + "\n").encode())
         file.write("".join(f"{n}: {v}\n" for n, v in headers.items() if n != "host").encode() + b"\n" + body)
-    os.environ["ACCEPT_REQUEST"] = path
-    return load(url, connections, seconds, roots, f"{HERE}/accept.lua")
+    return load(url, connections, seconds, roots, f"{HERE}/accept.lua", {"ACCEPT_REQUEST": path})
+
+
+def load_together(folder, seconds, roots, requests):
+    """Several requests at once, the connections shared out; latencies are those of the slowest."""
+    def one(request):
+        return load_request(folder, CONNECTIONS // len(requests), seconds, roots, *request[:3])
+    with concurrent.futures.ThreadPoolExecutor(len(requests)) as pool:
+        runs = list(pool.map(one, requests))
+    return {"rate": sum(r["rate"] for r in runs), "bad": sum(r["bad"] for r in runs),
+            # Each has counted all of the CPU, for its own requests.
+            "cpu_us": 1 / sum(1 / r["cpu_us"] for r in runs), "others": min(r["others"] for r in runs),
+            "p50_us": max(r["p50_us"] for r in runs), "p99_us": max(r["p99_us"] for r in runs)}
 
 
 def clear(server):
@@ -86,6 +100,11 @@ def measure(server, rounds, seconds):
                 run["messages"] = run["rate"] * messages
                 runs.setdefault(name, []).append(run)
                 clear(server)
+            both = [wanted[name] for name in TOGETHER]
+            run = load_together(folder, seconds, [server.pid], both)
+            run["messages"] = run["rate"]
+            runs.setdefault(" and ".join(TOGETHER) + " together", []).append(run)
+            clear(server)
     rows = {name: medians(list_of) for name, list_of in runs.items()}
     print(f"\n| durable accept, {CONNECTIONS} connections | messages/s | p50 ms | p99 ms | CPU µs a request | faults |")
     print("|" + "---|" * 6)

@@ -78,14 +78,15 @@ def rss_mb(pids):
     return total / 1024
 
 
-def load(url, connections, seconds, roots, script=f"{HERE}/hello.lua"):
-    """One run of wrk against url; rates, latencies, CPU microseconds for a request over the trees of
-    roots, and the share of the machine that somebody else used meanwhile."""
+def load(url, connections, seconds, roots, script=f"{HERE}/hello.lua", env=None):
+    """One run of wrk against url: rates, latencies, CPU microseconds for a request over the trees of
+    roots, and the share of the machine that somebody else used meanwhile. env: what the script finds
+    besides."""
     pids = trees(roots)
     busy, all_cpu, mine = *machine_cpu(), cpu_seconds(pids)
     child = subprocess.Popen(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s",
                               script, url], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                             text=True)
+                             text=True, env={**os.environ, **(env or {})})
     out = child.stdout.read()
     _, _, usage = os.wait4(child.pid, 0)
     child.returncode = 0

@@ -28,6 +28,7 @@
 #include "gateway/quotas.h"
 #include "gateway/websockets.h"
 #include "io/http_server.h"
+#include "io/polling_loop.h"
 #include "os/capabilities.h"
 #include "os/time_slice.h"
 #include "sandbox/sandbox.h"
@@ -91,7 +92,7 @@ class Server {
   }
 
   Status start();
-  void run() { loop_.run(); }
+  void run() { io::run_polling(loop_, std::chrono::microseconds(settings_.poll_us)); }
   void finish();
 
  private:

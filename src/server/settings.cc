@@ -144,6 +144,9 @@ void add_server(std::vector<SettingSpec>& table) {
                          "After SIGTERM, running invocations get so long to finish."));
   table.push_back(number("server.blocking_threads", "threads", FIELD(blocking_threads), 1, 256,
                          "Threads for disk work (store, packages)."));
+  table.push_back(number("server.poll_us", "us", FIELD(poll_us), 0, 1'000,
+                         "How long the server looks for what comes next before it sleeps, while "
+                         "that pays. 0: never."));
   table.push_back(text("server.runtimes_dir", "path", FIELD(runtimes_dir),
                        "Folder of the language runtimes. Empty: found beside the program."));
   table.push_back(text("server.spawner", "path", FIELD(spawner),

@@ -36,6 +36,7 @@ struct Settings {
   std::string log_level = "info";
   std::uint32_t drain_timeout_ms = 30'000;
   std::uint32_t blocking_threads = 4;
+  std::uint32_t poll_us = 20;
   std::string runtimes_dir;  // empty: found beside the program
   std::string spawner;       // empty: mayfly-spawner beside the program
   bool network_nat = true;

@@ -118,6 +118,9 @@ int read_status(int pid) {
 [[noreturn]] void tend_clone(const InitPlan& plan, const os::Fd& signals, const os::Fd& clone,
                              int pid) {
   for (;;) {
+    // Before the wait: the signal of an orphan that ended early may have been taken already.
+    while (::waitpid(-1, nullptr, WNOHANG | __WALL) > 0) {
+    }
     std::array<pollfd, 3> waits = {
         {{plan.control, POLLIN, 0}, {clone.get(), POLLIN, 0}, {signals.get(), POLLIN, 0}}};
     if (::poll(waits.data(), waits.size(), -1) < 0) continue;
@@ -127,8 +130,6 @@ int read_status(int pid) {
       ::_exit(0);
     }
     if (take_signal(signals) == SIGTERM) ::kill(pid, SIGTERM);
-    while (::waitpid(-1, nullptr, WNOHANG | __WALL) > 0) {
-    }
   }
 }
 

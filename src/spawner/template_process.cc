@@ -72,6 +72,12 @@ void tend_template(const InitPlan& plan, pid_t program) {
   os::Fd signals = open_signals(plan);
   bool running = true;
   for (;;) {
+    int status = 0;
+    if (running && reap_until(program, status)) {
+      running = false;
+      kill_program();
+      tell_end(plan.control, status);
+    }
     std::array<pollfd, 2> waits = {{{signals.get(), POLLIN, 0}, {plan.control, POLLIN, 0}}};
     if (::poll(waits.data(), waits.size(), -1) < 0) continue;
     int signal = take_signal(signals);
@@ -82,12 +88,6 @@ void tend_template(const InitPlan& plan, pid_t program) {
       if (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR)) ::_exit(0);
       if (size == 1 && word == static_cast<char>(TemplateWord::end)) kill_program();
       if (size == 1 && word == static_cast<char>(TemplateWord::reap) && !running) reap_all();
-    }
-    int status = 0;
-    if (running && reap_until(program, status)) {
-      running = false;
-      kill_program();
-      tell_end(plan.control, status);
     }
   }
 }

@@ -122,7 +122,21 @@ TEST_F(Clone, EndIsTold) {
   made->kill();
   made->kill();
   EXPECT_EQ(world->finish(*made).value().exit.reason, "killed by SIGKILL");
-  EXPECT_EQ(run(*source, {"orphans"}).out, "done\n");
+  EXPECT_EQ(run(*source, {"orphans", "200"}).out, "collected\n");
+}
+
+// Some end before the sandbox's init has heard of the clone: many at once make it late.
+TEST_F(Clone, EarlyOrphansAreCollected) {
+  auto source = honest();
+  ASSERT_TRUE(source);
+  for (int round = 0; round < 4; ++round) {
+    std::vector<std::unique_ptr<Sandbox>> made;
+    for (int i = 0; i < 12; ++i) made.push_back(clone(*source, {"orphans"}));
+    for (const auto& one : made) {
+      ASSERT_TRUE(one);
+      EXPECT_EQ(std::move(world->finish(*one, milliseconds(20'000))).value().out, "collected\n");
+    }
+  }
 }
 
 TEST_F(Clone, LimitsAreTheClonesOwn) {

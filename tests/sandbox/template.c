@@ -166,14 +166,25 @@ static int write_file(int argc, char** argv) {
   puts(fd < 0 ? strerrorname_np(errno) : "made");
   return 0;
 }
-// Orphans in its own pid namespace, of which init must be rid.
+// So many orphans in its own pid namespace; waits until init is rid of all of them.
 static int orphans(int argc, char** argv) {
-  (void)argc, (void)argv;
-  for (int i = 0; i < 200; ++i) {
-    if (fork() == 0) _exit(fork() == 0 ? 0 : 0);
+  int count = argc > 1 ? atoi(argv[1]) : 1;
+  for (int i = 0; i < count; ++i) {
+    int ends[2];
+    pid_t orphan = 0;
+    if (pipe(ends) != 0) return 1;
+    if (fork() == 0) {
+      orphan = fork();
+      if (orphan > 0 && write(ends[1], &orphan, sizeof orphan) != sizeof orphan) _exit(1);
+      _exit(0);
+    }
     wait(NULL);
+    if (read(ends[0], &orphan, sizeof orphan) != sizeof orphan) return 1;
+    close(ends[0]);
+    close(ends[1]);
+    while (kill(orphan, 0) == 0) sched_yield();
   }
-  puts("done");
+  puts("collected");
   return 0;
 }
 
