@@ -1,6 +1,7 @@
 """No member that a client of Lambda can send is dropped in silence: each is used, kept, or refused. Requests are made by
 hand, for the boto3 of Debian does not know the newer members."""
 
+import base64
 import gzip
 import json
 import os
@@ -83,7 +84,7 @@ class Raw:
         self.url, self.credentials = account.url, Credentials(account.id, account.secret)
 
     def __call__(self, method, path, body=None, headers=None):
-        request = AWSRequest(method, self.url + path, data=json.dumps(body) if body is not None else None,
+        request = AWSRequest(method, self.url + path, data=json.dumps(body).encode() if body is not None else None,
                              headers={"Content-Type": "application/json", **(headers or {})})
         SigV4Auth(self.credentials, "lambda", "us-east-1").add_auth(request)
         made = request.prepare()
@@ -234,7 +235,6 @@ def test_what_is_not_served_is_refused(raw, function, functions):
 
 def test_keys_of_code_and_permissions_are_kept(raw, function, functions):
     code = f"/2015-03-31/functions/{function}/code"
-    import base64
     archive = base64.b64encode(zip_bytes({"app.py": "def handler(e, c): return 1"})).decode()
     key = "arn:aws:kms:us-east-1:000000000000:key/a"
     assert raw("PUT", code, {"ZipFile": archive, "SourceKMSKeyArn": "mine"})[0] == "ValidationException"

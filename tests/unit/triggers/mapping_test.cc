@@ -174,7 +174,7 @@ TEST_F(TriggerTest, MinimumPollersAreNotHeldBack) {
   m.maximum_pollers = 4;
   add(m);
   until([&] { return runner.running == 30; });
-  quiet();
+  world.settle_down();
   EXPECT_EQ(runner.running, 30u) << "three of ten invocations, though none has ended well yet";
   runner.let_go();
   until_empty("q");
@@ -192,7 +192,7 @@ TEST_F(TriggerTest, MaximumPollersBoundWhatRunsAtOnce) {
   add(m);
   send("q", many(60));
   until([&] { return runner.running == 20; });
-  quiet();
+  world.settle_down();
   EXPECT_EQ(runner.running, 20u);
   runner.let_go();
   until_empty("q");
