@@ -136,7 +136,7 @@ def test_members_of_mappings_are_kept(raw, function, queue, server, account):
     assert {k: v for k, v in raw("GET", MAPPINGS + uuid)[1].items() if k in more} == more
     assert more.items() <= raw("GET", MAPPINGS + "?FunctionName=" + function)[1]["EventSourceMappings"][0].items()
     seen = server.cli("trigger", "describe", uuid).out
-    assert "3 to 40" in seen, seen
+    assert b"3 to 40" in seen, seen
     # What is not named stays; an empty object takes away.
     _, told = raw("PUT", MAPPINGS + uuid, {"Enabled": False})
     assert more.items() <= told.items()
