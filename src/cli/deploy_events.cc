@@ -105,16 +105,22 @@ int deploy_topic(Context& context, const Manifest::Topic& topic, const json::val
 int deploy_trigger(Context& context, const std::string& function,
                    const Manifest::QueueTrigger& trigger, const json::value& there,
                    json::object& summary) {
-  const json::object body{{"queue", trigger.queue},
-                          {"function", function},
-                          {"batch", trigger.batch},
-                          {"window_s", trigger.window_s},
-                          {"concurrency", trigger.concurrency},
-                          {"attempts", trigger.attempts},
-                          {"filters", json::array(trigger.filters.begin(), trigger.filters.end())},
-                          {"on_failure", trigger.on_failure},
-                          {"partial", trigger.partial},
-                          {"enabled", trigger.enabled}};
+  json::object body{{"queue", trigger.queue},
+                    {"function", function},
+                    {"batch", trigger.batch},
+                    {"window_s", trigger.window_s},
+                    {"concurrency", trigger.concurrency},
+                    {"minimum_pollers", trigger.minimum_pollers},
+                    {"maximum_pollers", trigger.maximum_pollers},
+                    {"attempts", trigger.attempts},
+                    {"filters", json::array(trigger.filters.begin(), trigger.filters.end())},
+                    {"on_failure", trigger.on_failure},
+                    {"partial", trigger.partial},
+                    {"enabled", trigger.enabled}};
+  if (!trigger.tags.empty()) {
+    json::object& tags = body["tags"].emplace_object();
+    for (const auto& [key, value] : trigger.tags) tags[key] = value;
+  }
   const std::string name = trigger.queue + ":" + function;
   const json::value* before = nullptr;
   for (const auto& item : list_of(there, "triggers"))

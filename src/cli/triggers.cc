@@ -21,6 +21,7 @@ struct TriggerOptions {
   std::string queue, function, id, on_failure;
   std::vector<std::string> filters;
   int batch = -1, window_s = -1, concurrency = -1, attempts = -1;
+  int minimum_pollers = -1, maximum_pollers = -1;
   bool whole_batches = false, partial = false, disabled = false;
 };
 
@@ -29,6 +30,8 @@ json::object body_of(const TriggerOptions& o) {
   const std::pair<const char*, int> numbers[] = {{"batch", o.batch},
                                                  {"window_s", o.window_s},
                                                  {"concurrency", o.concurrency},
+                                                 {"minimum_pollers", o.minimum_pollers},
+                                                 {"maximum_pollers", o.maximum_pollers},
                                                  {"attempts", o.attempts}};
   for (const auto& [key, value] : numbers)
     if (value >= 0) body[key] = value;
@@ -59,7 +62,11 @@ int print_trigger(Context& context, const json::value& trigger) {
   print_field("batch", number("batch"));
   print_field("window", number("window_s") + " s");
   const auto most = number_of(trigger, "concurrency");
-  print_field("concurrency", most > 0 ? std::to_string(most) : "what the function can take");
+  if (number_of(trigger, "maximum_pollers") > 0)
+    print_field("pollers", number("minimum_pollers") + " to " + number("maximum_pollers") +
+                               ", of ten invocations each");
+  else
+    print_field("concurrency", most > 0 ? std::to_string(most) : "what the function can take");
   const auto attempts = number_of(trigger, "attempts");
   print_field("attempts", attempts > 0 ? std::to_string(attempts) : "as the queue says");
   for (const auto& filter : list_of(trigger, "filters"))
@@ -129,6 +136,14 @@ void add_settings(CLI::App& c, TriggerOptions& o) {
   c.add_option("--concurrency", o.concurrency, "Invocations at once; 0: what the function can take")
       ->type_name("N")
       ->check(CLI::Range(0, 1000));
+  c.add_option("--minimum-pollers", o.minimum_pollers,
+               "So many pollers of ten invocations each are never held back; 0: none")
+      ->type_name("N")
+      ->check(CLI::Range(0, 200));
+  c.add_option("--maximum-pollers", o.maximum_pollers,
+               "Ten times as many invocations at once, in place of --concurrency; 0: none")
+      ->type_name("N")
+      ->check(CLI::Range(0, 10'000));
   c.add_option("--attempts", o.attempts, "Then a message is given up; 0: as its queue says")
       ->type_name("N")
       ->check(CLI::Range(0, 1000));

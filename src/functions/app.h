@@ -73,12 +73,14 @@ struct Manifest {
     std::string queue;
     std::uint32_t batch = 10;
     std::uint32_t window_s = 0;
-    std::uint32_t concurrency = 0;     // invocations at once; 0: no limit of its own
-    std::vector<std::string> filters;  // JSON
-    std::uint32_t attempts = 0;        // then a message is given up; 0: as its queue says
-    std::string on_failure;            // target
-    bool partial = true;               // batchItemFailures in the answer count
+    std::uint32_t concurrency = 0;  // invocations at once; 0: no limit of its own
+    std::uint32_t minimum_pollers = 0, maximum_pollers = 0;  // provisioned mode; 0: none
+    std::vector<std::string> filters;                        // JSON
+    std::uint32_t attempts = 0;  // then a message is given up; 0: as its queue says
+    std::string on_failure;      // target
+    bool partial = true;         // batchItemFailures in the answer count
     bool enabled = true;
+    std::map<std::string, std::string> tags;
   };
   struct Subscription {
     std::string topic;

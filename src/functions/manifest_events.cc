@@ -132,11 +132,23 @@ std::string filter_of(const YAML::Node& node, const std::string& what) {
   return json::serialize(value);
 }
 
+void check_pollers(const YAML::Node& node, const std::string& what,
+                   const Manifest::QueueTrigger& t) {
+  if ((t.minimum_pollers == 0) != (t.maximum_pollers == 0))
+    wrong(node, what + " needs minimum_pollers and maximum_pollers, or neither.");
+  if (t.minimum_pollers > t.maximum_pollers)
+    wrong(node, what + ": minimum_pollers must not be more than maximum_pollers.");
+  if (t.maximum_pollers != 0 && t.concurrency != 0)
+    wrong(node, what +
+                    ": concurrency and maximum_pollers both say how many invocations run at once: "
+                    "leave one of them out.");
+}
+
 Manifest::QueueTrigger read_queue_trigger(const YAML::Node& node, const std::string& what) {
   Manifest::QueueTrigger t;
   const Keys keys(node, what,
-                  {"queue", "batch", "window", "concurrency", "filter", "attempts", "on_failure",
-                   "partial", "enabled"});
+                  {"queue", "batch", "window", "concurrency", "minimum_pollers", "maximum_pollers",
+                   "filter", "attempts", "on_failure", "partial", "enabled"});
   keys.with("queue", [&](auto& v) { t.queue = queue_name_of(v, what + ": queue"); });
   const bool fifo = t.queue.ends_with(".fifo");
   keys.with("batch",
@@ -144,6 +156,13 @@ Manifest::QueueTrigger read_queue_trigger(const YAML::Node& node, const std::str
   keys.with("window", [&](auto& v) { t.window_s = seconds_of(v, what + ": window", 300); });
   keys.with("concurrency",
             [&](auto& v) { t.concurrency = whole_from(v, what + ": concurrency", 1, 1'000); });
+  keys.with("minimum_pollers", [&](auto& v) {
+    t.minimum_pollers = whole_from(v, what + ": minimum_pollers", 2, 200);
+  });
+  keys.with("maximum_pollers", [&](auto& v) {
+    t.maximum_pollers = whole_from(v, what + ": maximum_pollers", 2, 10'000);
+  });
+  check_pollers(node, what, t);
   keys.with("attempts", [&](auto& v) { t.attempts = whole_of(v, what + ": attempts", 1'000); });
   keys.with("on_failure",
             [&](auto& v) { t.on_failure = filled_text_of(v, what + ": on_failure"); });

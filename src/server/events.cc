@@ -80,7 +80,7 @@ Status Events::attach(engine::Dispatcher& dispatcher, const engine::Reserved& re
   settings.account = parts_.engine.account;
   triggers_ = std::make_unique<triggers::QueueTriggers>(triggers::QueueTriggers::Parts{
       parts_.loop.get_executor(), *queues_, parts_.store, *committer_, parts_.pool, *runner_,
-      *services_, targets_.get(), parts_.clock, std::move(settings)});
+      *services_, targets_.get(), parts_.clock, std::move(settings), &parts_.metrics});
   calls_ = std::make_unique<Calls>(
       Calls::Parts{parts_.loop, *queues_, parts_.store, *committer_, parts_.pool, parts_.clock,
                    *targets_, parts_.catalogue, dispatcher, parts_.calls, parts_.engine.region,

@@ -29,6 +29,7 @@ class Events {
     io::BlockingPool& pool;
     functions::Catalogue& catalogue;
     const Clock& clock;
+    telemetry::Metrics& metrics;
     engine::EngineSettings engine;
     queues::EmbeddedSettings queues;
     CallsSettings calls;

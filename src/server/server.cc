@@ -203,8 +203,8 @@ Status Server::start_engine() {
   engine.runtimes_dir = layout_.runtimes_dir;
   engine.runtime_lib = layout_.runtime_lib;
   adapters_ = make_adapters(engine, settings_.http.body_bytes_max);
-  auto events = Events::make({loop_, *store_, *pool_, *catalogue_, clock_, engine, settings_.queues,
-                              settings_.calls, data_->path()});
+  auto events = Events::make({loop_, *store_, *pool_, *catalogue_, clock_, *metrics_, engine,
+                              settings_.queues, settings_.calls, data_->path()});
   if (events.has_error()) return events.error();
   events_ = std::move(*events);
   reserved_ = std::make_unique<engine::Reserved>(*catalogue_);

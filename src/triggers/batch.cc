@@ -20,7 +20,7 @@ using State = QueueTriggers::State;
 using Indices = std::vector<std::size_t>;
 
 constexpr std::size_t kEventBytesAtOnce = 64 * 1024;
-constexpr std::uint32_t kLimitLeast = 2, kLimitMost = 1'000;
+constexpr std::uint32_t kLimitMost = 1'000;
 constexpr int kConflictTries = 3;
 // So many runs of a batch that fail in a row say that it is not for single messages.
 constexpr int kFailuresInARow = 32;
@@ -51,6 +51,7 @@ struct Batch {
   std::shared_ptr<State> state;
   SourcePtr source;
   std::shared_ptr<const Mapping> mapping;
+  std::shared_ptr<const TriggerCounters> counters;
   EventOrigin origin;
   std::vector<queues::Message> messages;
   std::vector<Indices> stack;          // to run; the last is the next
@@ -288,10 +289,13 @@ io::Task<void> put_off(Batch* batch, Indices indices, std::string reason) {
     ++source.status.failed;
     if (queue->settings.fifo) batch->stuck_groups.insert(message.group);
     if (auto target = way_out(*batch, *queue, message)) {
+      const bool to_letters = batch->mapping->on_failure.empty();
       auto giving = give_up(batch, index, std::move(*target), reason);
       const Status given = co_await std::move(giving);
       if (given.has_value()) {
         ++source.status.given_up;
+        batch->counters->add(
+            to_letters ? TriggerCounters::dead_lettered : TriggerCounters::on_failure, 1);
         if (queue->settings.fifo) batch->stuck_groups.erase(message.group);
         continue;
       }
@@ -333,8 +337,12 @@ void push_halves(Batch& batch, const Indices& indices) {
 io::Task<void> on_failed(Batch* batch, Indices indices, Run run) {
   auto& source = *batch->source;
   source.status.last_result = "PROBLEM: " + run.reason;
-  source.limit = std::max(1u, source.limit / 2);
+  const bool provisioned = batch->mapping->minimum_pollers != 0;
+  source.limit = std::max(provisioned ? batch->mapping->least_at_once() : 1u, source.limit / 2);
   ++batch->failures;
+  batch->counters->add(TriggerCounters::failed, indices.size());
+  if (run.ended == Ended::failed || run.ended == Ended::conflict)
+    batch->counters->add(TriggerCounters::invoked, indices.size());
   if (run.ended == Ended::refused) {
     source.status.last_result = "REFUSED: " + run.reason;
     const milliseconds pause{std::min(1'000u, 20u << std::min(source.refusals++, 6u))};
@@ -367,12 +375,15 @@ io::Task<void> on_ended_well(Batch* batch, std::size_t size, Run run) {
   batch->conflicts = 0;
   source.refusals = 0;
   source.status.handled += size - run.failed.size();
+  batch->counters->add(TriggerCounters::invoked, size);
+  batch->counters->add(TriggerCounters::failed, run.failed.size());
+  batch->counters->add(TriggerCounters::deleted, size - run.failed.size());
   source.status.last_result = run.failed.empty() ? "OK" : "OK, but for messages that it named";
   auto& runner = batch->state->parts.runner;
   const auto version = runner.find(batch->mapping->function, batch->mapping->qualifier);
+  const std::uint32_t least = batch->mapping->least_at_once();
   if (version && runner.saturated(version))
-    source.limit -=
-        std::min(source.limit - std::min(source.limit, kLimitLeast), 1 + source.limit / 8);
+    source.limit -= std::min(source.limit - std::min(source.limit, least), 1 + source.limit / 8);
   else if (source.limit < kLimitMost)
     ++source.limit;
   if (run.failed.empty()) co_return;
@@ -398,6 +409,7 @@ io::Task<Indices> filter(Batch* batch) {
   std::vector<std::string> receipts;
   for (const auto index : unwanted) receipts.push_back(batch->messages[index].receipt);
   batch->source->status.filtered += unwanted.size();
+  batch->counters->add(TriggerCounters::filtered, unwanted.size());
   auto settling = batch->state->parts.queues.settle(batch->mapping->queue, std::move(receipts));
   (void)co_await std::move(settling);
   co_return wanted;
@@ -439,6 +451,8 @@ io::Task<void> run_batch(std::shared_ptr<State> state, SourcePtr source,
                          std::vector<queues::Message> messages) {
   Batch batch(state, source);
   batch.mapping = source->mapping;
+  state->counters_of(*source);
+  batch.counters = source->counters;
   batch.origin = state->origin_of(*source->mapping);
   batch.messages = std::move(messages);
   ++source->status.batches;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <boost/json.hpp>
 
+#include <re2/re2.h>
+
 #include "functions/checks.h"
 #include "triggers/patterns.h"
 #include "triggers/targets.h"
@@ -16,9 +18,10 @@ constexpr std::string_view kMappingVersion = "\x01";
 constexpr std::size_t kFiltersMax = 10, kTagsMax = 50;
 constexpr std::size_t kFilterBytesMax = 4096;
 
-const std::vector<std::string_view> kKeys = {"queue",       "function", "batch",   "window_s",
-                                             "concurrency", "attempts", "filters", "on_failure",
-                                             "partial",     "enabled",  "tags"};
+const std::vector<std::string_view> kKeys = {
+    "queue",    "function", "batch",       "window_s",        "concurrency",
+    "attempts", "filters",  "on_failure",  "partial",         "enabled",
+    "tags",     "metrics",  "kms_key_arn", "minimum_pollers", "maximum_pollers"};
 
 json::object object_of(const Mapping& m) {
   json::object tags;
@@ -29,12 +32,16 @@ json::object object_of(const Mapping& m) {
           {"batch", m.batch},
           {"window_s", m.window_s},
           {"concurrency", m.concurrency},
+          {"minimum_pollers", m.minimum_pollers},
+          {"maximum_pollers", m.maximum_pollers},
           {"attempts", m.attempts},
           {"filters", json::array(m.filters.begin(), m.filters.end())},
           {"on_failure", m.on_failure},
           {"partial", m.partial},
           {"enabled", m.enabled},
           {"tags", std::move(tags)},
+          {"metrics", json::array(m.metrics.begin(), m.metrics.end())},
+          {"kms_key_arn", m.kms_key},
           {"created_us", m.created_us},
           {"modified_us", m.modified_us}};
 }
@@ -75,6 +82,18 @@ Status read_filters(const json::object& object, std::vector<std::string>& out) {
   return ok();
 }
 
+Status read_metrics(const json::object& object, std::vector<std::string>& out) {
+  const auto* value = object.if_contains("metrics");
+  if (value == nullptr || value->is_null()) return ok();
+  if (!value->is_array()) return invalid("metrics must be a list of texts.");
+  out.clear();
+  for (const auto& item : value->get_array()) {
+    if (!item.is_string()) return invalid("metrics must be a list of texts.");
+    out.emplace_back(item.get_string());
+  }
+  return ok();
+}
+
 Status read_tags(const json::object& object, std::map<std::string, std::string>& out) {
   const auto* value = object.if_contains("tags");
   if (value == nullptr || value->is_null()) return ok();
@@ -104,12 +123,16 @@ Result<Mapping> read(const json::object& object, Mapping m) {
   MAYFLY_TRY(number(object, "batch", m.batch));
   MAYFLY_TRY(number(object, "window_s", m.window_s));
   MAYFLY_TRY(number(object, "concurrency", m.concurrency));
+  MAYFLY_TRY(number(object, "minimum_pollers", m.minimum_pollers));
+  MAYFLY_TRY(number(object, "maximum_pollers", m.maximum_pollers));
   MAYFLY_TRY(number(object, "attempts", m.attempts));
   MAYFLY_TRY(read_filters(object, m.filters));
   MAYFLY_TRY(text(object, "on_failure", m.on_failure));
   MAYFLY_TRY(flag(object, "partial", m.partial));
   MAYFLY_TRY(flag(object, "enabled", m.enabled));
   MAYFLY_TRY(read_tags(object, m.tags));
+  MAYFLY_TRY(read_metrics(object, m.metrics));
+  MAYFLY_TRY(text(object, "kms_key_arn", m.kms_key));
   return m;
 }
 
@@ -120,7 +143,39 @@ Result<json::object> parse_object(std::string_view text) {
   return std::move(value.get_object());
 }
 
+Status check_pollers(const Mapping& m) {
+  if (m.minimum_pollers == 0 && m.maximum_pollers == 0) return ok();
+  if (m.minimum_pollers < kMinimumPollers || m.minimum_pollers > kMinimumPollersMax)
+    return invalid("minimum_pollers must be from 2 to 200, and 0 with maximum_pollers: none.");
+  if (m.maximum_pollers < kMinimumPollers || m.maximum_pollers > kMaximumPollersMax)
+    return invalid("maximum_pollers must be from 2 to 10000, and 0 with minimum_pollers: none.");
+  if (m.minimum_pollers > m.maximum_pollers)
+    return invalid("minimum_pollers must not be more than maximum_pollers.");
+  if (m.concurrency != 0)
+    return invalid(
+        "concurrency and maximum_pollers both say how many invocations run at once: leave one of "
+        "them out.");
+  return ok();
+}
+
+Status check_metrics(const std::vector<std::string>& metrics) {
+  for (const auto& metric : metrics)
+    if (metric != "EventCount")
+      return invalid("metrics: '" + metric.substr(0, 100) + "' is none of [EventCount].");
+  if (metrics.size() > 1) return invalid("metrics: EventCount is named more than once.");
+  return ok();
+}
+
 }  // namespace
+
+std::uint32_t Mapping::most_at_once() const {
+  if (maximum_pollers != 0) return maximum_pollers * kInvocationsOfPoller;
+  return concurrency != 0 ? concurrency : UINT32_MAX;
+}
+
+std::uint32_t Mapping::least_at_once() const {
+  return std::max(2u, minimum_pollers * kInvocationsOfPoller);
+}
 
 std::string Mapping::qualified() const {
   return qualifier.empty() ? function : function + ":" + qualifier;
@@ -144,6 +199,7 @@ Status check_mapping(const Mapping& m) {
   if (m.window_s > 300) return invalid("window_s must be from 0 to 300.");
   if (fifo && m.window_s > 0) return invalid("window_s is not for fifo queues.");
   if (m.concurrency > 1000) return invalid("concurrency must be from 1 to 1000; 0: no limit.");
+  MAYFLY_TRY(check_pollers(m));
   if (m.attempts > 1000) return invalid("attempts must be from 0 to 1000.");
   if (m.filters.size() > kFiltersMax)
     return invalid("There are more than " + std::to_string(kFiltersMax) + " filters.");
@@ -153,6 +209,8 @@ Status check_mapping(const Mapping& m) {
       return Error{compiled.error().code, "filters: " + compiled.error().message};
   }
   MAYFLY_TRY(check_tags(m.tags));
+  MAYFLY_TRY(check_metrics(m.metrics));
+  MAYFLY_TRY(check_kms_key(m.kms_key));
   if (!m.on_failure.empty()) {
     auto target = parse_target(m.on_failure);
     if (target.has_error())
@@ -169,6 +227,13 @@ Status check_tags(const std::map<std::string, std::string>& tags) {
       return invalid("The key of a tag has 1 to 128 bytes and its value at most 256: '" +
                      key.substr(0, 130) + "'.");
   return ok();
+}
+
+Status check_kms_key(const std::string& arn) {
+  static const RE2 form("arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*", RE2::Quiet);
+  if (arn.empty() || (arn.size() <= 2048 && RE2::FullMatch(arn, form))) return ok();
+  return invalid("'" + arn.substr(0, 200) +
+                 "' is no ARN of a key, as in arn:aws:kms:us-east-1:000000000000:key/ID.");
 }
 
 std::string mapping_to_json(const Mapping& mapping) {

@@ -45,7 +45,7 @@ io::Task<bool> have_room(std::shared_ptr<State> state, std::shared_ptr<Poller> p
   milliseconds patience = kRoomFirst;
   while (!poller->ended) {
     std::uint32_t most = std::min(source.limit, state->parts.runner.share(version).batches);
-    if (source.mapping->concurrency != 0) most = std::min(most, source.mapping->concurrency);
+    most = std::min(most, source.mapping->most_at_once());
     const bool by_batches = source.status.running >= most;
     const auto pause =
         std::chrono::ceil<milliseconds>(source.not_before - state->parts.clock.steady_now());
@@ -168,10 +168,11 @@ io::Task<void> poll(std::shared_ptr<State> state, std::shared_ptr<Poller> poller
     if (!room) continue;
     const auto counts = state->parts.queues.counts(mapping->queue);
     if (source->status.running == 0 && counts.has_value() && counts->visible == 0)
-      source->limit = 2;
+      source->limit = mapping->least_at_once();
     auto gathering = gather(state, poller, hold_seconds(*mapping, *queue, *version),
                             state->parts.runner.share(version).messages);
     Gathered gathered = co_await std::move(gathering);
+    state->counters_of(*source).add(TriggerCounters::polled, gathered.messages.size());
     if (poller->ended || source->removed) {
       give_back(state, *mapping, gathered.messages);
       break;

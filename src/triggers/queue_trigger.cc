@@ -54,6 +54,12 @@ EventOrigin QueueTriggers::State::origin_of(const Mapping& mapping) const {
           settings.region, settings.account};
 }
 
+const TriggerCounters& QueueTriggers::State::counters_of(Source& source) const {
+  if (!source.counters)
+    source.counters = std::make_shared<const TriggerCounters>(parts.metrics, *source.mapping);
+  return *source.counters;
+}
+
 void QueueTriggers::State::adopt(Mapping mapping) {
   auto& source = sources[mapping.id];
   if (!source) source = std::make_shared<Source>();
@@ -63,6 +69,8 @@ void QueueTriggers::State::adopt(Mapping mapping) {
     if (compiled.has_value()) source->filters.push_back(std::move(*compiled));
   }
   source->mapping = std::make_shared<const Mapping>(std::move(mapping));
+  source->counters.reset();
+  source->limit = std::max(source->limit, source->mapping->least_at_once());
   end(source->mapping->id);
   source->status.state =
       source->mapping->enabled ? TriggerStatus::State::enabled : TriggerStatus::State::disabled;

@@ -19,6 +19,7 @@
 #include "queues/engine.h"
 #include "store/committer.h"
 #include "store/store.h"
+#include "telemetry/telemetry.h"
 #include "triggers/mapping.h"
 #include "triggers/targets.h"
 
@@ -73,6 +74,7 @@ class QueueTriggers {
     Targets* targets;
     const Clock& clock;
     TriggerSettings settings;
+    telemetry::Metrics* metrics = nullptr;  // null: counts nothing
   };
   explicit QueueTriggers(Parts parts);
   ~QueueTriggers();

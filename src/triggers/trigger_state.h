@@ -12,6 +12,7 @@
 #include "triggers/patterns.h"
 #include "triggers/queue_trigger.h"
 #include "triggers/sqs_event.h"
+#include "triggers/trigger_counters.h"
 
 namespace mayfly::triggers {
 
@@ -20,6 +21,7 @@ struct Source {
   std::shared_ptr<const Mapping> mapping;
   std::vector<Pattern> filters;
   TriggerStatus status;
+  std::shared_ptr<const TriggerCounters> counters;  // null until there are messages
   bool removed = false;
   // Batches that may run at once as far as the backlog justifies it: grows while batches end well
   // and the machine has cores left, shrinks when it has none, and falls back when the queue is
@@ -56,6 +58,7 @@ struct QueueTriggers::State : std::enable_shared_from_this<QueueTriggers::State>
   void adopt(Mapping mapping);  // new or changed
   void begin(const SourcePtr& source);
   void end(const std::string& id);
+  const TriggerCounters& counters_of(Source& source) const;
   EventOrigin origin_of(const Mapping& mapping) const;
   void batch_begins(const SourcePtr& source);
   void batch_over(const SourcePtr& source);

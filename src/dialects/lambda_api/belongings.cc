@@ -68,6 +68,9 @@ json::object statement_of(const json::object& input, const std::string& resource
   add("StringEquals", "lambda:EventSourceToken", text_member(input, "EventSourceToken"));
   add("StringEquals", "aws:PrincipalOrgID", text_member(input, "PrincipalOrgID"));
   add("StringEquals", "lambda:FunctionUrlAuthType", text_member(input, "FunctionUrlAuthType"));
+  if (input.contains("InvokedViaFunctionUrl"))
+    add("Bool", "lambda:InvokedViaFunctionUrl",
+        flag_member(input, "InvokedViaFunctionUrl") ? "true" : "false");
   if (!condition.empty()) statement["Condition"] = std::move(condition);
   return statement;
 }

@@ -173,6 +173,8 @@ Outcome<void> check_choices(const json::object& input) {
     if (architecture != "x86_64" && architecture != "arm64")
       return validation(architecture.substr(0, 100), "architectures",
                         "Member must satisfy enum value set: [x86_64, arm64]");
+  AWS_TRY(refuse_unserved(input));
+  AWS_TRY(check_kms_key(input, "KMSKeyArn"));
   if (input.contains("Role") && !text_member(input, "Role").starts_with("arn:"))
     return validation(text_member(input, "Role").substr(0, 300), "role",
                       "Member must satisfy regular expression pattern: "
@@ -285,6 +287,7 @@ Outcome<void> take_configuration(const json::object& input, const functions::Run
                       "Member must have length less than or equal to 256");
   for (const auto member : kKeptMembers)
     if (const json::value* value = input.if_contains(member)) kept[member] = *value;
+  if (text_member(kept, "KMSKeyArn").empty()) kept.erase("KMSKeyArn");
   if (const auto* logging = object_member(input, "LoggingConfig"); logging != nullptr)
     if (const std::string group = text_member(*logging, "LogGroup"); !group.empty())
       kept["LogGroup"] = group;
@@ -296,6 +299,21 @@ Outcome<void> take_configuration(const json::object& input, const functions::Run
                     text.size(), kKeptBytesMax));
   settings.other[std::string(kKept)] = std::move(text);
   return {};
+}
+
+Outcome<void> take_source_key(const json::object& code, Settings& settings) {
+  AWS_TRY(check_kms_key(code, "SourceKMSKeyArn"));
+  const std::string arn = text_member(code, "SourceKMSKeyArn");
+  json::object kept = kept_of(settings);
+  if (arn == text_member(kept, "SourceKMSKeyArn")) return {};
+  kept["SourceKMSKeyArn"] = arn;
+  if (arn.empty()) kept.erase("SourceKMSKeyArn");
+  settings.other[std::string(kKept)] = json::serialize(kept);
+  return {};
+}
+
+std::string source_key(const Settings& settings) {
+  return text_member(kept_of(settings), "SourceKMSKeyArn");
 }
 
 void keep_layers(Settings& settings, json::array layers) {

@@ -26,6 +26,10 @@ aws::Outcome<void> take_configuration(const boost::json::object& input,
                                       const ConfigurationLimits& limits,
                                       functions::Settings& settings);
 
+// SourceKMSKeyArn of code: kept and given back; code that names none has none.
+aws::Outcome<void> take_source_key(const boost::json::object& code, functions::Settings& settings);
+std::string source_key(const functions::Settings& settings);
+
 // What a new function has that nobody asked otherwise for: Lambda's defaults.
 functions::Settings new_settings();
 

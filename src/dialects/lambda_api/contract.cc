@@ -60,8 +60,9 @@ AWS_SHAPE(Code, {{"ZipFile", &kBlob},
       {"MemorySize", &kInteger}, {"VpcConfig", &kVpcConfig}, {"DeadLetterConfig", &kDeadLetter},   \
       {"Environment", &kEnvironment}, {"KMSKeyArn", &kString}, {"TracingConfig", &kTracing},       \
       {"Layers", &kStrings}, {"FileSystemConfigs", &kFileSystems}, {"ImageConfig", &kImageConfig}, \
-      {"EphemeralStorage", &kStorage}, {"SnapStart", &kSnapStart}, {                               \
-    "LoggingConfig", &kLogging                                                                     \
+      {"EphemeralStorage", &kStorage}, {"SnapStart", &kSnapStart}, {"LoggingConfig", &kLogging},   \
+      {"CapacityProviderConfig", &kDocument}, {                                                    \
+    "DurableConfig", &kDocument                                                                    \
   }
 
 AWS_SHAPE(CreateFunction, {required("FunctionName"),
@@ -72,7 +73,9 @@ AWS_SHAPE(CreateFunction, {required("FunctionName"),
                            {"PackageType", &kString},
                            {"Tags", &kStringMap},
                            {"Architectures", &kStrings},
-                           {"CodeSigningConfigArn", &kString}});
+                           {"CodeSigningConfigArn", &kString},
+                           {"PublishTo", &kString},
+                           {"TenancyConfig", &kDocument}});
 AWS_SHAPE(UpdateFunctionConfiguration,
           {in_path("FunctionName"), CONFIGURATION, {"Role", &kString}, {"RevisionId", &kString}});
 AWS_SHAPE(UpdateFunctionCode, {in_path("FunctionName"),
@@ -84,19 +87,24 @@ AWS_SHAPE(UpdateFunctionCode, {in_path("FunctionName"),
                                {"Publish", &kBoolean},
                                {"DryRun", &kBoolean},
                                {"RevisionId", &kString},
-                               {"Architectures", &kStrings}});
+                               {"Architectures", &kStrings},
+                               {"SourceKMSKeyArn", &kString},
+                               {"PublishTo", &kString}});
 AWS_SHAPE(ListFunctions, {in_query("MasterRegion"), in_query("FunctionVersion"), PAGE});
 AWS_SHAPE(Package, {in_path("Sha256")});
 
 AWS_SHAPE(Invoke,
           {FUNCTION, field("InvocationType", "X-Amz-Invocation-Type"),
            field("LogType", "X-Amz-Log-Type"), field("ClientContext", "X-Amz-Client-Context"),
-           field("TraceId", "X-Amzn-Trace-Id")});
+           field("TraceId", "X-Amzn-Trace-Id"),
+           field("DurableExecutionName", "X-Amz-Durable-Execution-Name"),
+           field("TenantId", "X-Amz-Tenant-Id")});
 
 AWS_SHAPE(PublishVersion, {in_path("FunctionName"),
                            {"CodeSha256", &kString},
                            {"Description", &kString},
-                           {"RevisionId", &kString}});
+                           {"RevisionId", &kString},
+                           {"PublishTo", &kString}});
 AWS_SHAPE(Routing, {{"AdditionalVersionWeights", &kDocument}});
 AWS_SHAPE(CreateAlias, {in_path("FunctionName"),
                         required("Name"),
@@ -127,6 +135,7 @@ AWS_SHAPE(AddPermission, {FUNCTION,
                           {"EventSourceToken", &kString},
                           {"PrincipalOrgID", &kString},
                           {"FunctionUrlAuthType", &kString},
+                          {"InvokedViaFunctionUrl", &kBoolean},
                           {"RevisionId", &kString}});
 AWS_SHAPE(RemovePermission, {FUNCTION, in_path("StatementId"), in_query("RevisionId")});
 
@@ -136,13 +145,21 @@ AWS_SHAPE(FilterCriteria, {{"Filters", &kFilters}});
 AWS_SHAPE(OneDestination, {{"Destination", &kString}});
 AWS_SHAPE(Destinations, {{"OnSuccess", &kOneDestination}, {"OnFailure", &kOneDestination}});
 AWS_SHAPE(Scaling, {{"MaximumConcurrency", &kInteger}});
+AWS_SHAPE(MappingMetrics, {{"Metrics", &kStrings}});
+AWS_SHAPE(Pollers, {{"MinimumPollers", &kInteger},
+                    {"MaximumPollers", &kInteger},
+                    {"PollerGroupName", &kString}});
 #define MAPPING                                                                             \
   {"Enabled", &kBoolean}, {"BatchSize", &kInteger}, {"FilterCriteria", &kFilterCriteria},   \
       {"MaximumBatchingWindowInSeconds", &kInteger}, {"DestinationConfig", &kDestinations}, \
       {"MaximumRecordAgeInSeconds", &kInteger}, {"BisectBatchOnFunctionError", &kBoolean},  \
       {"MaximumRetryAttempts", &kInteger}, {"TumblingWindowInSeconds", &kInteger},          \
       {"ParallelizationFactor", &kInteger}, {"FunctionResponseTypes", &kStrings},           \
-      {"ScalingConfig", &kScaling}, {"KMSKeyArn", &kString}, {"Tags", &kStringMap}, {       \
+      {"ScalingConfig", &kScaling}, {"KMSKeyArn", &kString}, {"Tags", &kStringMap},         \
+      {"MetricsConfig", &kMappingMetrics}, {"ProvisionedPollerConfig", &kPollers},          \
+      {"LoggingConfig", &kDocument}, {"AmazonManagedKafkaEventSourceConfig", &kDocument},   \
+      {"SelfManagedKafkaEventSourceConfig", &kDocument},                                    \
+      {"DocumentDBEventSourceConfig", &kDocument}, {                                        \
     "SourceAccessConfigurations", &kDocument                                                \
   }
 AWS_SHAPE(CreateMapping, {{"EventSourceArn", &kString},

@@ -1,5 +1,8 @@
 #include "dialects/lambda_api/faults.h"
 
+#include "dialects/aws_values.h"
+#include "triggers/mapping.h"
+
 namespace mayfly::dialects::lambda_api {
 
 namespace {
@@ -57,6 +60,38 @@ aws::Fault too_many(std::string message, std::string_view reason, std::uint32_t 
   if (retry_after_s > 0) fault.detail["retryAfterSeconds"] = std::to_string(retry_after_s);
   fault.retry_after_s = retry_after_s;
   return fault;
+}
+
+aws::Outcome<void> refuse_unserved(const boost::json::object& input) {
+  constexpr std::pair<std::string_view, std::string_view> kUnserved[] = {
+      {"CapacityProviderConfig", "it has no capacity providers"},
+      {"CodeSigningConfigArn", "it checks no signatures of code"},
+      {"DurableConfig", "it has no durable functions"},
+      {"DurableExecutionName", "it has no durable functions"},
+      {"PublishTo", "it has no capacity providers"},
+      {"TenancyConfig", "it does not keep the tenants of a function apart"},
+  };
+  for (const auto& [member, why] : kUnserved) {
+    const auto* value = input.if_contains(member);
+    if (value == nullptr || (value->is_string() && value->get_string().empty())) continue;
+    return invalid_parameter(std::string(member) +
+                             " is not served by this server: " + std::string(why) + ".");
+  }
+  if (input.contains("TenantId"))
+    return invalid_parameter(
+        "The invoked function is not enabled with tenancy configuration. Remove the tenant ID from "
+        "your request and try again.");
+  return boost::system::in_place_value;
+}
+
+aws::Outcome<void> check_kms_key(const boost::json::object& input, std::string_view member) {
+  const std::string arn = text_member(input, member);
+  if (triggers::check_kms_key(arn).has_value()) return boost::system::in_place_value;
+  std::string path(member);
+  path[0] = static_cast<char>(path[0] | 0x20);
+  return validation(arn.substr(0, 300), path,
+                    "Member must satisfy regular expression pattern: "
+                    "(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()");
 }
 
 aws::Fault lambda_fault(const Error& error) {

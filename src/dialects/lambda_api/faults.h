@@ -24,6 +24,12 @@ aws::Fault not_implemented(std::string_view operation);
 // 429 TooManyRequestsException
 aws::Fault too_many(std::string message, std::string_view reason, std::uint32_t retry_after_s);
 
+// Members of operations that this server has, of things that it has not: named, they are refused,
+// for a client that asks for them must not believe that it has them.
+aws::Outcome<void> refuse_unserved(const boost::json::object& input);
+// The form of a key's ARN, where input has one.
+aws::Outcome<void> check_kms_key(const boost::json::object& input, std::string_view member);
+
 // What a room below says of a request.
 aws::Fault lambda_fault(const Error& error);
 

@@ -63,6 +63,8 @@ LambdaApi::Answer LambdaApi::create_function(Call call) {
       call.input, parts_.catalogue.runtimes(),
       {parts_.settings.env_bytes_max, defaults.memory_mb_max, defaults.timeout_ms_max}, settings);
   if (taken.has_error()) co_return taken.error();
+  if (auto good = take_source_key(call.input.at("Code").get_object(), settings); good.has_error())
+    co_return good.error();
   if (auto good = take_layers(call.input, settings); good.has_error()) co_return good.error();
   auto tags = map_member(call.input, "Tags");
   if (auto good = check_tags(tags); good.has_error()) co_return good.error();
@@ -148,6 +150,8 @@ LambdaApi::Answer LambdaApi::get_function(Call call) {
   else
     out["Code"] =
         Object{{"RepositoryType", "Mayfly"}, {"Location", package_link(call, (*version)->package)}};
+  if (const std::string key = source_key((*version)->settings); !key.empty())
+    out["Code"].as_object()["SourceKMSKeyArn"] = key;
   const auto& belongings = parts_.catalogue.belongings(ref.name);
   if (!belongings.tags.empty()) {
     Object& tags = out["Tags"].emplace_object();

@@ -221,6 +221,7 @@ LambdaApi::Response LambdaApi::invoke(Call call, std::string body) {
   auto version = version_of(call.input, ref);
   if (version.has_error()) co_return std::move(version).error();
   const Op op = static_cast<Op>(call.operation->tag);
+  if (auto good = refuse_unserved(call.input); good.has_error()) co_return good.error();
   std::string how = text_member(call.input, "InvocationType");
   if (op == Op::invoke_async) how = "Event";
   if (how == "DryRun") {

@@ -36,17 +36,92 @@ Outcome<void> take_number(const json::object& input, std::string_view member, st
   return boost::system::in_place_value;
 }
 
+// False, {} and []: nothing is asked for.
+bool asks_nothing(const json::value& value) {
+  if (const bool* flag = value.if_bool()) return !*flag;
+  if (const auto* object = value.if_object()) return object->empty();
+  const auto* list = value.if_array();
+  return list != nullptr && list->empty();
+}
+
 // What is of streams and brokers only.
 Outcome<void> check_stream_members(const json::object& input) {
   for (const std::string_view member :
        {"StartingPosition", "StartingPositionTimestamp", "Topics", "Queues",
         "SelfManagedEventSource", "MaximumRecordAgeInSeconds", "BisectBatchOnFunctionError",
         "MaximumRetryAttempts", "TumblingWindowInSeconds", "ParallelizationFactor",
-        "SourceAccessConfigurations"})
-    if (input.contains(member) && !(input.at(member).is_bool() && !input.at(member).get_bool()))
+        "SourceAccessConfigurations", "LoggingConfig", "AmazonManagedKafkaEventSourceConfig",
+        "SelfManagedKafkaEventSourceConfig", "DocumentDBEventSourceConfig"})
+    if (input.contains(member) && !asks_nothing(input.at(member)))
       return invalid_parameter(std::string(member) +
                                " is not for mappings of SQS queues, the one kind of event source "
                                "that this server has.");
+  return boost::system::in_place_value;
+}
+
+// ScalingConfig and ProvisionedPollerConfig; an empty one takes away what was set.
+Outcome<void> take_scaling(const json::object& input, Mapping& mapping) {
+  if (const auto* scaling = object_member(input, "ScalingConfig")) {
+    mapping.concurrency = 0;
+    AWS_TRY(take_number(*scaling, "MaximumConcurrency", 2, 1000, mapping.concurrency));
+  }
+  if (const auto* pollers = object_member(input, "ProvisionedPollerConfig")) {
+    if (!text_member(*pollers, "PollerGroupName").empty())
+      return invalid_parameter(
+          "ProvisionedPollerConfig.PollerGroupName is not for mappings of SQS queues.");
+    const bool some = pollers->contains("MinimumPollers") || pollers->contains("MaximumPollers");
+    mapping.minimum_pollers = some ? triggers::kMinimumPollers : 0;
+    mapping.maximum_pollers = some ? triggers::kMaximumPollersDefault : 0;
+    AWS_TRY(take_number(*pollers, "MinimumPollers", triggers::kMinimumPollers,
+                        triggers::kMinimumPollersMax, mapping.minimum_pollers));
+    AWS_TRY(take_number(*pollers, "MaximumPollers", triggers::kMinimumPollers,
+                        triggers::kMaximumPollersMax, mapping.maximum_pollers));
+    if (mapping.minimum_pollers > mapping.maximum_pollers)
+      return invalid_parameter(
+          "ProvisionedPollerConfig: MinimumPollers must not be greater than MaximumPollers.");
+  }
+  if (mapping.maximum_pollers != 0 && mapping.concurrency != 0)
+    return invalid_parameter(
+        "ScalingConfig.MaximumConcurrency and ProvisionedPollerConfig cannot be used together: an "
+        "empty object takes away the one that is set.");
+  return boost::system::in_place_value;
+}
+
+Outcome<void> take_metrics(const json::object& input, Mapping& mapping) {
+  const auto* config = object_member(input, "MetricsConfig");
+  if (config == nullptr) return boost::system::in_place_value;
+  mapping.metrics.clear();
+  for (const auto& metric : texts_member(*config, "Metrics")) {
+    if (metric == "ErrorCount" || metric == "KafkaMetrics")
+      return invalid_parameter("MetricsConfig: " + metric +
+                               " is not for mappings of SQS queues; EventCount is.");
+    if (metric != "EventCount")
+      return validation(metric.substr(0, 100), "metricsConfig.metrics",
+                        "Member must satisfy enum value set: [EventCount, ErrorCount, "
+                        "KafkaMetrics]");
+    if (!mapping.metrics.empty())
+      return validation("[EventCount, EventCount]", "metricsConfig.metrics",
+                        "Member must not have the same value twice");
+    mapping.metrics.push_back(metric);
+  }
+  return boost::system::in_place_value;
+}
+
+Outcome<void> take_destination(const json::object& input, Mapping& mapping) {
+  const auto* destinations = object_member(input, "DestinationConfig");
+  if (destinations == nullptr) return boost::system::in_place_value;
+  if (const auto* success = object_member(*destinations, "OnSuccess");
+      success != nullptr && !text_member(*success, "Destination").empty())
+    return invalid_parameter(
+        "DestinationConfig.OnSuccess is not for event source mappings; OnFailure is.");
+  const auto* failure = object_member(*destinations, "OnFailure");
+  const std::string arn = failure ? text_member(*failure, "Destination") : std::string();
+  mapping.on_failure.clear();
+  if (arn.empty()) return boost::system::in_place_value;
+  const auto target = triggers::parse_target(arn);
+  if (target.has_error())
+    return invalid_parameter("DestinationConfig.OnFailure: " + target.error().message);
+  mapping.on_failure = triggers::to_text(*target);
   return boost::system::in_place_value;
 }
 
@@ -55,10 +130,11 @@ Outcome<void> take_members(const json::object& input, Mapping& mapping) {
   if (input.contains("Enabled")) mapping.enabled = flag_member(input, "Enabled");
   AWS_TRY(take_number(input, "BatchSize", 1, 10'000, mapping.batch));
   AWS_TRY(take_number(input, "MaximumBatchingWindowInSeconds", 0, 300, mapping.window_s));
-  if (const auto* scaling = object_member(input, "ScalingConfig")) {
-    mapping.concurrency = 0;
-    AWS_TRY(take_number(*scaling, "MaximumConcurrency", 2, 1000, mapping.concurrency));
-  }
+  AWS_TRY(take_scaling(input, mapping));
+  AWS_TRY(take_metrics(input, mapping));
+  AWS_TRY(take_destination(input, mapping));
+  AWS_TRY(check_kms_key(input, "KMSKeyArn"));
+  if (input.contains("KMSKeyArn")) mapping.kms_key = text_member(input, "KMSKeyArn");
   if (const auto* criteria = object_member(input, "FilterCriteria")) {
     mapping.filters.clear();
     for (const auto* filter : objects_member(*criteria, "Filters"))
@@ -74,17 +150,12 @@ Outcome<void> take_members(const json::object& input, Mapping& mapping) {
     }
   }
   if (input.contains("Tags")) mapping.tags = map_member(input, "Tags");
-  if (const auto* destinations = object_member(input, "DestinationConfig")) {
-    const auto* failure = object_member(*destinations, "OnFailure");
-    const std::string arn = failure ? text_member(*failure, "Destination") : std::string();
-    mapping.on_failure.clear();
-    if (!arn.empty()) {
-      const auto target = triggers::parse_target(arn);
-      if (target.has_error())
-        return invalid_parameter("DestinationConfig.OnFailure: " + target.error().message);
-      mapping.on_failure = triggers::to_text(*target);
-    }
-  }
+  const bool batches =
+      input.contains("BatchSize") || input.contains("MaximumBatchingWindowInSeconds");
+  if (batches && mapping.batch > 10 && !mapping.queue.ends_with(".fifo") && mapping.window_s == 0)
+    return invalid_parameter(
+        "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater "
+        "than 10");
   return boost::system::in_place_value;
 }
 
@@ -113,6 +184,13 @@ LambdaApi::Object LambdaApi::mapping_info(const Mapping& mapping, std::string_vi
   if (mapping.partial) out["FunctionResponseTypes"] = json::array{"ReportBatchItemFailures"};
   if (mapping.concurrency > 0)
     out["ScalingConfig"] = Object{{"MaximumConcurrency", mapping.concurrency}};
+  if (mapping.maximum_pollers > 0)
+    out["ProvisionedPollerConfig"] = Object{{"MinimumPollers", mapping.minimum_pollers},
+                                            {"MaximumPollers", mapping.maximum_pollers}};
+  if (!mapping.metrics.empty())
+    out["MetricsConfig"] =
+        Object{{"Metrics", json::array(mapping.metrics.begin(), mapping.metrics.end())}};
+  if (!mapping.kms_key.empty()) out["KMSKeyArn"] = mapping.kms_key;
   if (!mapping.on_failure.empty()) {
     const auto target = triggers::parse_target(mapping.on_failure);
     if (target.has_value())
@@ -141,10 +219,6 @@ LambdaApi::Answer LambdaApi::create_mapping(Call call) {
   mapping.partial = false;
   auto taken = take_members(call.input, mapping);
   if (taken.has_error()) co_return std::move(taken).error();
-  if (mapping.batch > 10 && !mapping.queue.ends_with(".fifo") && mapping.window_s == 0)
-    co_return invalid_parameter(
-        "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater "
-        "than 10");
   auto creating = parts_.triggers.create(std::move(mapping));
   auto created = co_await std::move(creating);
   if (created.has_error()) {

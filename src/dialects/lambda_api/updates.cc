@@ -97,6 +97,7 @@ LambdaApi::Answer LambdaApi::update_code(Call call) {
     co_return good.error();
   functions::Settings settings = (*present)->settings;
   settings.install = false;
+  if (auto good = refuse_unserved(call.input); good.has_error()) co_return good.error();
   Object configuration;
   if (call.input.contains("Architectures"))
     configuration["Architectures"] = call.input.at("Architectures");
@@ -105,6 +106,7 @@ LambdaApi::Answer LambdaApi::update_code(Call call) {
       configuration, parts_.catalogue.runtimes(),
       {parts_.settings.env_bytes_max, defaults.memory_mb_max, defaults.timeout_ms_max}, settings);
   if (taken.has_error()) co_return taken.error();
+  if (auto good = take_source_key(call.input, settings); good.has_error()) co_return good.error();
 
   auto holding = parts_.keeper->hold();
   const auto hold = co_await std::move(holding);
@@ -173,6 +175,7 @@ LambdaApi::Answer LambdaApi::publish_version(Call call) {
   if (present.has_error()) co_return std::move(present).error();
   if (auto good = check_revision(call.input, (*present)->revision); good.has_error())
     co_return good.error();
+  if (auto good = refuse_unserved(call.input); good.has_error()) co_return good.error();
   const std::string digest = text_member(call.input, "CodeSha256");
   if (!digest.empty() && digest != code_digest(**present))
     co_return invalid_parameter("CodeSHA256 (" + digest.substr(0, 100) +

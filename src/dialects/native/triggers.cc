@@ -13,9 +13,10 @@ namespace json = boost::json;
 
 namespace {
 
-const std::vector<std::string_view> kKeys = {"queue",       "function", "batch",   "window_s",
-                                             "concurrency", "attempts", "filters", "on_failure",
-                                             "partial",     "enabled"};
+const std::vector<std::string_view> kKeys = {
+    "queue",    "function", "batch",       "window_s",        "concurrency",
+    "attempts", "filters",  "on_failure",  "partial",         "enabled",
+    "tags",     "metrics",  "kms_key_arn", "minimum_pollers", "maximum_pollers"};
 
 json::object render(const triggers::Mapping& mapping, const triggers::TriggerStatus& status) {
   boost::system::error_code failed;

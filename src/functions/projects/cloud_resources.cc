@@ -498,6 +498,27 @@ std::string transform_of(const Value* paths, const Value& text) {
       boost::json::object{{"paths", std::move(names)}, {"template", text_of(text)}});
 }
 
+namespace {
+
+void read_pollers(const Value& v, Report& report, Manifest::QueueTrigger& t) {
+  Section pollers(v, report);
+  const auto number = [&](const char* key, std::int64_t most, std::uint32_t otherwise) {
+    std::uint32_t out = otherwise;
+    pollers.take(key, [&](const Value& n) {
+      out = static_cast<std::uint32_t>(whole_of(n, 2, most));
+      report.used(n);
+    });
+    return out;
+  };
+  t.minimum_pollers = number("MinimumPollers", 200, 2);
+  t.maximum_pollers = number("MaximumPollers", 10'000, 200);
+  if (t.minimum_pollers > t.maximum_pollers)
+    wrong(v, "MinimumPollers must not be more than MaximumPollers.");
+  pollers.finish({{"PollerGroupName", "it is for brokers"}});
+}
+
+}  // namespace
+
 void read_mapping(Section& s, Builder& b, std::string_view queue_key, const std::string& function) {
   Report& report = b.report();
   const Value& at = s.value();
@@ -533,11 +554,17 @@ void read_mapping(Section& s, Builder& b, std::string_view queue_key, const std:
     });
     scaling.finish();
   });
+  s.take("ProvisionedPollerConfig", [&](const Value& v) { read_pollers(v, report, t); });
+  s.take("Tags", [&](const Value& v) {
+    t.tags = tags_of(v);
+    report.used(v);
+  });
+  if (t.maximum_pollers != 0 && t.concurrency != 0)
+    wrong(at, "ScalingConfig.MaximumConcurrency and ProvisionedPollerConfig exclude each other.");
   t.enabled = s.flag("Enabled", true);
   s.finish({{"KmsKeyArn", "Mayfly has no keys of KMS"},
             {"MetricsConfig", "/metrics has the figures of every trigger"},
-            {"ProvisionedPollerConfig", "pollers take as much as the function has room for"},
-            {"Tags", "triggers have no tags here"}});
+            {"LoggingConfig", "it is for brokers"}});
   b.add_trigger(at, function, std::move(t));
 }
 

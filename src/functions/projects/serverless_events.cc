@@ -213,6 +213,27 @@ void ServerlessReader::read_bucket_event(const Value& value, const std::string& 
   builder_.add_bucket_event(value, std::move(made));
 }
 
+namespace {
+
+// {min, max} as Lambda's ProvisionedPollerConfig; false: none.
+std::optional<std::pair<std::string, Value>> pollers_of(const Value& theirs) {
+  if (theirs.is_scalar() && text_of(theirs) == "false") return std::nullopt;
+  if (!theirs.is_map()) wrong(theirs, "must be a mapping with min and max.");
+  Value config;
+  config.kind = Value::Kind::map;
+  config.place = theirs.place;
+  for (const auto& [key, value] : theirs.members) {
+    const std::string known = key == "min"     ? "MinimumPollers"
+                              : key == "max"   ? "MaximumPollers"
+                              : key == "group" ? "PollerGroupName"
+                                               : key;
+    config.members.emplace_back(known, value);
+  }
+  return std::make_pair(std::string("ProvisionedPollerConfig"), std::move(config));
+}
+
+}  // namespace
+
 void ServerlessReader::read_sqs(const Value& value, const std::string& function) {
   // The same as a mapping of Lambda, in other letters.
   static constexpr std::pair<std::string_view, std::string_view> kKeys[] = {
@@ -239,6 +260,10 @@ void ServerlessReader::read_sqs(const Value& value, const std::string& function)
         scaling.place = member.place;
         scaling.members.emplace_back("MaximumConcurrency", member);
         mapping.members.emplace_back("ScalingConfig", std::move(scaling));
+        continue;
+      }
+      if (key == "provisionedPollers") {
+        if (auto pollers = pollers_of(member)) mapping.members.push_back(std::move(*pollers));
         continue;
       }
       mapping.members.emplace_back(std::string(known), member);

@@ -71,7 +71,7 @@ functions:
         partial: false
         enabled: false
         filter: {body: {kind: [click], price: [{numeric: [">", 0]}], text: ["5"]}}
-      - {queue: other, filter: ['{"body":{"a":[1]}}', {body: {b: [null, true]}}]}
+      - {queue: other, minimum_pollers: 2, maximum_pollers: 300, filter: ['{"body":{"a":[1]}}', {body: {b: [null, true]}}]}
       - {schedule: rate(1 minute), input: {"n": 5, "s": "5", "l": [1.5, x]}, timezone: Europe/Berlin}
       - {schedule: 'cron(0 8 * * ? *)', name: morning, catch_up: all, enabled: false}
       - {topic: news, filter: {kind: [a]}, filter_scope: attributes, dead_letter: dead}
@@ -98,6 +98,8 @@ schedules:
   EXPECT_THAT(f.queues[1].filters,
               ElementsAre(R"({"body":{"a":[1]}})", R"({"body":{"b":[null,true]}})"));
   EXPECT_EQ(f.queues[1].batch, 10u);
+  EXPECT_EQ(f.queues[1].minimum_pollers, 2u);
+  EXPECT_EQ(f.queues[1].maximum_pollers, 300u);
   EXPECT_TRUE(f.queues[1].partial && f.queues[1].enabled);
   ASSERT_EQ(f.topics.size(), 1u);
   EXPECT_EQ(f.topics[0].filter, R"({"kind":["a"]})");
@@ -130,6 +132,13 @@ TEST(ManifestEvents, ErrorsNameLineAndKey) {
   EXPECT_THAT(problem_of(f + "{queue: q.fifo, batch: 11}"), HasSubstr("0 to 10"));
   EXPECT_THAT(problem_of(f + "{queue: q, window: 301}"), HasSubstr("up to 300"));
   EXPECT_THAT(problem_of(f + "{queue: q, window: soon}"), HasSubstr("'soon'"));
+  EXPECT_THAT(problem_of(f + "{queue: q, maximum_pollers: 10}"), HasSubstr("or neither"));
+  EXPECT_THAT(problem_of(f + "{queue: q, minimum_pollers: 1, maximum_pollers: 10}"),
+              HasSubstr("minimum_pollers"));
+  EXPECT_THAT(problem_of(f + "{queue: q, minimum_pollers: 9, maximum_pollers: 8}"),
+              HasSubstr("must not be more"));
+  EXPECT_THAT(problem_of(f + "{queue: q, minimum_pollers: 2, maximum_pollers: 8, concurrency: 2}"),
+              HasSubstr("leave one of them out"));
   EXPECT_THAT(problem_of(f + "{queue: 'a b'}"), HasSubstr("no name of a queue"));
   EXPECT_THAT(problem_of(f + "{queue: q, topic: t}"),
               HasSubstr("one of queue, schedule and topic"));

@@ -147,9 +147,9 @@ class TriggerTest : public ::testing::Test {
     services = std::make_unique<Services>(*world.engine, *state, world.pool);
     targets = std::make_unique<Targets>(*world.engine);
     runner.services = services.get();
-    triggers = std::make_unique<QueueTriggers>(
-        QueueTriggers::Parts{world.loop.get_executor(), *world.engine, *store, *world.committer,
-                             world.pool, runner, *services, targets.get(), world.clock, settings});
+    triggers = std::make_unique<QueueTriggers>(QueueTriggers::Parts{
+        world.loop.get_executor(), *world.engine, *store, *world.committer, world.pool, runner,
+        *services, targets.get(), world.clock, settings, metrics});
     ASSERT_TRUE(triggers->load().has_value());
     triggers->start();
   }
@@ -241,6 +241,7 @@ class TriggerTest : public ::testing::Test {
   Embedded world;
   FakeRunner runner;
   TriggerSettings settings;
+  telemetry::Metrics* metrics = nullptr;
   std::uint32_t runner_hanging = 0;  // batches that a test keeps from ending
   std::unique_ptr<tables::State> state;
   std::unique_ptr<Services> services;

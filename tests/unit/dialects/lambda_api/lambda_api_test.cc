@@ -4,6 +4,7 @@
 #include <boost/json.hpp>
 #include <fstream>
 #include <map>
+#include <set>
 #include <sstream>
 
 #include "aws/rest.h"
@@ -49,6 +50,42 @@ TEST(LambdaContract, IsTheTableOfTheReference) {
   }
   EXPECT_GT(wanted.size(), 80u);
   EXPECT_EQ(rows, wanted);
+}
+
+// Each member of an input by its path, as "A", "B.C" and "D.*" for what is any JSON.
+void add_members(const aws::Shape& shape, const std::string& at, std::set<std::string>& out) {
+  const aws::Shape* inner = &shape;
+  while (inner->kind == aws::Kind::list) {
+    if (inner->element == nullptr) break;
+    inner = inner->element;
+  }
+  if (inner->kind == aws::Kind::structure) {
+    for (const auto& member : inner->members)
+      add_members(*member.shape, (at.empty() ? "" : at + ".") + std::string(member.name), out);
+    if (!at.empty()) out.insert(at);
+  } else if (!at.empty()) {
+    out.insert(inner->kind == aws::Kind::document ? at + ".*" : at);
+  }
+}
+
+// tests/client/test_lambda_members.py holds the list against botocore's model, so that no member
+// that a client can send is dropped in silence.
+TEST(LambdaContract, MembersAreTheListThatClientsAreHeldAgainst) {
+  std::ostringstream wanted;
+  for (const auto& operation : lambda_contract().operations) {
+    const Op op = static_cast<Op>(operation.tag);
+    if (op == Op::get_package || op == Op::not_served) continue;
+    std::set<std::string> members;
+    add_members(*operation.input, "", members);
+    wanted << operation.name;
+    for (const auto& member : members) wanted << ' ' << member;
+    wanted << '\n';
+  }
+  std::ifstream in(std::string(MAYFLY_SOURCE_DIR) + "/tests/support/lambda_members.txt");
+  std::ostringstream there;
+  there << in.rdbuf();
+  EXPECT_EQ(there.str(), wanted.str()) << "tests/support/lambda_members.txt must hold exactly:\n"
+                                       << wanted.str();
 }
 
 TEST(LambdaContract, PathsFindTheirOperation) {
@@ -134,6 +171,41 @@ const functions::RuntimeTable& found_runtimes() {
 std::string refusal(const json::object& input, functions::Settings settings = new_settings()) {
   const auto taken = take_configuration(input, found_runtimes(), {}, settings);
   return taken.has_value() ? "ok" : taken.error().code + ": " + taken.error().message;
+}
+
+TEST(LambdaConfiguration, WhatIsNotServedIsRefused) {
+  for (const char* member : {"CapacityProviderConfig", "DurableConfig", "TenancyConfig"})
+    EXPECT_EQ(refusal({{member, json::object{{"a", "b"}}}}),
+              std::string("InvalidParameterValueException: ") + member +
+                  " is not served by this server: " +
+                  (member == std::string("DurableConfig") ? "it has no durable functions."
+                   : member == std::string("TenancyConfig")
+                       ? "it does not keep the tenants of a function apart."
+                       : "it has no capacity providers."));
+  EXPECT_TRUE(refusal({{"PublishTo", "LATEST_PUBLISHED"}}).starts_with("InvalidParameterValue"));
+  EXPECT_TRUE(refusal({{"CodeSigningConfigArn", "arn:aws:lambda:r:1:code-signing-config:csc-1"}})
+                  .starts_with("InvalidParameterValue"));
+  EXPECT_EQ(refusal({{"CodeSigningConfigArn", ""}}), "ok");
+  EXPECT_TRUE(refusal({{"KMSKeyArn", "alias/mine"}}).starts_with("ValidationException"));
+  EXPECT_EQ(refusal({{"KMSKeyArn", "arn:aws:kms:us-east-1:1:key/a"}}), "ok");
+}
+
+TEST(LambdaConfiguration, TheKeyOfTheCodeGoesWithTheCode) {
+  functions::Settings settings = new_settings();
+  ASSERT_TRUE(
+      take_configuration({{"KMSKeyArn", "arn:aws:kms:r:1:key/f"}}, found_runtimes(), {}, settings)
+          .has_value());
+  ASSERT_TRUE(
+      take_source_key({{"SourceKMSKeyArn", "arn:aws:kms:r:1:key/a"}}, settings).has_value());
+  EXPECT_EQ(source_key(settings), "arn:aws:kms:r:1:key/a");
+  EXPECT_TRUE(take_source_key({{"SourceKMSKeyArn", "a"}}, settings).has_error());
+  ASSERT_TRUE(take_configuration({{"KMSKeyArn", ""}}, found_runtimes(), {}, settings).has_value());
+  EXPECT_EQ(source_key(settings), "arn:aws:kms:r:1:key/a");
+  functions::Version version;
+  version.settings = settings;
+  EXPECT_FALSE(configuration_of(version, {"us-east-1", "1"}, {}).contains("KMSKeyArn"));
+  ASSERT_TRUE(take_source_key({}, settings).has_value());
+  EXPECT_EQ(source_key(settings), "");
 }
 
 TEST(LambdaConfiguration, WhatIsTakenComesBack) {

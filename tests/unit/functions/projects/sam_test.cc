@@ -159,6 +159,7 @@ Resources:
       FunctionName: !GetAtt Plain.Arn
       EventSourceArn: !GetAtt Dead.Arn
       ScalingConfig: {MaximumConcurrency: 2}
+      Tags: [{Key: team, Value: shop}]
   Dead: {Type: AWS::SQS::Queue, Properties: {FifoQueue: true, Tags: [{Key: a, Value: b}]}}
 )");
   ASSERT_FALSE(project.has_error()) << project.error().message;
@@ -190,7 +191,39 @@ Resources:
   EXPECT_EQ(plain->inline_file, "index.py");
   ASSERT_EQ(plain->queues.size(), 1u);
   EXPECT_EQ(plain->queues[0].concurrency, 2u);
+  EXPECT_EQ(plain->queues[0].tags, (std::map<std::string, std::string>{{"team", "shop"}}));
   EXPECT_TRUE(project->manifest.queues.at(0).fifo);
+}
+
+TEST(Sam, MembersOfQueueEvents) {
+  const auto with = [](const std::string& more) {
+    return sam(std::string(kTop) +
+               "Resources:\n  F:\n    Type: AWS::Serverless::Function\n    Properties:\n"
+               "      CodeUri: src\n      Runtime: python3.11\n      Handler: a.b\n      Events:\n"
+               "        Q: {Type: SQS, Properties: {Queue: 'arn:aws:sqs:x:1:jobs', " +
+               more + "}}\n");
+  };
+  const auto project = with(
+      "ProvisionedPollerConfig: {MinimumPollers: 5, PollerGroupName: g}, MetricsConfig: {Metrics: "
+      "[EventCount]}, KmsKeyArn: 'arn:aws:kms:x:1:key/a'");
+  ASSERT_TRUE(project.has_value()) << project.error().message;
+  const auto& queue = project->manifest.functions.at(0).queues.at(0);
+  EXPECT_EQ(queue.minimum_pollers, 5u);
+  EXPECT_EQ(queue.maximum_pollers, 200u);
+  const std::string at = "Resources.F.Properties.Events.Q.Properties.";
+  EXPECT_THAT(why_not(*project, at + "ProvisionedPollerConfig.PollerGroupName"),
+              HasSubstr("brokers"));
+  EXPECT_THAT(why_not(*project, at + "MetricsConfig"), HasSubstr("/metrics"));
+  EXPECT_THAT(why_not(*project, at + "KmsKeyArn"), HasSubstr("KMS"));
+  EXPECT_THAT(
+      with("ProvisionedPollerConfig: {MaximumPollers: 2, MinimumPollers: 3}").error().message,
+      HasSubstr("must not be more"));
+  EXPECT_THAT(with("ProvisionedPollerConfig: {MinimumPollers: 1}").error().message, HasSubstr("2"));
+  EXPECT_THAT(
+      with("ProvisionedPollerConfig: {MinimumPollers: 3}, ScalingConfig: {MaximumConcurrency: 2}")
+          .error()
+          .message,
+      HasSubstr("exclude each other"));
 }
 
 TEST(Sam, Logs) {

@@ -178,6 +178,32 @@ functions:
               HasSubstr("Did you mean 'memorySize'?"));
 }
 
+TEST(Serverless, ProvisionedPollersOfQueues) {
+  const auto project = serverless(std::string(kHead) + R"(
+functions:
+  f:
+    handler: a.b
+    events:
+      - sqs: {arn: 'arn:aws:sqs:x:1:jobs', provisionedPollers: {min: 3, max: 40, group: g}}
+      - sqs: {arn: 'arn:aws:sqs:x:1:other', provisionedPollers: false}
+)");
+  ASSERT_FALSE(project.has_error()) << project.error().message;
+  const auto& queues = project->manifest.functions[0].queues;
+  ASSERT_EQ(queues.size(), 2u);
+  EXPECT_EQ(queues[0].minimum_pollers, 3u);
+  EXPECT_EQ(queues[0].maximum_pollers, 40u);
+  EXPECT_EQ(queues[1].maximum_pollers, 0u);
+  const auto both = serverless(std::string(kHead) + R"(
+functions:
+  f:
+    handler: a.b
+    events:
+      - sqs: {arn: 'arn:aws:sqs:x:1:jobs', maximumConcurrency: 4, provisionedPollers: {min: 3}}
+)");
+  ASSERT_TRUE(both.has_error());
+  EXPECT_THAT(both.error().message, HasSubstr("exclude each other"));
+}
+
 TEST(Serverless, Events) {
   const auto project = serverless(std::string(kHead) + R"(
 functions:
