@@ -163,6 +163,42 @@ def test_an_instance_from_a_zygote_is_as_any_other(server, source, language):
     assert server.stats(first)["templates"] == 0
 
 
+# Hands out files of /proc/self.
+READERS = {
+    "python": "def handler(event, context):\n    return open(event).read()\n",
+    "node": "exports.handler = async (path) => require('fs').readFileSync(path, 'latin1');\n",
+    "ruby": "def handler(event:, context:)\n  File.read(event)\nend\n",
+    "php": "<?php return fn ($path) => file_get_contents($path);\n",
+    "perl": "sub handler { open my $file, '<', shift; local $/; return scalar <$file> }\n1;\n",
+}
+SAME = ("Umask", "Uid", "Gid", "Groups", "NoNewPrivs", "Seccomp", "SigBlk", "SigIgn", "SigCgt", "ShdPnd", "Threads",
+        "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
+
+
+def process(server, name):
+    """What the kernel says of an instance, without what differs from start to start."""
+    read = lambda file: server.invoke(name, "/proc/self/" + file).expect(200).json  # noqa: E731
+    status = dict(line.split(":\t", 1) for line in read("status").splitlines() if ":\t" in line)
+    mounts = sorted(line.split()[4:6] for line in read("mountinfo").splitlines())
+    return {**{name: status.get(name) for name in SAME}, "limits": read("limits"), "mounts": mounts,
+            "cmdline": read("cmdline"), "cgroup": len(read("cgroup").splitlines()), "oom": read("oom_score_adj")}
+
+
+@pytest.mark.parametrize("snapshot", ["on", "off"])
+@pytest.mark.parametrize("language", sorted(SOURCES))
+def test_the_process_is_as_one_that_is_started(make_server, source, language, snapshot, tmp_path):
+    path = tmp_path / os.path.basename(source)
+    path.write_text(READERS[language])
+    one, other = make_server(), make_server(config="engine:\n  zygotes: false\n")
+    if language == "node" and snapshot == "off":
+        deploy(one, str(path), "f", "--snapshot", "off")
+        assert from_zygote(one) == 0
+    else:
+        deploy_from_zygote(one, str(path), "f", "--snapshot", snapshot)
+    deploy(other, str(path), "f", "--snapshot", snapshot)
+    assert process(one, "f") == process(other, "f")
+
+
 @pytest.mark.parametrize("language", sorted(SOURCES))
 def test_a_killed_zygote_is_done_without(server, source, language):
     deploy_from_zygote(server, source, f"before-{language}")
