@@ -184,19 +184,21 @@ def process(server, name):
             "cmdline": read("cmdline"), "cgroup": len(read("cgroup").splitlines()), "oom": read("oom_score_adj")}
 
 
-@pytest.mark.parametrize("snapshot", ["on", "off"])
 @pytest.mark.parametrize("language", sorted(SOURCES))
-def test_the_process_is_as_one_that_is_started(make_server, source, language, snapshot, tmp_path):
+def test_the_process_is_as_one_that_is_started(server, make_server, source, language, tmp_path):
     path = tmp_path / os.path.basename(source)
     path.write_text(READERS[language])
-    one, other = make_server(), make_server(config="engine:\n  zygotes: false\n")
-    if language == "node" and snapshot == "off":
-        deploy(one, str(path), "f", "--snapshot", "off")
-        assert from_zygote(one) == 0
-    else:
-        deploy_from_zygote(one, str(path), "f", "--snapshot", snapshot)
-    deploy(other, str(path), "f", "--snapshot", snapshot)
-    assert process(one, "f") == process(other, "f")
+    other = make_server(config="engine:\n  zygotes: false\n")
+    for snapshot in ("on", "off"):
+        name = f"reads-{language}-{snapshot}"
+        if language == "node" and snapshot == "off":
+            before = from_zygote(server)
+            deploy(server, str(path), name, "--snapshot", "off")
+            assert from_zygote(server) == before
+        else:
+            deploy_from_zygote(server, str(path), name, "--snapshot", snapshot)
+        deploy(other, str(path), name, "--snapshot", snapshot)
+        assert process(server, name) == process(other, name)
 
 
 @pytest.mark.parametrize("language", sorted(SOURCES))
