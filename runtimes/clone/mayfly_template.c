@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <link.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -41,6 +42,8 @@ static struct {
   int (*next)(int);
   void (*forked)(int);
   int (*enter)(void);
+  int (*enter_program)(int); /* a zygote's; else NULL */
+  int forking;               /* the next fork is the one that a zygote's order is for */
   const char* (*environment)(void);
   struct {
     dev_t dev;
@@ -79,30 +82,32 @@ __attribute__((format(printf, 1, 2))) static void add_text(const char* format, .
 
 /* ---- before the user's code */
 
-static void* symbol_of(void* library, const char* name) {
-  void* found = dlsym(library, name);
-  if (found == NULL) add_text("Mayfly's clone library cannot be used: it has no %s", name);
+/* kind: clone or zygote, whose functions are called alike. */
+static void* symbol_of(void* library, const char* kind, const char* name) {
+  char symbol[64];
+  snprintf(symbol, sizeof symbol, "mayfly_%s_%s", kind, name);
+  void* found = dlsym(library, symbol);
+  if (found == NULL) add_text("Mayfly's clone library cannot be used: it has no %s", symbol);
   return found;
 }
 
-static int load_clone_library(void) {
-  const char* control = getenv("MAYFLY_TEMPLATE_FD");
+static void* load_clone_library(const char* variable, const char* kind) {
+  const char* control = getenv(variable);
   const char* path = getenv("MAYFLY_CLONE_LIB");
   state.control = control == NULL ? -1 : atoi(control);
   if (state.control < 0 || fcntl(state.control, F_SETFD, FD_CLOEXEC) != 0) {
     add_text("there is no control socket");
-    return 0;
+    return NULL;
   }
   void* library = dlopen(path == NULL || *path == '\0' ? "/nonexistent" : path, RTLD_NOW);
   if (library == NULL) {
     add_text("Mayfly's clone library cannot be used: %s", dlerror());
-    return 0;
+    return NULL;
   }
-  *(void**)&state.next = symbol_of(library, "mayfly_clone_next");
-  *(void**)&state.forked = symbol_of(library, "mayfly_clone_forked");
-  *(void**)&state.enter = symbol_of(library, "mayfly_clone_enter");
-  *(void**)&state.environment = symbol_of(library, "mayfly_clone_environment");
-  return state.text_size == 0;
+  *(void**)&state.next = symbol_of(library, kind, "next");
+  *(void**)&state.forked = symbol_of(library, kind, "forked");
+  *(void**)&state.environment = symbol_of(library, kind, "environment");
+  return library;
 }
 
 /* The numbers that a folder of /proc has as names. */
@@ -119,7 +124,9 @@ static int numbers_in(const char* path, int* numbers, int max) {
 
 const char* mayfly_template_open(void) {
   begin_text();
-  if (!load_clone_library()) return mayfly_template_text;
+  void* library = load_clone_library("MAYFLY_TEMPLATE_FD", "clone");
+  if (library != NULL) *(void**)&state.enter = symbol_of(library, "clone", "enter");
+  if (state.text_size > 0) return mayfly_template_text;
   int numbers[OPEN_MAX_KEPT];
   int count = numbers_in("/proc/self/fd", numbers, OPEN_MAX_KEPT);
   for (int i = 0; i < count; ++i) {
@@ -336,18 +343,26 @@ static void take_child_signals(void) {
   state.child_signals_taken = sigaction(SIGCHLD, &plain, &state.child_signals) == 0;
 }
 
+static void give_back_child_signals(void) {
+  if (state.child_signals_taken) (void)sigaction(SIGCHLD, &state.child_signals, NULL);
+  state.child_signals_taken = 0;
+}
+
 int mayfly_template_next(void) {
   take_child_signals();
-  return mayfly_template_result = state.next(state.control);
+  mayfly_template_result = state.next(state.control);
+  state.forking = state.enter_program != NULL && mayfly_template_result == 1;
+  return mayfly_template_result;
 }
 
 void mayfly_template_forked(int pid) {
+  state.forking = 0;
   state.forked(pid);
 }
 
 void mayfly_template_forked_env(void) {
   const char* pid = getenv("MAYFLY_TEMPLATE_PID");
-  state.forked(pid == NULL ? -EINVAL : atoi(pid));
+  mayfly_template_forked(pid == NULL ? -EINVAL : atoi(pid));
 }
 
 /* Bytes of two clones must never mix on one connection; and a pool connects anew. */
@@ -364,10 +379,38 @@ static void cut_connections(void) {
 
 const char* mayfly_template_enter(void) {
   if (state.enter() != 0) _exit(1);
-  if (state.child_signals_taken) (void)sigaction(SIGCHLD, &state.child_signals, NULL);
+  give_back_child_signals();
   (void)fcntl(3, F_SETFD, FD_CLOEXEC);
   cut_connections();
   for (int i = 0; i < state.poll_count; ++i) state.polls[i]();
+  return mayfly_template_text = state.environment();
+}
+
+/* ---- zygotes */
+
+/* In the child, before the language's fork returns: what the language then does in a child (Ruby
+   makes its wake-up descriptors and its timer anew), it does in the program and not in the one
+   between. Ruby, PHP and libraries close descriptors that they remember, so those keep their
+   numbers. */
+static void become_program(void) {
+  if (!state.forking) return; /* also in the second fork, inside of this */
+  state.forking = 0;
+  state.enter_program(1);
+  state.enter_program = NULL;
+  give_back_child_signals();
+}
+
+const char* mayfly_template_zygote(void) {
+  int threads[2];
+  begin_text();
+  if (numbers_in("/proc/self/task", threads, 2) != 1) add_text("the interpreter has threads");
+  void* library = load_clone_library("MAYFLY_ZYGOTE_FD", "zygote");
+  if (library != NULL) *(void**)&state.enter_program = symbol_of(library, "zygote", "enter");
+  if (pthread_atfork(NULL, NULL, become_program) != 0) add_text("no memory for a handler of forks");
+  return mayfly_template_text;
+}
+
+const char* mayfly_template_environment(void) {
   return mayfly_template_text = state.environment();
 }
 

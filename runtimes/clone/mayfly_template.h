@@ -1,6 +1,6 @@
-/* libmayfly_template: what the templates of scripting languages share beside libmayfly_clone: what
-   a fork would share or lose (threads, connections, open files), found and told in words, and what
-   C libraries in the process have to forget in a clone.
+/* libmayfly_template: what the templates of scripting languages, and their zygotes, share beside
+   libmayfly_clone: what a fork would share or lose (threads, connections, open files), found and
+   told in words, and what C libraries in the process have to forget in a clone.
 
    Ruby calls it by Fiddle and PHP by FFI. Perl has neither, but installs any C function as a sub:
    so no function needs an argument, and what is returned can be read from variables as well.
@@ -16,6 +16,15 @@
 extern MAYFLY_TEMPLATE_API int mayfly_template_result;
 extern MAYFLY_TEMPLATE_API const char* mayfly_template_text;
 
+/* Makes the process a zygote (mayfly_zygote.h): takes MAYFLY_ZYGOTE_FD and MAYFLY_CLONE_LIB from
+   the environment. Text: empty, or why it cannot be one. Then _next, the language's own fork, in
+   the parent _forked: the fork returns in the child when that is the program, inside its sandbox,
+   which sets its environment to that of _environment and goes on as if it had been started. */
+MAYFLY_TEMPLATE_API const char* mayfly_template_zygote(void);
+
+/* In a program that comes from a zygote. Text: its whole environment. */
+MAYFLY_TEMPLATE_API const char* mayfly_template_environment(void);
+
 /* Before the user's code is loaded. Takes MAYFLY_TEMPLATE_FD and MAYFLY_CLONE_LIB from the
    environment (the caller removes them there) and remembers what is open and which threads run.
    Text: empty, or why the process cannot be a template. */
@@ -29,8 +38,8 @@ MAYFLY_TEMPLATE_API void mayfly_template_known(int thread);
    '!', why the process cannot be cloned, or with '-', a note for who deploys. */
 MAYFLY_TEMPLATE_API const char* mayfly_template_look(void);
 
-/* mayfly_clone_next on the control socket. From the first call on SIGCHLD does nothing in the
-   template; the clones have what was set before. 1: fork now; 0: exit. */
+/* mayfly_clone_next, or mayfly_zygote_next, on the control socket. From the first call on SIGCHLD
+   does nothing in the template; the clones have what was set before. 1: fork now; 0: exit. */
 MAYFLY_TEMPLATE_API int mayfly_template_next(void);
 
 /* In the parent after the fork: the clone's pid, or -errno. */

@@ -112,6 +112,28 @@ static void reap(void) {
   }
 }
 
+/* Whether one program could write to what another reads: caches of compiled code are kept so. */
+static uint32_t shares_memory(void) {
+  char bytes[4096], permissions[4];
+  int field = 0, at = 0;
+  uint32_t found = 0;
+  int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 1;
+  for (ssize_t got; !found && (got = read(fd, bytes, sizeof bytes)) > 0;) {
+    for (ssize_t i = 0; i < got; ++i) { /* START-END rwxs ..., a line each */
+      if (bytes[i] == '\n') {
+        field = at = 0;
+      } else if (bytes[i] == ' ') {
+        if (field++ == 1 && permissions[1] == 'w' && permissions[3] == 's') found = 1;
+      } else if (field == 1 && at < 4) {
+        permissions[at++] = bytes[i];
+      }
+    }
+  }
+  close(fd);
+  return found;
+}
+
 static int begin(int control_fd) {
   state.control = control_fd;
   int fd = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
@@ -119,11 +141,11 @@ static int begin(int control_fd) {
   fd = open("/dev/null", O_RDWR | O_CLOEXEC);
   state.null = fd < 0 ? -1 : lift(fd);
   if (state.own_pid_namespace < 0 || state.null < 0) return 0;
+  struct mayfly_zygote_ready ready = {.version = MAYFLY_ZYGOTE_VERSION, .refused = shares_memory()};
   /* Its forks are for a moment where programs of the user's will run. */
   if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return 0;
   if (fcntl(control_fd, F_SETFD, FD_CLOEXEC) != 0) return 0;
-  struct mayfly_zygote_ready ready = {.version = MAYFLY_ZYGOTE_VERSION};
-  return send(control_fd, &ready, sizeof ready, MSG_NOSIGNAL) == sizeof ready;
+  return send(control_fd, &ready, sizeof ready, MSG_NOSIGNAL) == sizeof ready && !ready.refused;
 }
 
 int mayfly_zygote_next(int control_fd) {

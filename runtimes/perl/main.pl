@@ -2,7 +2,8 @@
 #
 # Two strictly separate steps, so that a template process can be forked between them: initialise()
 # loads the user's code and opens nothing; serve() opens the channel and never returns. With
-# MAYFLY_TEMPLATE_FD the process is such a template: what it serves, it serves in its clones.
+# MAYFLY_TEMPLATE_FD the process is such a template: what it serves, it serves in its clones. With
+# MAYFLY_ZYGOTE_FD it is a zygote: whatever of the above, it does in forks of itself.
 
 use strict;
 use warnings;
@@ -64,6 +65,10 @@ sub Mayfly::start {
 }
 
 sub Mayfly::main {
+    if (($ENV{MAYFLY_ZYGOTE_FD} // '') ne '') {
+        require Mayfly::Zygote;
+        Mayfly::Zygote::run();    # returns in each program
+    }
     if (!Mayfly::Channel::close_on_exec(3)) {
         print STDERR "mayfly: file descriptor 3 is not open: this program is started by Mayfly\n";
         exit 1;

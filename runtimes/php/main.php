@@ -4,7 +4,8 @@
 //
 // Two strictly separate steps, so that a template process can be forked between them: initialise()
 // loads the user's code and opens nothing; serve() opens the channel and never returns. With
-// MAYFLY_TEMPLATE_FD the process is such a template: what it serves, it serves in its clones.
+// MAYFLY_TEMPLATE_FD the process is such a template: what it serves, it serves in its clones. With
+// MAYFLY_ZYGOTE_FD it is a zygote: whatever of the above, it does in forks of itself.
 
 declare(strict_types=1);
 
@@ -63,6 +64,12 @@ function start(?Template $template): array
 
 function main(): never
 {
+    if ((string) getenv('MAYFLY_ZYGOTE_FD') !== '') {
+        foreach (['forking', 'template', 'zygote'] as $name) {
+            require_once __DIR__ . "/mayfly/$name.php";
+        }
+        Zygote::run(); // returns in each program
+    }
     if (!Channel::isOpen(3)) {
         file_put_contents('php://stderr', "mayfly: file descriptor 3 is not open: this program is started by Mayfly\n");
         exit(1);
@@ -70,7 +77,8 @@ function main(): never
     Channel::closeOnExec(3);
     $template = null;
     if ((string) getenv('MAYFLY_TEMPLATE_FD') !== '') {
-        require __DIR__ . '/mayfly/template.php';
+        require_once __DIR__ . '/mayfly/forking.php';
+        require_once __DIR__ . '/mayfly/template.php';
         $template = new Template();
     }
     try {

@@ -4,7 +4,8 @@
 #
 # Two strictly separate steps, so that a template process can be forked between them: initialise loads
 # the user's code and opens nothing; serve opens the channel and never returns. With MAYFLY_TEMPLATE_FD
-# the process is such a template: what it serves, it serves in its clones.
+# the process is such a template: what it serves, it serves in its clones. With MAYFLY_ZYGOTE_FD it is
+# a zygote: whatever of the above, it does in forks of itself.
 
 require_relative 'mayfly/frames'
 require_relative 'mayfly/errors'
@@ -58,6 +59,10 @@ module Mayfly
   end
 
   def self.main
+    unless ENV['MAYFLY_ZYGOTE_FD'].to_s.empty?
+      require_relative 'mayfly/zygote'
+      Zygote.run # returns in each program
+    end
     begin
       own = IO.for_fd(3, autoclose: false)
       own.close_on_exec = true

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
+#include <span>
 
 namespace mayfly::engine {
 namespace {
@@ -13,24 +15,33 @@ constexpr std::string_view kForkSafe = "LD_PRELOAD=/var/runtime-lib/libmayfly_fo
 // What the C library and OpenSSL read when a process starts.
 constexpr std::array kCommon = {"LD_",       "GLIBC_TUNABLES=", "MALLOC_",     "LC_",
                                 "LANGUAGE=", "LOCPATH=",        "GCONV_PATH=", "OPENSSL_"};
+// And what the interpreters do, with what they load before the user's code.
 constexpr std::array kPython = {"PYTHON", "__PYVENV_LAUNCHER__="};
 constexpr std::array kNode = {"NODE_", "UV_", "ICU_", "SSL_CERT_"};
+constexpr std::array kRuby = {"RUBY"};
+constexpr std::array kPhp = {"PHP", "ZEND_", "USE_ZEND_", "USE_TRACKED_ALLOC=", "ICU_"};
+constexpr std::array kPerl = {"PERL"};
 
-template <std::size_t kSize>
-bool begins_with_one(std::string_view entry, const std::array<const char*, kSize>& beginnings) {
+using Beginnings = std::span<const char* const>;
+
+const std::map<std::string_view, Beginnings>& of_languages() {
+  static const std::map<std::string_view, Beginnings> all = {
+      {"python", kPython}, {"node", kNode}, {"ruby", kRuby}, {"php", kPhp}, {"perl", kPerl}};
+  return all;
+}
+
+bool begins_with_one(std::string_view entry, Beginnings beginnings) {
   return std::any_of(beginnings.begin(), beginnings.end(),
                      [entry](const char* each) { return entry.starts_with(each); });
 }
 
-// Whether the interpreter must find the variable when it starts. HOME: both look there
-// for packages.
+// Whether the interpreter must find the variable when it starts. HOME: some look there for
+// packages.
 bool read_at_start(std::string_view language, std::string_view entry) {
   if (entry.starts_with("LANG=")) return entry != kLanguage;
   if (entry.starts_with("HOME=")) return entry != kHome;
-  if (language == "python")
-    return begins_with_one(entry, kCommon) || begins_with_one(entry, kPython);
-  if (entry == kForkSafe || entry.starts_with("NODE_ENV=")) return false;
-  return begins_with_one(entry, kCommon) || begins_with_one(entry, kNode);
+  if (language == "node" && (entry == kForkSafe || entry.starts_with("NODE_ENV="))) return false;
+  return begins_with_one(entry, kCommon) || begins_with_one(entry, of_languages().at(language));
 }
 
 }  // namespace
@@ -40,7 +51,8 @@ std::optional<sandbox::ZygoteSpec> zygote_for(std::string_view language,
                                               const std::string& runtime_lib) {
   // Node loses its threads in a fork, which is what a template is prepared for; any other instance
   // keeps them.
-  const bool possible = language == "python" || (language == "node" && spec.cloneable);
+  const bool possible =
+      of_languages().count(language) != 0 && (language != "node" || spec.cloneable);
   if (!possible || !spec.rootfs.empty()) return std::nullopt;
   if (std::any_of(spec.env.begin(), spec.env.end(),
                   [language](const auto& entry) { return read_at_start(language, entry); }))

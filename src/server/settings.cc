@@ -303,8 +303,8 @@ void add_engine(std::vector<SettingSpec>& table) {
                          "from); the least valuable go first. 0: 20 % of the machine."));
   table.push_back(flag("engine.zygotes", FIELD(engine.zygotes),
                        "Programs of functions are forked from a process with their runtime loaded "
-                       "where that is possible (Python, and templates of Node). false: each is "
-                       "started by itself."));
+                       "where that is possible (Python, Ruby, PHP, Perl, and templates of "
+                       "Node). false: each is started by itself."));
   table.push_back(number("engine.line_max", "invocations", FIELD(engine.line_max), 1, 10'000'000,
                          "Invocations of one version that wait; the next is answered 429."));
   table.push_back(number("engine.response_bytes_max", "bytes", FIELD(engine.response_bytes_max), 1,

@@ -146,7 +146,8 @@ void Server::on_zygote(Zygote& zygote, Watched what) {
   InitReport report;
   if (bytes.size() == sizeof ready) {
     std::memcpy(&ready, bytes.data(), sizeof ready);
-    zygote.ready = ready.version == MAYFLY_ZYGOTE_VERSION;
+    zygote.ready = ready.version == MAYFLY_ZYGOTE_VERSION && ready.refused == 0;
+    if (ready.refused != 0) zygote.failure = "its programs would share memory that they can write";
     return;
   }
   if (bytes.size() == sizeof report) {  // it has not come to its exec

@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#define MAYFLY_ZYGOTE_VERSION 1u
+#define MAYFLY_ZYGOTE_VERSION 2u
 #define MAYFLY_ZYGOTE_MESSAGE_MAX (192u * 1024u)
 #define MAYFLY_ZYGOTE_GROUPS_MAX 8u
 #define MAYFLY_ZYGOTE_LIMITS 16u /* RLIM_NLIMITS of Linux */
@@ -26,9 +26,11 @@ struct mayfly_zygote_order {
   uint32_t groups;
 };
 
-/* zygote -> spawner: once, that it takes orders. */
+/* zygote -> spawner: once, that it takes orders; or that it has refused, because its memory would
+   be shared by its programs. */
 struct mayfly_zygote_ready {
   uint32_t version;
+  uint32_t refused;
 };
 
 /* init -> child, by the door: come in. Behind the struct lie `filter` instructions for seccomp (8

@@ -41,12 +41,13 @@ def needs_build():
     return "not built: " + ", ".join(missing) if missing else None
 
 
-ZYGOTES = ("python", "node")  # languages that can be one
+ZYGOTES = ("python", "node", "ruby", "php", "perl")  # languages that can be one
 
 
 def zygote_environment(program):
     """That of a zygote, which has nothing of the program's; the stand-in finds the program's in a file."""
-    kept = {name: program[name] for name in ("PATH", "MAYFLY_CLONE_LIB", "MAYFLY_NODE_ADDON", "LD_PRELOAD") if name in program}
+    own = ("PATH", "MAYFLY_CLONE_LIB", "MAYFLY_TEMPLATE_LIB", "MAYFLY_NODE_ADDON", "LD_PRELOAD")
+    kept = {name: program[name] for name in own if name in program}
     file, path = tempfile.mkstemp(prefix="mayfly-environment-", dir=os.path.dirname(standin()))
     with os.fdopen(file, "wb") as out:
         out.write(b"".join(os.fsencode("%s=%s" % item) + b"\0" for item in program.items()))

@@ -183,25 +183,28 @@ def each(table):
 
 # For cases that start nothing which could be cloned.
 once = pytest.mark.once
+# For cases that a program's coming from a zygote could break: those alone run in that form.
+zygote = pytest.mark.zygote
 
 
 def pytest_collection_modifyitems(items):
-    """Such cases run once, and those of languages that are not cloned."""
+    """The first run once, and so do those of languages that are not cloned."""
     def runs(item):
         params = getattr(getattr(item, "callspec", None), "params", {})
         subject = params.get("flavour") or params.get("language")
         language = getattr(subject, "language", subject)
         name = getattr(language, "name", "python")
-        forms = {"cloned": CLONEABLE, "zygote": clones.ZYGOTES}
-        return params.get("form") not in forms or (
-            name in forms[params["form"]] and not item.get_closest_marker("once"))
+        form = params.get("form", "booted")
+        if form == "zygote":
+            return name in clones.ZYGOTES and item.get_closest_marker("zygote")
+        return form == "booted" or (name in CLONEABLE and not item.get_closest_marker("once"))
 
     items[:] = [item for item in items if runs(item)]
 
 
 @pytest.fixture(autouse=True, params=["booted", "cloned", "zygote"])
 def form(request, monkeypatch):
-    """How runtimes are started: every case runs with each."""
+    """How runtimes are started: every case runs with the first two, those marked with the third, too."""
     monkeypatch.setattr(Language, "form", request.param)
     return request.param
 

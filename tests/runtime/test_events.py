@@ -6,7 +6,7 @@ import time
 import pytest
 
 import driver
-from conftest import EVENT, JAVA, NET, PHP, PL, RB, each, only
+from conftest import EVENT, JAVA, NET, PHP, PL, RB, each, only, zygote
 
 MIXED = {
     "text": "größe € 😀 \u2028",
@@ -19,7 +19,7 @@ MIXED = {
 @each(EVENT)
 @pytest.mark.parametrize(
     "value",
-    [MIXED, None, [], {}, "", "text", 0, -1.5, 1e300, True, 2**53 - 1, {"": {"": ""}}],
+    [pytest.param(MIXED, marks=zygote), None, [], {}, "", "text", 0, -1.5, 1e300, True, 2**53 - 1, {"": {"": ""}}],
     ids=lambda value: json.dumps(value)[:12],
 )
 def test_json_goes_in_and_comes_out(flavour, runtime, value):
@@ -29,6 +29,7 @@ def test_json_goes_in_and_comes_out(flavour, runtime, value):
 
 
 @each(EVENT)
+@zygote
 def test_the_ready_frame_tells_what_was_found(flavour, runtime):
     ready = runtime.ready
     assert ready["model"] == "event"
@@ -39,6 +40,7 @@ def test_the_ready_frame_tells_what_was_found(flavour, runtime):
 
 
 @each(EVENT)
+@zygote
 def test_context_members(runtime):
     meta = {
         "id": "8476a536-e9f4-11e8-9739-2dfe598c3fcd",
@@ -67,6 +69,7 @@ def test_context_without_a_client_and_after_the_deadline(runtime):
 
 
 @each(EVENT)
+@zygote
 def test_an_error_has_type_message_and_the_users_frames(flavour, runtime):
     call = runtime.event({"op": "raise", "text": "boom größe"})
     more = {"requestId"} if flavour.language.name == "python" else set()
@@ -108,6 +111,7 @@ def test_white_space_around_an_event(runtime):
 
 
 @each(EVENT)
+@zygote
 def test_output_belongs_to_its_invocation(runtime):
     call = runtime.event({"op": "log", "name": "one", "unicode": True})
     assert call.result() == "one"
@@ -116,6 +120,7 @@ def test_output_belongs_to_its_invocation(runtime):
 
 
 @each(only(EVENT, "python", "python-threads", "python-async", "python-async-8"))
+@zygote
 def test_python_logging_and_threads(runtime):
     call = runtime.event({"op": "log", "name": "two", "library": True, "thread": True}, {"id": "the-id"})
     call_log = call.log(1)
@@ -127,6 +132,7 @@ def test_python_logging_and_threads(runtime):
 
 
 @each(EVENT)
+@zygote
 def test_environment(runtime):
     names = ["AWS_LAMBDA_FUNCTION_NAME", "_HANDLER", "LAMBDA_TASK_ROOT", "TZ", "NO_SUCH_NAME"]
     got = runtime.event({"op": "env", "names": names}).result()
@@ -136,6 +142,7 @@ def test_environment(runtime):
 
 
 @each(only(EVENT, "python", "node-commonjs"))
+@zygote
 def test_the_trace_is_in_the_environment_of_its_invocation(runtime):
     read = {"op": "env", "names": ["_X_AMZN_TRACE_ID"]}
     traced = runtime.event(read, {"trace": "Root=1-5759e988-bd862e3fe1be46a994272793"}).result()
@@ -168,6 +175,7 @@ def test_a_result_stops_where_the_credit_ends(flavour):
 
 
 @each(EVENT)
+@zygote
 def test_a_streamed_answer_with_a_head(runtime):
     call = runtime.event({"op": "stream", "count": 50})
     assert call.http and call.error is None
@@ -187,6 +195,7 @@ def test_bytes_come_out_as_they_are(runtime):
 
 
 @each(EVENT)
+@zygote
 def test_the_deadline_comes_nearer(runtime):
     first, second = runtime.event({"op": "remaining"}, {"deadline_ms": int(time.time() * 1000) + 60000}).result()
     assert 50000 < first <= 60000
@@ -211,6 +220,7 @@ def test_a_stream_that_fails_in_the_middle(runtime):
 
 
 @each(EVENT)
+@zygote
 def test_cancel_ends_a_stream_without_end(flavour):
     with flavour.start(grant=False) as runtime:
         runtime.wait_ready()
@@ -225,6 +235,7 @@ def test_cancel_ends_a_stream_without_end(flavour):
 
 
 @each(only(EVENT, "python-async", "python-async-8"))
+@zygote
 def test_cancel_reaches_an_async_handler(flavour):
     with flavour.start() as runtime:
         runtime.wait_ready()
@@ -265,6 +276,7 @@ CONCURRENT = only(EVENT, "python-threads", "python-async-8", "node-module-8", "r
 
 
 @each(CONCURRENT)
+@zygote
 def test_invocations_run_at_once_and_log_apart(flavour, tmp_path):
     """Each has begun before any may end."""
     with flavour.start() as runtime:
@@ -292,6 +304,7 @@ def test_one_at_a_time_when_the_concurrency_is_one(flavour):
 
 
 @each(EVENT)
+@zygote
 def test_shutdown_lets_the_work_end(flavour):
     with flavour.start() as runtime:
         runtime.wait_ready()
@@ -310,6 +323,7 @@ def test_shutdown_of_an_idle_runtime(flavour):
 
 
 @each(EVENT)
+@zygote
 def test_exit_of_a_handler_ends_the_process(flavour):
     with flavour.start() as runtime:
         runtime.wait_ready()

@@ -14,7 +14,7 @@ import pytest
 
 import clones
 import driver
-from conftest import JAVA, JS, NET, PHP, PL, PY, RB, has_python_module, once
+from conftest import JAVA, JS, NET, PHP, PL, PY, RB, has_python_module, once, zygote
 
 EXAMPLES = os.path.join(driver.ROOT, "examples")
 
@@ -31,6 +31,7 @@ HELLO = [(PY, "python-hello"), (JS, "node-hello"), (RB, "ruby-hello"), (PHP, "ph
 
 
 @pytest.mark.parametrize("language, name", HELLO + [(JAVA, "java-hello"), (NET, "dotnet-hello")])
+@zygote
 def test_hello(language, name, tmp_path):
     if language in (JAVA, NET):  # by deploy, where there is a server
         folder = os.path.join(EXAMPLES, name)

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 import driver
-from conftest import HTTP, JS, PY, each, has_python_module, only
+from conftest import HTTP, JS, PY, each, has_python_module, only, zygote
 
 BINARY = bytes(range(256)) * 40
 
@@ -19,6 +19,7 @@ def test_the_ready_frame_tells_the_model(flavour, runtime):
 
 
 @each(HTTP)
+@zygote
 def test_the_request_head(flavour, runtime):
     fields = [
         ("Host", "shop.test:8080"),
@@ -107,6 +108,7 @@ def test_large_answers_are_streamed_with_credit(flavour):
 
 
 @each(HTTP)
+@zygote
 def test_events_trickle(runtime, tmp_path):
     """The second event is only made once the first has been seen here."""
     gate = tmp_path / "gate"
@@ -144,6 +146,7 @@ CONCURRENT = only(HTTP, "wsgi", "asgi", "listener", "fetch")
 
 
 @each(CONCURRENT)
+@zygote
 def test_requests_run_at_once_and_log_apart(runtime, tmp_path):
     """Each has begun before any may end."""
     until = tmp_path / "all-run"
@@ -164,6 +167,7 @@ def test_logs_with_a_concurrency_of_one(runtime):
 
 
 @each(only(HTTP, "asgi", "listener", "fetch"))
+@zygote
 def test_the_app_learns_that_the_caller_is_gone(flavour):
     with flavour.start() as runtime:
         runtime.wait_ready()
@@ -200,6 +204,7 @@ def test_cancel_while_the_request_is_still_coming(flavour):
 
 
 @each(HTTP)
+@zygote
 def test_shutdown_lets_requests_end(flavour):
     with flavour.start() as runtime:
         runtime.wait_ready()
@@ -210,6 +215,7 @@ def test_shutdown_lets_requests_end(flavour):
 
 
 @each(only(HTTP, "asgi"))
+@zygote
 def test_lifespan(flavour):
     with flavour.start() as runtime:
         runtime.wait_ready()
@@ -278,6 +284,7 @@ def test_asgi_frameworks(tmp_path, module):
         assert runtime.http("GET", "/nope").head["status"] == 404
 
 
+@zygote
 def test_servers_that_listen(tmp_path):
     """A program that calls listen() is met where it is: it never gets to listen."""
     (tmp_path / "server.js").write_text(

@@ -7,7 +7,7 @@ import pytest
 
 import clones
 import driver
-from conftest import JAVA, JS, NET, PHP, PL, PY, RB, each, once
+from conftest import JAVA, JS, NET, PHP, PL, PY, RB, each, once, zygote
 
 
 def write(root, files):
@@ -98,9 +98,13 @@ FAILURES = [
 ]
 
 
+# Of what ends a start each way once: in words, by an exit, later.
+ENDS = ("Runtime.UserCodeSyntaxError", "Runtime.ExitError", "Runtime.UnhandledPromiseRejection", "Runtime.LifespanStartupFailed")
+
+
 @pytest.mark.parametrize(
     "language, files, handler, kind, message, stack",
-    FAILURES,
+    [pytest.param(*case, marks=[zygote] if case[3] in ENDS else []) for case in FAILURES],
     ids=["%s-%s-%d" % (case[0].name, case[3].split(".")[-1], number) for number, case in enumerate(FAILURES)],
 )
 def test_initialisation_fails(tmp_path, language, files, handler, kind, message, stack):
@@ -210,6 +214,7 @@ def test_forms_of_python_handlers(tmp_path, source, result, concurrency):
 
 
 @each({"python": PY, "node": JS, "ruby": RB, "php": PHP, "perl": PL})
+@zygote
 def test_output_of_initialisation_goes_to_the_pipes(flavour, tmp_path):
     files = {
         "app.py": "print('starting')\n" + PY_EVENT.format(name="handler"),
@@ -224,6 +229,7 @@ def test_output_of_initialisation_goes_to_the_pipes(flavour, tmp_path):
     assert runtime.raw == [b"starting\n", b""]
 
 
+@zygote
 def test_child_processes_write_to_the_pipes_and_do_not_hold_the_channel(tmp_path):
     source = (
         "import multiprocessing, os, subprocess\n"
@@ -248,6 +254,7 @@ def test_child_processes_write_to_the_pipes_and_do_not_hold_the_channel(tmp_path
     assert "leaked" not in lines
 
 
+@zygote
 def test_the_channel_ends_with_the_engine(tmp_path):
     apps = (
         (PY, {"app.py": PY_EVENT.format(name="handler")}),
@@ -281,6 +288,7 @@ def test_the_program_says_how_it_is_started(flavour):
     ],
     ids=["ruby", "php", "perl"],
 )
+@zygote
 def test_child_processes_write_to_the_pipes(tmp_path, language, source):
     source = source.replace("SH", "echo from sh; for fd in /proc/self/fd/*; do test -S $fd && echo leaked; done; true")
     source = source.replace("$fd", "\\$fd") if language is PHP else source
@@ -303,13 +311,13 @@ def test_child_processes_write_to_the_pipes(tmp_path, language, source):
         (RB, "def handler(event)\n  event['a']\nend\n", 1),
         (RB, "def handler\n  2\nend\n", 2),
         (RB, "def handler(event:, **rest)\n  [event['a'], rest.keys]\nend\n", [1, ["context"]]),
-        (RB, "require 'set'\nrequire 'bigdecimal'\ndef handler(event:, context:)\n  { sym: :bol, time: Gem.name }\nend\n", {"sym": "bol", "time": "Gem"}),
+        pytest.param(RB, "require 'set'\nrequire 'bigdecimal'\ndef handler(event:, context:)\n  { sym: :bol, time: Gem.name }\nend\n", {"sym": "bol", "time": "Gem"}, marks=zygote),
         (PHP, "<?php function handler($event) { return $event['a']; }", 1),
         (PHP, "<?php return new class { function __invoke(array $event, $context) { return $event['a']; } };", 1),
-        (PHP, "<?php function handler() { while (ob_get_level()) { ob_end_clean(); } return 2.0; }", 2.0),
+        pytest.param(PHP, "<?php function handler() { while (ob_get_level()) { ob_end_clean(); } return 2.0; }", 2.0, marks=zygote),
         (PL, "sub handler { my ($event) = @_; return [$event->{a}, 'x' . $event->{a}, 1 == 1, 0.5, \\1, undef, \"5\"] }", [1, "x1", True, 0.5, True, None, "5"]),
-        (PHP, "<?php pcntl_async_signals(true); pcntl_signal(SIGALRM, function () {}); function handler() { pcntl_alarm(1); sleep(2); return 3; }", 3),
-        (PL, "use JSON::PP; sub handler { return [JSON::PP::true, JSON::PP::false, ref($_[0]{b})] }", [True, False, "JSON::PP::Boolean"]),
+        pytest.param(PHP, "<?php pcntl_async_signals(true); pcntl_signal(SIGALRM, function () {}); function handler() { pcntl_alarm(1); sleep(2); return 3; }", 3, marks=zygote),
+        pytest.param(PL, "use JSON::PP; sub handler { return [JSON::PP::true, JSON::PP::false, ref($_[0]{b})] }", [True, False, "JSON::PP::Boolean"], marks=zygote),
     ],
 )
 def test_forms_of_handlers(tmp_path, language, source, result):

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from conftest import FUNCTIONS, JS, PY
+from conftest import FUNCTIONS, JS, PY, Language, zygote
 
 FOLDER = os.path.join(FUNCTIONS, "lambda")
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z"
@@ -27,7 +27,7 @@ def end_all():
 
 def served(language, handler, **extra):
     """A runtime that cases share."""
-    key = language.name, handler, tuple(extra.items())
+    key = language.name, handler, Language.form, tuple(extra.items())
     if key not in _started or _started[key].ended:
         _started[key] = language.start(FOLDER, handler=handler, extra=extra)
         _started[key].wait_ready()
@@ -66,6 +66,7 @@ def coroutine():
 
 
 @pytest.mark.parametrize("start", [python, coroutine, node], ids=["python", "coroutine", "node"])
+@zygote
 def test_the_trace_is_that_of_the_call(start):
     assert start().event({"op": "trace"}, {"trace": "Root=1-a"}).result() == "Root=1-a"
     assert start().event({"op": "trace"}, {"trace": ""}).result() is None
@@ -94,11 +95,13 @@ def test_python_log_lines():
     assert lines[1:] == ["one", "two", ""]
 
 
+@zygote
 def test_python_log_level():
     call = python(AWS_LAMBDA_LOG_LEVEL="INFO").event({"op": "log"}, {"id": "req-9"})
     assert "\treq-9\tquiet\n" in call.logged()
 
 
+@zygote
 def test_python_json_log():
     runtime = python(AWS_LAMBDA_LOG_FORMAT="JSON", AWS_LAMBDA_LOG_LEVEL="INFO")
     first, second = map(json.loads, runtime.event({"op": "log"}, {"id": "r1"}).logged().split("\n")[:2])
@@ -147,6 +150,7 @@ def test_node_error():
     assert told["stack"][0] == "RangeError: no order"
 
 
+@zygote
 def test_node_console():
     call = node().event({"op": "log"}, {"id": "req-9"})
     quiet, order, lost, failed = call.logged().split("\n")[:4]
@@ -156,6 +160,7 @@ def test_node_console():
     assert re.fullmatch(STAMP + r"\treq-9\tWARN\tfailed: TypeError: bad", failed)
 
 
+@zygote
 def test_node_json_console():
     runtime = node(AWS_LAMBDA_LOG_FORMAT="JSON", AWS_LAMBDA_LOG_LEVEL="INFO")
     order, lost, failed = map(json.loads, runtime.event({"op": "log"}, {"id": "r1"}).logged().splitlines())

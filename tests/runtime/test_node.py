@@ -5,7 +5,7 @@ import json
 import pytest
 
 import driver
-from conftest import JS
+from conftest import JS, zygote
 
 
 @pytest.fixture
@@ -81,6 +81,7 @@ def test_forms_of_failures(serve, source, kind, message):
         ("Promise.reject(new Error('lost'));", "Runtime.UnhandledPromiseRejection", "Error: lost"),
     ],
 )
+@zygote
 def test_what_nobody_catches_fails_what_runs(serve, source, kind, message, concurrency):
     # All calls are in before it happens: one that came later would find no runtime.
     code = "let n = 0; exports.handler = () => new Promise(() => { if (++n === %d) { %s } });"
@@ -92,6 +93,7 @@ def test_what_nobody_catches_fails_what_runs(serve, source, kind, message, concu
     assert runtime.process.wait(driver.TIMEOUT) == 1
 
 
+@zygote
 def test_streamify_response(serve):
     runtime = serve(
         "exports.handler = awslambda.streamifyResponse(async (event, stream, context) => {\n"

@@ -3,7 +3,7 @@ blocks after all holds up the others."""
 
 import pytest
 
-from conftest import PY
+from conftest import PY, zygote
 
 SOURCE = """\
 import _thread
@@ -77,6 +77,7 @@ def test_short_handlers_are_run_by_the_thread_that_reads(runtime):
     assert runtime.shutdown() == 0
 
 
+@zygote
 def test_one_that_blocks_does_not_hold_up_the_others(runtime):
     make_quick(runtime)
     blocked = [runtime.start_event({"op": "block", "gate": "a"}, {"id": "b%d" % n}) for n in range(2)]
@@ -121,6 +122,7 @@ def test_a_call_that_the_leader_runs_can_be_cancelled_and_the_process_be_shut_do
     assert runtime.shutdown() == 0
 
 
+@zygote
 def test_exit_in_the_leader_ends_the_process(runtime):
     make_quick(runtime)
     runtime.start_event({"op": "exit"})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from conftest import FUNCTIONS, JS, PY
+from conftest import FUNCTIONS, JS, PY, zygote
 
 FLAVOURS = {
     "python": (PY, "state.handler", 0),
@@ -29,6 +29,7 @@ def test_nothing_is_sent_when_nothing_is_staged(runtime):
     assert call.effects is None
 
 
+@zygote
 def test_values_are_asked_for(runtime):
     call = runtime.start_event({"op": "read"})
     question = runtime.answer(call, {"value": {"a": [1, "ü"]}, "etag": "e1"})
@@ -100,6 +101,7 @@ def test_mistakes_are_told_at_once(runtime):
     assert names <= {"TypeError", "ValueError", "RangeError"}
 
 
+@zygote
 def test_events_that_come_while_one_waits_are_handled_after_it(runtime):
     first = runtime.start_event({"op": "read"})
     runtime.wait(lambda: first.questions, "the question")

@@ -230,8 +230,12 @@ static int run_clone(int argc, char** argv) {
 }
 
 int main(int argc, char** argv) {
-  come_from_zygote();
   const char* kind = argc > 1 ? argv[1] : "honest";
+  if (strcmp(kind, "sharing") == 0) {
+    mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    kind = "self";
+  }
+  come_from_zygote();
   dirty_size = (size_t)(argc > 2 ? atoi(argv[2]) : 1) << 20;
   dirty = mmap(NULL, dirty_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   memset(dirty, 1, dirty_size);

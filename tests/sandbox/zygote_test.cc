@@ -208,6 +208,22 @@ TEST_F(FromZygote, OneThatCannotBeMadeIsDoneWithout) {
   }
 }
 
+// Else what one version's program writes, another's would read.
+TEST_F(FromZygote, OneWhoseProgramsWouldShareMemoryIsDoneWithout) {
+  std::string why;
+  EXPECT_TRUE(world->eventually([&] {
+    LaunchSpec spec = program({"sharing"});
+    spec.zygote = sandbox::ZygoteSpec{spec.argv, {"PATH=/usr/bin:/bin"}, spec.mounts};
+    auto made = world->launch(std::move(spec));
+    EXPECT_TRUE(made.has_value()) << made.error().describe();
+    if (made.has_error()) return true;
+    EXPECT_FALSE(made.value()->from_zygote);
+    why = made.value()->no_zygote;
+    EXPECT_THAT(output_of(std::move(made).value()), HasSubstr("parent 1"));
+    return why.find("share memory") != std::string::npos;
+  })) << why;
+}
+
 TEST_F(FromZygote, AnotherProgramIsRefused) {
   LaunchSpec spec = program({"self"});
   spec.zygote = sandbox::ZygoteSpec{{"relative"}, {}, {}};

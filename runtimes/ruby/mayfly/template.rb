@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-require 'fiddle'
+require_relative 'forking'
 require_relative 'unique'
 
 module Mayfly
@@ -8,7 +8,6 @@ module Mayfly
   # docs/internals/cloning-runtimes.md. Made before anything of the user's is loaded.
   class Template
     THREAD_SECONDS = 1.0 # for threads that are about to end
-    FULL_COLLECTIONS = 3 # an object is old after three: then no small collection writes to it in a clone
 
     # Every way to fork goes through this, and what packages put in front of it later runs outside of
     # it: in the sandbox, and as unique as the clone.
@@ -33,9 +32,8 @@ module Mayfly
     end
 
     def initialize
-      here = File.dirname(ENV['MAYFLY_CLONE_LIB'].to_s)
-      load_library(ENV.delete('MAYFLY_TEMPLATE_LIB') || "#{here}/libmayfly_template.so")
-      %w[MAYFLY_TEMPLATE_FD MAYFLY_CLONE_LIB].each { |name| ENV.delete(name) }
+      @why = Forking.load || Forking.lines('open').first
+      %w[MAYFLY_TEMPLATE_FD MAYFLY_CLONE_LIB MAYFLY_TEMPLATE_LIB].each { |name| ENV.delete(name) }
       return if @why
 
       Unique.install
@@ -46,7 +44,7 @@ module Mayfly
     def settle(app)
       @why ||= why_threads
       unless @why
-        found = lines(@look.call)
+        found = Forking.lines('look')
         @why = found.map { |line| line.delete_prefix('!') if line.start_with?('!') }.compact.first
         app.notes.concat(found.map { |line| line.delete_prefix('-') }) unless @why
       end
@@ -57,27 +55,14 @@ module Mayfly
 
     # Waits for orders and forks for each. Returns in the clones.
     def run
-      tidy
-      while @next.call == 1
-        Template.cloning = self
-        begin
-          pid = Process.fork
-        rescue SystemCallError => e
-          raise unless Template.cloning # in the clone, of a package that does something after a fork
-
-          pid = -e.errno
-        end
-        return if pid.nil?
-
-        Template.cloning = nil
-        @forked.call(pid)
-      end
-      @exit.call
+      ObjectSpace.each_object(IO) { |io| flush(io) }
+      Forking.tidy
+      Forking.each_order { fork_clone }
     end
 
     # In the child of a fork, before everything else.
     def become_clone
-      environment = lines(@enter.call)
+      environment = Forking.lines('enter')
       Unique.reseed
       Leaving.own
       environment.each do |line|
@@ -88,30 +73,17 @@ module Mayfly
 
     private
 
-    # Without giving up the interpreter's lock: the thread that asks is the one that forks.
-    def load_library(path)
-      library = Fiddle.dlopen(path)
-      import = lambda do |name, taken, given|
-        Fiddle::Function.new(library["mayfly_template_#{name}"], taken, given, need_gvl: true)
-      end
-      open, @look, @enter = %w[open look enter].map { |name| import.call(name, [], Fiddle::TYPE_VOIDP) }
-      @next = import.call('next', [], Fiddle::TYPE_INT)
-      @forked = import.call('forked', [Fiddle::TYPE_INT], Fiddle::TYPE_VOID)
-      @known = import.call('known', [Fiddle::TYPE_INT], Fiddle::TYPE_VOID)
-      @exit = import.call('exit', [], Fiddle::TYPE_VOID)
-      @why = lines(open.call).first
-    rescue Fiddle::DLError => e
-      @why = "Mayfly's template library cannot be used: #{e.message}"
-    end
+    # The pid or -errno; nil in the clone.
+    def fork_clone
+      Template.cloning = self
+      pid = Process.fork
+      Template.cloning = nil
+      pid
+    rescue SystemCallError => e
+      raise unless Template.cloning # in the clone, of a package that does something after a fork
 
-    # The strings of a block that an empty one ends.
-    def lines(pointer)
-      found = []
-      until (line = pointer.to_s).empty?
-        found << line.force_encoding(Encoding::UTF_8)
-        pointer += line.bytesize + 1
-      end
-      found
+      Template.cloning = nil
+      -e.errno
     end
 
     # The gem timeout keeps a thread from its first use on, and starts another where that one is dead.
@@ -124,7 +96,7 @@ module Mayfly
       sleep(0.01) unless thread.native_thread_id # it has not begun yet
       native = thread.native_thread_id
       yield thread if block_given?
-      @known.call(native) if thread.join(seconds) && native
+      Forking.call('known', native) if thread.join(seconds) && native
     end
 
     # Native threads are looked for by the library.
@@ -148,18 +120,6 @@ module Mayfly
       names = others.map { |thread| "'#{thread.name || thread.inspect[/[^ ]+:\d+/] || 'without a name'}'" }
       "initialisation has started threads that still run: #{names.join(', ')}. A process with threads cannot be " \
         'cloned; start them in the handler, or end them in a hook registered with Mayfly.before_snapshot'
-    end
-
-    # Clones share with the template the pages that neither of them writes to. Compaction leaves the
-    # free places together: otherwise new objects would spread over all pages.
-    def tidy
-      ObjectSpace.each_object(IO) { |io| flush(io) }
-      return Process.warmup if Process.respond_to?(:warmup)
-
-      FULL_COLLECTIONS.times { GC.start }
-      GC.compact if GC.respond_to?(:compact)
-    rescue NotImplementedError
-      nil # not on every machine
     end
 
     # Otherwise each clone would write it.

@@ -76,9 +76,25 @@ TEST_F(ZygoteSpecTest, OfNodeForTemplatesAlone) {
   EXPECT_FALSE(has("node", {"LD_PRELOAD=/var/runtime-lib/libmayfly_forksafe.so:/opt/x.so"}));
   EXPECT_FALSE(has("node", {"NODE_OPTIONS=--max-old-space-size=64"}));
   EXPECT_FALSE(has("node", {"UV_THREADPOOL_SIZE=8"}));
-  EXPECT_FALSE(has("ruby"));
   spec.rootfs = "/data/image";
   EXPECT_FALSE(has("node"));
+}
+
+TEST_F(ZygoteSpecTest, OfScriptsForTemplatesAndInstances) {
+  const std::pair<const char*, std::vector<const char*>> read[] = {
+      {"ruby", {"RUBYOPT=-w", "RUBYLIB=/opt/ruby", "RUBY_GC_HEAP_INIT_SLOTS=1"}},
+      {"php", {"PHPRC=/opt", "PHP_INI_SCAN_DIR=/opt", "USE_ZEND_ALLOC=0", "ZEND_X=1"}},
+      {"perl", {"PERL5LIB=/opt", "PERL5OPT=-w", "PERL_HASH_SEED=0", "PERLIO=stdio"}}};
+  for (const auto& [language, entries] : read) {
+    for (const bool cloneable : {false, true}) {
+      spec.cloneable = cloneable;
+      EXPECT_TRUE(has(language, {"PYTHONPATH=/opt", "GEM_PATH=/var/task/vendor"})) << language;
+    }
+    for (const char* entry : entries) EXPECT_FALSE(has(language, {entry})) << entry;
+    EXPECT_FALSE(has(language, {"LC_ALL=de_DE.UTF-8"})) << language;
+  }
+  EXPECT_FALSE(has("java"));
+  EXPECT_FALSE(has("dotnet"));
 }
 
 }  // namespace
