@@ -274,16 +274,35 @@ void add_insight(CLI::App& app, Context& context, int& code) {
   b->callback([&context, &code, billed] { code = bill(context, *billed); });
 }
 
+// "The commands are: ls, rm."; empty where there are none.
+std::string commands_of(const CLI::App& app) {
+  std::string known;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+    if (!command->get_name().empty()) known += (known.empty() ? "" : ", ") + command->get_name();
+  return known.empty() ? known : "The commands are: " + known + ".";
+}
+
 // CLI11 says only that a command is missing: name the word that is none.
 std::optional<std::string> unknown_command(const CLI::App& app, int argc, char** argv) {
   if (argc < 2 || argv[1][0] == '-') return std::nullopt;
-  std::string known;
-  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
     if (command->check_name(argv[1])) return std::nullopt;
-    if (!command->get_name().empty()) known += (known.empty() ? "" : ", ") + command->get_name();
+  return "mayfly: There is no command '" + std::string(argv[1]) + "'. " + commands_of(app) +
+         "\nRun 'mayfly --help' for what they do.\n";
+}
+
+// Says which command was not understood, and where more is to be read.
+int fail_usage(const CLI::App& app, const std::string& what) {
+  const CLI::App* command = &app;
+  std::string words = "mayfly";
+  while (!command->get_subcommands().empty()) {
+    command = command->get_subcommands().front();
+    words += " " + command->get_name();
   }
-  return "mayfly: There is no command '" + std::string(argv[1]) + "'. The commands are: " + known +
-         ".\nRun 'mayfly --help' for what they do.\n";
+  std::cerr << words << ": " << what << "\n";
+  if (const std::string known = commands_of(*command); !known.empty()) std::cerr << known << "\n";
+  std::cerr << "Run '" << words << " --help' for what it takes.\n";
+  return kUsage;
 }
 
 void add_serve(CLI::App& app, const Serve& serve, int& code) {
@@ -380,7 +399,8 @@ int run(int argc, char** argv, const std::string& version, const Serve& serve) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& wrong) {
-    return app.exit(wrong) == 0 ? kOk : kUsage;
+    if (wrong.get_exit_code() == 0) return app.exit(wrong) == 0 ? kOk : kUsage;  // --help
+    return fail_usage(app, wrong.what());
   }
   return code;
 }

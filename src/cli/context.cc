@@ -13,14 +13,6 @@ namespace json = boost::json;
 
 namespace {
 
-std::string sentence(std::string text) {
-  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
-  if (!text.empty() && text[0] >= 'a' && text[0] <= 'z')
-    text[0] = static_cast<char>(text[0] - 'a' + 'A');
-  if (!text.empty() && text.back() != '.' && text.back() != '!' && text.back() != '?') text += '.';
-  return text;
-}
-
 void complain(const std::string& text) {
   write_err(paint("mayfly: ", Colour::red, colours_on(2)) + printable(sentence(text)) + "\n");
 }
@@ -63,9 +55,11 @@ int fail(const Context& context, const Response& response) {
     return exit_code_of(response.status, "");
   }
   const json::value& error = value_of(value, "error");
-  complain(text_of(error, "message"));
+  const std::string message = text_of(error, "message");
+  complain(message);
   const std::string trace = format_trace(value_of(error, "detail"));
-  if (!trace.empty()) write_err(printable(trace));
+  const bool said = message + "\n" == trace;
+  if (!trace.empty() && !said) write_err(printable(trace));
   return exit_code_of(response.status, text_of(error, "party"));
 }
 

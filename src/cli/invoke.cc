@@ -6,6 +6,7 @@
 #include <iostream>
 #include <sstream>
 
+#include "base/base64.h"
 #include "cli/commands.h"
 
 namespace mayfly::cli {
@@ -26,33 +27,6 @@ Result<std::string> payload_of(const std::string& data) {
   if (!in) return Error{Code::not_found, "Cannot read the payload file " + path};
   bytes << in.rdbuf();
   return bytes.str();
-}
-
-std::string from_base64(std::string_view text) {
-  std::string out;
-  std::uint32_t group = 0;
-  int bits = 0;
-  for (const char c : text) {
-    int digit = -1;
-    if (c >= 'A' && c <= 'Z')
-      digit = c - 'A';
-    else if (c >= 'a' && c <= 'z')
-      digit = c - 'a' + 26;
-    else if (c >= '0' && c <= '9')
-      digit = c - '0' + 52;
-    else if (c == '+')
-      digit = 62;
-    else if (c == '/')
-      digit = 63;
-    if (digit < 0) continue;
-    group = (group << 6) | static_cast<std::uint32_t>(digit);
-    bits += 6;
-    if (bits >= 8) {
-      bits -= 8;
-      out += static_cast<char>((group >> bits) & 0xff);
-    }
-  }
-  return out;
 }
 
 void pretty(const json::value& value, int depth, std::string& out) {
@@ -154,7 +128,7 @@ int invoke(Context& context, const InvokeOptions& options) {
 
   const auto& headers = response->headers;
   if (const auto tail = headers.find("X-Mayfly-Log-Tail"); options.log && tail) {
-    std::string text = from_base64(*tail);
+    std::string text = decode_base64(*tail).value_or("");
     if (!text.empty() && text.back() != '\n') text += '\n';
     write_err(printable(text));
   }
@@ -169,7 +143,12 @@ int invoke(Context& context, const InvokeOptions& options) {
                       Colour::dim, colours_on(2)));
   }
   if (headers.contains("X-Mayfly-Error")) return fail(context, *response);
-  if (!headers.contains("X-Mayfly-Cold")) return fail(context, *response);  // never got there
+  if (!headers.contains("X-Mayfly-Cold")) {  // never got there
+    const int code = fail(context, *response);
+    if (no_json && response->status == 400)
+      write_err("--data takes JSON, @FILE, or - for standard input; a text is JSON in quotes.\n");
+    return code;
+  }
   print_result(context, options, *response);
   if (response->status < 400) return kOk;
   write_err(fmt::format("mayfly: The function answered with HTTP status {}.\n", response->status));

@@ -176,6 +176,18 @@ void write_err(std::string_view text) {
   write_all(STDERR_FILENO, text);
 }
 
+std::string sentence(std::string text) {
+  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+  if (text.empty()) return text;
+  const auto letter = [](char c) { return c >= 'a' && c <= 'z'; };
+  const auto word_end = std::find_if_not(text.begin(), text.end(), letter);
+  const bool plain_word = word_end != text.begin() && (word_end == text.end() || *word_end == ' ' ||
+                                                       *word_end == ',' || *word_end == '\'');
+  if (plain_word) text[0] = static_cast<char>(text[0] - 'a' + 'A');
+  if (text.back() != '.' && text.back() != '!' && text.back() != '?') text += '.';
+  return text;
+}
+
 std::string printable(std::string_view text) {
   std::string out;
   for (const char c : text) {

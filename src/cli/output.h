@@ -54,6 +54,9 @@ std::int64_t parse_since(std::string_view text, std::int64_t now_us);
 bool write_out(std::string_view text);
 void write_err(std::string_view text);
 
+// What is wrong, as a sentence: it begins with a capital, unless it begins with a path or another
+// name, and ends with a full stop.
+std::string sentence(std::string text);
 // Foreign text for a terminal: control characters other than newline and tab become visible.
 std::string printable(std::string_view text);
 

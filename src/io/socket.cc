@@ -88,7 +88,7 @@ Result<os::Fd> listen_tcp(const SocketAddress& address, const std::string& optio
                    "Cannot listen on " + name +
                        ": another program uses this port; choose another "
                        "with " +
-                       option_hint + " ADDR:PORT (port 0 takes a free one).",
+                       option_hint + " ADDR:PORT (port 0 takes a free one)",
                    "listen", problem};
     if (problem == EACCES)
       return Error{Code::permission_denied,

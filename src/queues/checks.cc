@@ -81,7 +81,8 @@ Status check_message(const QueueInfo& queue, const NewMessage& message) {
       return invalid("Only fifo queues take a deduplication id.");
     return ok();
   }
-  if (message.group.empty()) return invalid("A message for a fifo queue needs a group.");
+  if (message.group.empty())
+    return invalid("A message for a fifo queue needs a group (--group, in JSON \"group\").");
   if (message.deduplication_id.empty() && !s.content_deduplication)
     return invalid(
         "A message for this queue needs a deduplication id: its content_deduplication is off.");

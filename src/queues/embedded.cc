@@ -17,7 +17,8 @@ constexpr Millis kRetryMs = 1000;
 constexpr Millis kDuplicatesSlackMs = 10'000;
 
 Error not_found(const std::string& name) {
-  return Error{Code::not_found, "There is no queue " + name + "."};
+  return Error{Code::not_found,
+               "There is no queue " + name + "; `mayfly queue ls` lists the queues."};
 }
 
 }  // namespace

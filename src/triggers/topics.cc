@@ -15,7 +15,8 @@ namespace {
 constexpr std::size_t kTopicNameMax = 256;
 
 Error no_topic(const std::string& name) {
-  return Error{Code::not_found, fmt::format("There is no topic \"{}\".", name)};
+  return Error{Code::not_found,
+               fmt::format("There is no topic \"{}\"; `mayfly topic ls` lists them.", name)};
 }
 
 Error no_subscription(const std::string& id) {

@@ -36,6 +36,15 @@ TEST(Output, CountsAndMoney) {
   EXPECT_EQ(human_money(12.345, "EUR"), "12.35 EUR");
 }
 
+TEST(Output, SentencesLeaveNamesAsTheyAre) {
+  EXPECT_EQ(sentence("the server stopped\n"), "The server stopped.");
+  EXPECT_EQ(sentence("can't read x!"), "Can't read x!");
+  EXPECT_EQ(sentence("app/mayfly.yaml: line 3: no path"), "app/mayfly.yaml: line 3: no path.");
+  EXPECT_EQ(sentence("app.mjs has no handler"), "app.mjs has no handler.");
+  EXPECT_EQ(sentence("deploy: nothing was sent"), "deploy: nothing was sent.");
+  EXPECT_EQ(sentence(""), "");
+}
+
 TEST(Output, AgesRoundDown) {
   const std::int64_t now = 1'000'000'000'000;
   EXPECT_EQ(human_ago(now - 59'999'999, now), "59 s ago");
