@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <chrono>
 #include <filesystem>
 #include <memory>
 
@@ -22,14 +21,6 @@
 namespace mayfly::functions {
 
 namespace {
-
-namespace fs = std::filesystem;
-
-constexpr std::int64_t kUnusedImageSecondsMin = 3600;  // as packages, while a deploy is under way
-
-std::string incoming_images(const std::string& directory) {
-  return directory + "/.incoming";
-}
 
 // The same layers in the same order are the same tree.
 std::string tree_id(const ImageConfig& config) {
@@ -64,7 +55,7 @@ Status check_layers(const ArchivedImage& image, const std::string& parts,
 }
 
 // Takes apart what was received, and moves its tree to its place.
-Result<ImportedImage> settle_image(Upload& upload, const std::string& directory,
+Result<ImportedImage> settle_image(Upload& upload, const TreeStore& store,
                                    const ImageLimits& limits) {
   (void)upload.finish();
   const std::string parts = upload.base() + "/parts";
@@ -88,23 +79,19 @@ Result<ImportedImage> settle_image(Upload& upload, const std::string& directory,
   imported.tree = tree_id(image->config);
   imported.digest = image->digest;
   imported.names = image->names;
-  const std::string place = directory + "/" + imported.tree;
-  if (access((place + "/tree").c_str(), F_OK) == 0) {
-    utimensat(AT_FDCWD, place.c_str(), nullptr, 0);  // asked for again: young again
+  imported.existed = store.contains(imported.tree);
+  if (imported.existed) {
     MAYFLY_TRY(check_layers(*image, parts, limits));
-    imported.existed = true;
   } else {
     ImageSize size;
     MAYFLY_TRY(lay_layers(*image, parts, upload.tree(), limits, size));
     remove_tree(parts);
     MAYFLY_TRY(sync_tree(upload.base(), size.files + 1));
-    // Somebody else may have imported the same meanwhile: theirs is as good.
-    imported.existed = rename(upload.base().c_str(), place.c_str()) != 0;
-    if (imported.existed && errno != EEXIST && errno != ENOTEMPTY)
-      return disk_error("keep the image", directory, errno);
-    MAYFLY_TRY(sync_directory(directory));
+    const auto existed = store.keep(upload.base(), imported.tree);
+    if (existed.has_error()) return existed.error();
+    imported.existed = *existed;
   }
-  imported.bytes = measure_tree(place + "/tree").bytes;
+  imported.bytes = measure_tree(store.tree(imported.tree)).bytes;
   imported.config = std::move(image->config);
   return imported;
 }
@@ -112,67 +99,23 @@ Result<ImportedImage> settle_image(Upload& upload, const std::string& directory,
 }  // namespace
 
 ImageTrees::ImageTrees(std::string directory, ImageLimits limits, io::BlockingPool& pool)
-    : directory_(std::move(directory)), limits_(limits), pool_(pool) {}
-
-Status ImageTrees::open() {
-  remove_tree(incoming_images(directory_));
-  std::error_code error;
-  fs::create_directories(incoming_images(directory_), error);
-  if (error)
-    return Error{Code::io_error,
-                 "The image directory " + directory_ + " cannot be made: " + error.message() + ".",
-                 "open images", error.value()};
-  return ok();
-}
+    : store_(std::move(directory), "image"), limits_(limits), pool_(pool) {}
 
 io::Task<Result<ImportedImage>> ImageTrees::add(std::string first, io::BodyReaderPtr more) {
-  auto upload = std::make_shared<Upload>(incoming_images(directory_) + "/" + random_hex(8));
+  auto upload = std::make_shared<Upload>(store_.incoming());
   const UploadLimit limit{limits_.archive_bytes_max, "The archive of the image",
                           "images.archive_bytes_max"};
   auto receiving = receive_upload(pool_, upload, std::move(first), std::move(more), limit);
   const Status received = co_await std::move(receiving);
   if (received.has_error()) co_return received.error();
-  auto last = [upload, directory = directory_, limits = limits_] {
-    auto settled = settle_image(*upload, directory, limits);
+  auto last = [upload, store = store_, limits = limits_] {
+    auto settled = settle_image(*upload, store, limits);
     upload->discard();  // here rather than on the loop: there may be much to remove
     return settled;
   };
   auto task = pool_.run(std::move(last));
   auto result = co_await std::move(task);
   co_return result;
-}
-
-bool ImageTrees::contains(std::string_view sha256) const {
-  if (!is_sha256(sha256)) return false;
-  const std::string place = directory_ + "/" + std::string(sha256);
-  if (access((place + "/tree").c_str(), F_OK) != 0) return false;
-  utimensat(AT_FDCWD, place.c_str(), nullptr, 0);  // who asks is about to use it
-  return true;
-}
-
-std::string ImageTrees::tree(std::string_view sha256) const {
-  return directory_ + "/" + std::string(sha256) + "/tree";
-}
-
-std::size_t ImageTrees::collect(const std::set<std::string>& in_use) {
-  std::size_t collected = 0;
-  std::error_code error;
-  const auto now = std::chrono::duration_cast<std::chrono::seconds>(
-                       std::chrono::system_clock::now().time_since_epoch())
-                       .count();
-  for (auto at = fs::directory_iterator(directory_, error);
-       !error && at != fs::directory_iterator(); at.increment(error)) {
-    const std::string name = at->path().filename().string();
-    struct stat info;
-    if (!is_sha256(name) || in_use.contains(name)) continue;
-    if (lstat(at->path().c_str(), &info) != 0 || now - info.st_mtime < kUnusedImageSecondsMin)
-      continue;
-    const std::string trash = incoming_images(directory_) + "/trash-" + random_hex(8);
-    if (rename(at->path().c_str(), trash.c_str()) != 0) continue;
-    remove_tree(trash);
-    ++collected;
-  }
-  return collected;
 }
 
 os::Fd open_in_image(const std::string& tree, const std::string& path, int flags) {

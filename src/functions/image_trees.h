@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "functions/image_config.h"
 #include "functions/image_layer.h"
+#include "functions/tree_store.h"
 #include "io/blocking.h"
 #include "io/body.h"
 #include "os/fd.h"
@@ -35,21 +36,21 @@ class ImageTrees {
   ImageTrees(std::string directory, ImageLimits limits, io::BlockingPool& pool);
 
   // Removes what a killed server left half-written.
-  Status open();
+  Status open() { return store_.open(); }
 
   // An archive as docker save, podman save or skopeo write it (docker-archive or OCI layout), or a
   // packed folder with an OCI layout. Every digest in it is checked. Refuses what is of another
   // architecture, holds several images, or has a layer that apply_layer() refuses.
   io::Task<Result<ImportedImage>> add(std::string first, io::BodyReaderPtr more);
 
-  bool contains(std::string_view sha256) const;
-  std::string tree(std::string_view sha256) const;  // host path
+  bool contains(std::string_view sha256) const { return store_.contains(sha256); }
+  std::string tree(std::string_view sha256) const { return store_.tree(sha256); }  // host path
 
-  // As Packages::collect.
-  std::size_t collect(const std::set<std::string>& in_use);
+  // As TreeStore::collect.
+  std::size_t collect(const std::set<std::string>& in_use) { return store_.collect(in_use); }
 
  private:
-  std::string directory_;
+  const TreeStore store_;
   ImageLimits limits_;
   io::BlockingPool& pool_;
 };

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "functions/tree_store.h"
 #include "io/blocking.h"
 #include "io/body.h"
 
@@ -34,7 +35,7 @@ class Packages {
   Packages(std::string directory, PackageLimits limits, io::BlockingPool& pool);
 
   // Removes what a killed server left half-written.
-  Status open();
+  Status open() { return store_.open(); }
 
   // Stores and unpacks a .zip, .tar or .tar.gz (told apart by their bytes). Refuses, naming the
   // entry: `..`, absolute paths, links that leave the tree, devices, too many files, more bytes
@@ -42,9 +43,9 @@ class Packages {
   // that begin with #! or as ELF become executable: not every archive knows modes.
   io::Task<Result<PackageInfo>> add(std::string first, io::BodyReaderPtr more);
 
-  bool contains(std::string_view sha256) const;
-  std::string tree(std::string_view sha256) const;     // host path
-  std::string archive(std::string_view sha256) const;  // host path
+  bool contains(std::string_view sha256) const { return store_.contains(sha256); }
+  std::string tree(std::string_view sha256) const { return store_.tree(sha256); }  // host path
+  std::string archive(std::string_view sha256) const;                              // host path
 
   // Layers: packages laid over each other, later ones over earlier ones; a tree of its own that is
   // found like a package, by overlay_id() ("" when there are none), but has no archive. overlay()
@@ -60,12 +61,11 @@ class Packages {
   void discard_staging(const std::string& staging_path);
   std::string built(std::string_view sha256) const;  // "" when there is none
 
-  // Deletes packages that nobody names and nobody has asked for within the last hour (a deploy may
-  // be under way). Returns how many.
-  std::size_t collect(const std::set<std::string>& in_use);
+  // As TreeStore::collect.
+  std::size_t collect(const std::set<std::string>& in_use) { return store_.collect(in_use); }
 
  private:
-  std::string directory_;
+  const TreeStore store_;
   PackageLimits limits_;
   io::BlockingPool& pool_;
 };
