@@ -74,7 +74,7 @@ def test_every_member_of_the_model_is_known():
                                 if any_json.endswith(".*"))]
             assert not lost, (name, lost)
             checked += 1
-    assert checked > 60
+    assert checked > 50  # the model of Debian 12 alone has 55 of them
 
 
 class Raw:
