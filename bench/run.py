@@ -63,7 +63,7 @@ class Mayfly(Peer):
             compiler = shutil.which("gcc") or shutil.which("cc")
             if not compiler:
                 raise Skip("no C compiler is installed")
-            subprocess.run([compiler, "-D_GNU_SOURCE", "-O2", "-o", path, source], check=True)
+            subprocess.run([compiler, "-O2", "-o", path, source], check=True)
         result = self.server.cli("deploy", path, "--name", "hello", "--max", "1", "--keep-alive", "3600", *flags,
                                  check=None)
         if result.code != 0:

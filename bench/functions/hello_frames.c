@@ -1,4 +1,5 @@
 /* The hello function on frames. */
+#define _GNU_SOURCE
 #include "../../runtimes/native/mayfly_function.h"
 
 static void hello(mayfly_call* call, void* data) {
