@@ -3,6 +3,7 @@
 // comes while it does is its next group. Completions come back to the loop together, in the order
 // in which the transactions were handed over, which is the order in which they are evaluated.
 
+#include <atomic>
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -52,7 +53,7 @@ class Committer {
   using Group = std::vector<Work>;
   struct Launch;
 
-  void flush();
+  void hand_over();
   void run();
 
   Store& store_;
@@ -60,6 +61,8 @@ class Committer {
   Group gathered_;  // of this turn of the loop
   bool flush_posted_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+
+  std::atomic<bool> idle_{true};  // the writer waits
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;
