@@ -240,6 +240,10 @@ std::string mapping_to_json(const Mapping& mapping) {
   return json::serialize(object_of(mapping));
 }
 
+const std::vector<std::string_view>& mapping_keys() {
+  return kKeys;
+}
+
 Result<Mapping> mapping_from_json(std::string_view text, Mapping base) {
   auto object = parse_object(text);
   if (object.has_error()) return object.error();

@@ -54,6 +54,8 @@ Status check_kms_key(const std::string& arn);
 Status check_mapping(const Mapping& mapping);
 
 std::string mapping_to_json(const Mapping& mapping);
+// The members that mapping_from_json takes.
+const std::vector<std::string_view>& mapping_keys();
 // Strict. base: what keys that are missing stand for. id and times are not read.
 Result<Mapping> mapping_from_json(std::string_view json, Mapping base);
 // As it is kept: with id and times.

@@ -13,11 +13,6 @@ namespace json = boost::json;
 
 namespace {
 
-const std::vector<std::string_view> kKeys = {
-    "queue",    "function", "batch",       "window_s",        "concurrency",
-    "attempts", "filters",  "on_failure",  "partial",         "enabled",
-    "tags",     "metrics",  "kms_key_arn", "minimum_pollers", "maximum_pollers"};
-
 json::object render(const triggers::Mapping& mapping, const triggers::TriggerStatus& status) {
   boost::system::error_code failed;
   json::value value = json::parse(triggers::mapping_to_json(mapping), failed);
@@ -84,7 +79,7 @@ Reply Api::State::list_triggers(Call call) {
 }
 
 Reply Api::State::create_trigger(Call call) {
-  std::vector<std::string_view> known = kKeys;
+  std::vector<std::string_view> known = triggers::mapping_keys();
   auto body = co_await object_of(call, known);
   if (body.has_error()) co_return body.error();
   auto mapping = triggers::mapping_from_json(json::serialize(*body), {});
@@ -102,7 +97,7 @@ Reply Api::State::get_trigger(Call call) {
 }
 
 Reply Api::State::update_trigger(Call call) {
-  std::vector<std::string_view> known = kKeys;
+  std::vector<std::string_view> known = triggers::mapping_keys();
   auto body = co_await object_of(call, known);
   if (body.has_error()) co_return body.error();
   const auto before = parts.triggers->find(call.name);
