@@ -2,15 +2,19 @@
 
 import json
 import os
+import re
 import shutil
+import socket
 import subprocess
 import tempfile
 import threading
 import time
+from urllib.parse import urlsplit
 
 from harness import Server, zip_bytes
 from measure import HERE, percentile, pss_mb, rss_mb, trees, wait_until
 
+PAUSE = 0.1  # seconds; the pools are full again, as they are where cold starts are rare
 STATIC = '#include <unistd.h>\nint main(void) { return write(1, "hello\\n", 6) != 6; }\n'
 
 
@@ -24,17 +28,109 @@ def at_zero(server, name):
                f"{name} has no instance")
 
 
-def cold_starts(server, rows, label, path, flags, count, body='{"name":"World"}'):
+def connected(server):
+    at = urlsplit(server.gateway)
+    sock = socket.create_connection((at.hostname, at.port))
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
+
+
+def raw_call(sock, name):
+    """One POST on a connection, bytes in, bytes out; the answer's body. The client costs some 30 us."""
+    sock.sendall(f"POST /function/{name} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+                 'Content-Length: 16\r\n\r\n{"name":"World"}'.encode())
+    got = b""
+    while b"\r\n\r\n" not in got:
+        got += received(sock)
+    head, _, body = got.partition(b"\r\n\r\n")
+    if not head.startswith(b"HTTP/1.1 200 "):
+        raise RuntimeError(f"{name} answered {got[:300]!r}")
+    length = int(re.search(rb"\r\ncontent-length: (\d+)", head, re.I).group(1))
+    while len(body) < length:
+        body += received(sock)
+    return body
+
+
+def received(sock):
+    piece = sock.recv(65536)
+    if not piece:
+        raise RuntimeError("the server closed the connection")
+    return piece
+
+
+def cold_starts(server, rows, label, path, flags, count):
+    """One call each time no instance is left, PAUSE after the last one ended."""
     server.cli("deploy", path, "--name", "cold", "--keep-alive", "0", *flags, timeout=300)
     times = []
     for number in range(count + 2):
         at_zero(server, "cold")
-        began = time.perf_counter()
-        server.call("cold", body, headers={"Content-Type": "application/json"}).expect(200)
-        if number >= 2:  # the first ones read files from the disk
-            times.append((time.perf_counter() - began) * 1e3)
+        time.sleep(PAUSE)
+        with connected(server) as sock:
+            began = time.perf_counter()
+            raw_call(sock, "cold")
+            if number >= 2:  # the first ones read files from the disk
+                times.append((time.perf_counter() - began) * 1e3)
     row(rows, label, times)
     server.cli("rm", "cold")
+
+
+def cold_without_template(server, rows, count):
+    """The function's own initialisation, as it measures it, is not counted."""
+    server.cli("deploy", f"{HERE}/functions/imports.py", "--name", "booted", "--keep-alive", "0", timeout=300)
+    times = []
+    for number in range(count + 2):
+        at_zero(server, "booted")
+        time.sleep(PAUSE)
+        with connected(server) as sock:
+            began = time.perf_counter()
+            body = raw_call(sock, "booted")
+            took = (time.perf_counter() - began) * 1e3
+        if number >= 2:
+            times.append(took - json.loads(body)["initialised_ms"])
+    row(rows, "cold start with no template, beyond the function's own initialisation", times)
+    server.cli("rm", "booted")
+
+
+def cold_rate(server, rows, label, path, seconds, functions=24, clients=6):
+    """Closed loop over many functions without keep-alive; what counts are starts, by the server's count."""
+    names = [f"rate{number}" for number in range(functions)]
+    for name in names:
+        server.cli("deploy", path, "--name", name, "--keep-alive", "0", timeout=300)
+    for name in names:
+        at_zero(server, name)
+    stop = time.perf_counter() + seconds
+    counts, times = [0] * clients, []
+
+    def work(client):
+        with connected(server) as sock:
+            mine = names[client::clients]
+            while time.perf_counter() < stop:
+                for name in mine:
+                    began = time.perf_counter()
+                    raw_call(sock, name)
+                    times.append((time.perf_counter() - began) * 1e3)
+                    counts[client] += 1
+    before, began = cold_count(server, names), time.perf_counter()
+    threads = [threading.Thread(target=work, args=(c,)) for c in range(clients)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    took = time.perf_counter() - began
+    rows[label] = {"rate": (cold_count(server, names) - before) / took, "calls": sum(counts) / took,
+                   "p50_ms": percentile(times, 0.5), "p99_ms": percentile(times, 0.99), "count": sum(counts)}
+    for name in names:
+        server.cli("rm", name)
+
+
+def cold_count(server, names):
+    """Cold starts of these functions until now."""
+    total = 0
+    for line in server.api("GET", "/metrics").expect(200).text.splitlines():
+        match = re.match(r'mayfly_cold_starts_total\{.*function="([^"]+)".*\} (\d+)', line)
+        if match and match.group(1) in names:
+            total += int(match.group(2))
+    return total
 
 
 def deploy_to_answer(server, rows, count):
@@ -75,7 +171,7 @@ def parallel_sleepers(server, rows, count=100):
 
 
 def container_run(rows, runtime, count):
-    """`runc run` of a static hello, for comparison."""
+    """`runc run` and `crun run` of a static hello, for comparison."""
     program, compiler = shutil.which(runtime, path=os.environ["PATH"] + ":/usr/sbin"), shutil.which("gcc")
     if not program or not compiler:
         return f"{runtime} or gcc is not installed"
@@ -107,20 +203,31 @@ def measure(count):
     rows, server = {}, Server().start()
     try:
         native = os.path.join(server.home, "hello-native")
-        cold_starts(server, rows, "cold start, Python handler", f"{HERE}/functions/hello.py", [], count)
-        cold_starts(server, rows, "cold start, Node handler", f"{HERE}/functions/hello.js", [], count)
+        cold_starts(server, rows, "cold start, Python, 100 ms of imports", f"{HERE}/functions/imports.py", [], count)
+        cold_starts(server, rows, "cold start, Node, 100 ms of requires", f"{HERE}/functions/requires.js", [], count)
+        cold_starts(server, rows, "cold start, Python, nothing imported", f"{HERE}/functions/hello.py", [], count)
+        cold_starts(server, rows, "cold start, Node, nothing required", f"{HERE}/functions/hello.js", [], count)
         if shutil.which("gcc"):
-            subprocess.run(["gcc", "-O2", "-o", native, f"{HERE}/functions/hello.c"], check=True)
-            cold_starts(server, rows, "cold start, native HTTP server", native, [], count)
+            subprocess.run(["gcc", "-O2", "-o", native, f"{HERE}/functions/hello_frames.c"], check=True)
+            cold_starts(server, rows, "cold start, native", native, [], count)
+            cold_rate(server, rows, "cold starts one after the other, native", native, max(2, count // 10))
+        cold_rate(server, rows, "cold starts one after the other, Python", f"{HERE}/functions/hello.py",
+                  max(2, count // 10))
         deploy_to_answer(server, rows, max(5, count // 5))
         parallel_sleepers(server, rows)
     finally:
         server.close()
-    why = container_run(rows, "runc", count)
+    server = Server(config="engine:\n  templates_bytes_max: 1\n").start()
+    try:
+        cold_without_template(server, rows, max(5, count // 2))
+    finally:
+        server.close()
+    left_out = [why for why in (container_run(rows, runtime, count) for runtime in ("runc", "crun")) if why]
     print("\n| cold, request in to response out | p50 ms | p99 ms | of |\n|---|---|---|---|")
     for name, r in rows.items():
-        print(f"| {name} | {r['p50_ms']:.1f} | {r['p99_ms']:.1f} | {r['count']} |")
-    if why:
+        rate = f" ({r['rate']:.0f} starts/s)" if "rate" in r else ""
+        print(f"| {name}{rate} | {r['p50_ms']:.1f} | {r['p99_ms']:.1f} | {r['count']} |")
+    for why in left_out:
         print(f"left out: {why}")
     return rows
 

@@ -19,6 +19,7 @@ import urllib.request
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "tests", "support")]
 
+import aims  # noqa: E402
 import cold  # noqa: E402
 import events  # noqa: E402
 import lambda_path  # noqa: E402
@@ -150,8 +151,9 @@ def main():
     parser.add_argument("--rounds", type=int, help="rounds of the warm rows (default 4)")
     parser.add_argument("--seconds", type=int, help="of load in each measurement (default 4)")
     parser.add_argument("--only", help="names of rows, with commas between them; 'cold', 'events' and 'lambda' are three")
-    parser.add_argument("--idle", type=int, metavar="N", help="also: memory of N idle instances")
-    parser.add_argument("--functions", type=int, metavar="N", help="also: cost of N deployed functions")
+    parser.add_argument("--idle", type=int, metavar="N", help="memory of N idle instances (default 1000; 0: left out)")
+    parser.add_argument("--functions", type=int, metavar="N",
+                        help="cost of N deployed functions (default 10000; 0: left out)")
     parser.add_argument("--json", metavar="FILE", help="append the results to FILE as one line of JSON")
     options = parser.parse_args()
     rounds = options.rounds or (2 if options.quick else 4)
@@ -176,10 +178,14 @@ def main():
         result["events"] = events.measure(100_000 if options.quick else 1_000_000, seconds, rounds=2 if options.quick else 3)
     if not wanted or "lambda" in wanted:
         result["lambda"] = lambda_path.measure(2 if options.quick else 3, seconds)
-    if options.idle:
-        result["idle"] = cold.idle_instances(options.idle)
-    if options.functions:
-        result["functions"] = cold.deployed_functions(options.functions)
+    part = options.quick or bool(wanted)
+    idle = options.idle if options.idle is not None else 0 if part else 1000
+    if idle:
+        result["idle"] = cold.idle_instances(idle)
+    functions = options.functions if options.functions is not None else 0 if part else 10_000
+    if functions:
+        result["functions"] = cold.deployed_functions(functions)
+    aims.show(result)
     if options.json:
         with open(options.json, "a") as f:
             f.write(json.dumps(result) + "\n")
