@@ -30,6 +30,7 @@ constexpr int kOpenFilesMax = 128;
 constexpr int kTablesToSlowDown = 100;
 constexpr int kTablesToStop = 1000;
 
+constexpr int kFamilyTablesToMerge = 8;
 constexpr std::size_t kMovedAtOnceBytes = 1u << 20;
 
 // Keys of a family that the default one still holds, since the family did not exist when they were
@@ -103,6 +104,10 @@ rocksdb::Status open_db(const rocksdb::Options& options, const std::string& dire
   std::vector<rocksdb::ColumnFamilyDescriptor> wanted{{rocksdb::kDefaultColumnFamilyName, options}};
   for (const auto& family : kFamilies) {
     rocksdb::ColumnFamilyOptions own(options);
+    // New ones go to the end and old ones from the front, so a table that has just been flushed
+    // reaches over all that is between. Merged with little, its ends go down without that.
+    own.max_bytes_for_level_base = kTableBytes;
+    own.level0_file_num_compaction_trigger = kFamilyTablesToMerge;
     if (!family.compressed) {
       // Also what goes from level to level is only moved then, as long as nothing overlaps.
       own.compression = rocksdb::kNoCompression;
