@@ -26,6 +26,11 @@
 
 extern char** environ;
 
+#if defined(__x86_64__)
+extern "C" std::uint32_t __wrap__ZN7rocksdb6crc32c6ExtendEjPKcm(std::uint32_t crc, const char* data,
+                                                                std::size_t size);
+#endif
+
 namespace mayfly::store {
 namespace {
 
@@ -249,6 +254,34 @@ TEST(RocksdbStore, MessagesThatAreGoneLeaveNothing) {
   EXPECT_LT(bytes, 100 * body.size());
   EXPECT_TRUE(store->get("qm0").has_error());
 }
+
+#if defined(__x86_64__)
+// Against the definition, bit by bit, and the value that RFC 3720 gives.
+TEST(WalChecksum, IsCrc32c) {
+  if (!__builtin_cpu_supports("sse4.2")) GTEST_SKIP() << "the library's own is used";
+  const auto slow = [](std::uint32_t crc, std::string_view text) {
+    crc = ~crc;
+    for (const char c : text) {
+      crc ^= static_cast<unsigned char>(c);
+      for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) != 0 ? 0x82f63b78u : 0u);
+    }
+    return ~crc;
+  };
+  const auto fast = [](std::uint32_t crc, std::string_view text) {
+    return __wrap__ZN7rocksdb6crc32c6ExtendEjPKcm(crc, text.data(), text.size());
+  };
+  EXPECT_EQ(fast(0, std::string(32, '\0')), 0x8a9136aau);
+  EXPECT_EQ(fast(0, "123456789"), 0xe3069283u);
+  std::string text;
+  std::mt19937 random(11);
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_EQ(fast(7, text), slow(7, text)) << i;
+    EXPECT_EQ(fast(0, text), fast(fast(0, text.substr(0, text.size() / 3)),
+                                  std::string_view(text).substr(text.size() / 3)));
+    text += static_cast<char>(random());
+  }
+}
+#endif
 
 // A small file system of its own, unmounted at the end.
 class SmallDisk {
