@@ -357,6 +357,13 @@ Result<std::unique_ptr<Store>> open_rocksdb(const std::string& directory) {
         Code::corrupt,
         "The store in " + directory + " is damaged: " + text + ". Restore it from a backup.",
         "open the store"};
+  if (status.IsInvalidArgument() && text.find("olumn families not opened") != std::string::npos)
+    return Error{Code::unavailable,
+                 "The store in " + directory +
+                     " was written by a newer version of Mayfly, which keeps keys in parts that "
+                     "this one does not know (" +
+                     text + "). Start that version, or choose another directory with --data.",
+                 "open the store"};
   return Error{Code::io_error, "The store in " + directory + " cannot be opened: " + text + ".",
                "open the store"};
 }

@@ -234,6 +234,30 @@ TEST(RocksdbStore, ReadsWhatWasWrittenBeforeThereWereFamilies) {
   }
 }
 
+TEST(RocksdbStore, DirectoryOfANewerVersionIsRefused) {
+  test::TempDir directory;
+  open_or_die(directory.path()).reset();
+  {
+    rocksdb::Options options;
+    options.create_missing_column_families = true;
+    std::vector<std::string> names;
+    ASSERT_TRUE(rocksdb::DB::ListColumnFamilies(options, directory.path(), &names).ok());
+    names.emplace_back("of-the-future");
+    std::vector<rocksdb::ColumnFamilyDescriptor> families;
+    for (const auto& name : names) families.emplace_back(name, options);
+    std::vector<rocksdb::ColumnFamilyHandle*> handles;
+    rocksdb::DB* opened = nullptr;
+    ASSERT_TRUE(rocksdb::DB::Open(options, directory.path(), families, &handles, &opened).ok());
+    const std::unique_ptr<rocksdb::DB> db(opened);
+    for (auto* handle : handles) ASSERT_TRUE(db->DestroyColumnFamilyHandle(handle).ok());
+    ASSERT_TRUE(db->Close().ok());
+  }
+  const auto opened = open_rocksdb(directory.path());
+  ASSERT_TRUE(opened.has_error());
+  EXPECT_THAT(opened.error().message, HasSubstr("newer version"));
+  EXPECT_THAT(opened.error().message, HasSubstr("of-the-future"));
+}
+
 // What comes and goes at once never reaches a table; what goes later takes its entry along.
 TEST(RocksdbStore, MessagesThatAreGoneLeaveNothing) {
   test::TempDir directory;
