@@ -31,6 +31,9 @@ constexpr int kTablesToSlowDown = 100;
 constexpr int kTablesToStop = 1000;
 
 constexpr int kFamilyTablesToMerge = 8;
+// What comes and goes in order is read in order, too, mostly by merges: long blocks and reads.
+constexpr std::size_t kFamilyBlockBytes = 16u << 10;
+constexpr std::size_t kMergeReadBytes = 256u << 10;
 constexpr std::size_t kMovedAtOnceBytes = 1u << 20;
 
 // Keys of a family that the default one still holds, since the family did not exist when they were
@@ -74,6 +77,7 @@ rocksdb::Options make_options() {
   options.target_file_size_base = kTableBytes;
   options.max_total_wal_size = kWalBytesMax;
   options.max_background_jobs = 2;
+  options.compaction_readahead_size = kMergeReadBytes;
   options.level_compaction_dynamic_level_bytes = true;
   options.avoid_unnecessary_blocking_io = true;
   options.allow_fallocate = false;    // keeps the count of free bytes honest
@@ -102,8 +106,12 @@ rocksdb::Options make_options() {
 rocksdb::Status open_db(const rocksdb::Options& options, const std::string& directory,
                         OpenedDb& opened) {
   std::vector<rocksdb::ColumnFamilyDescriptor> wanted{{rocksdb::kDefaultColumnFamilyName, options}};
+  auto table = *options.table_factory->GetOptions<rocksdb::BlockBasedTableOptions>();
+  table.block_size = kFamilyBlockBytes;  // their cache is the same
+  const std::shared_ptr<rocksdb::TableFactory> tables(rocksdb::NewBlockBasedTableFactory(table));
   for (const auto& family : kFamilies) {
     rocksdb::ColumnFamilyOptions own(options);
+    own.table_factory = tables;
     // New ones go to the end and old ones from the front, so a table that has just been flushed
     // reaches over all that is between. Merged with little, its ends go down without that.
     own.max_bytes_for_level_base = kTableBytes;
