@@ -93,6 +93,9 @@ if(EXISTS ${CMAKE_SOURCE_DIR}/src/server/main.cc)
   target_compile_definitions(mayfly PRIVATE MAYFLY_VERSION="${PROJECT_VERSION}")
   if(NOT MAYFLY_SANITIZE)  # which brings its own allocator
     set_target_properties(mayfly PROPERTIES MAYFLY_STATIC_PARTS ON)
+    if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")  # src/store/wal_checksum.cc
+      target_link_options(mayfly PRIVATE LINKER:--wrap=_ZN7rocksdb6crc32c6ExtendEjPKcm)
+    endif()
     find_library(TCMALLOC_LIBRARY NAMES tcmalloc_minimal libtcmalloc_minimal.so.4 REQUIRED)
     target_link_libraries(mayfly PRIVATE ${TCMALLOC_LIBRARY})
   endif()

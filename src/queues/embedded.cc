@@ -61,7 +61,10 @@ Engine::Engine(EmbeddedParts parts) : parts_(std::move(parts)), timer_(parts_.lo
 Engine::~Engine() {
   *alive_ = false;
   // Coroutines that wait here would wait for ever: they end with what they wait for.
-  for (Change* change : std::exchange(changes_, {})) change->waiter.drop();
+  while (Change* change = changes_) {
+    forget(*change);
+    change->waiter.drop();
+  }
   for (const auto& [name, queue] : queues_) {
     // They leave the list when the loop unwinds them, which is later.
     const auto receivers = queue->receivers;

@@ -109,7 +109,9 @@ void Engine::depart(Change& change, const QueueRef& queue, Entry& entry) {
 
 void Engine::submit(const ChangePtr& change) {
   ++pending_;
-  changes_.insert(change.get());
+  change->later = changes_;
+  if (changes_ != nullptr) changes_->earlier = change.get();
+  changes_ = change.get();
   parts_.committer.submit(
       std::move(change->transaction), store::Durability::synced,
       [this, alive = alive_, change](const Status& status, store::Transaction& written) {
@@ -117,10 +119,21 @@ void Engine::submit(const ChangePtr& change) {
       });
 }
 
+void Engine::forget(Change& change) {
+  if (&change != changes_ && change.earlier == nullptr) return;  // the engine's end came first
+  (change.earlier != nullptr ? change.earlier->later : changes_) = change.later;
+  if (change.later != nullptr) change.later->earlier = change.earlier;
+  change.earlier = change.later = nullptr;
+}
+
+Status Change::outcome() const {
+  return done ? status : Status(cancelled());
+}
+
 io::Task<Status> Engine::run_change(ChangePtr change) {
   submit(change);
   if (!change->done) co_await change->waiter.wait();
-  co_return change->done ? change->status : Status(cancelled());
+  co_return change->outcome();
 }
 
 void Engine::finish_arrival(Change::Arrival& arrival, bool written, store::Transaction& transaction,
@@ -144,7 +157,7 @@ void Engine::finish(Change& change, const Status& status, store::Transaction& wr
   const Millis time = now();
   const auto alive = alive_;
   --pending_;
-  changes_.erase(&change);
+  forget(change);
   std::vector<QueueRef> touched;
   const auto touch = [&touched](const QueueRef& queue) {
     if (std::find(touched.begin(), touched.end(), queue) == touched.end()) touched.push_back(queue);
@@ -202,11 +215,15 @@ io::Task<std::vector<Result<Sent>>> Engine::send(std::string name,
   }
   const QueueRef queue = *found;
   auto change = std::make_shared<Change>();
+  change->arrivals.reserve(messages.size());
+  change->transaction.puts.reserve(messages.size() + 1);
   std::vector<std::pair<std::size_t, DuplicateKey>> pending;
   for (std::size_t i = 0; i < messages.size(); ++i)
     sent.push_back(add_new(*change, queue, std::move(messages[i]), &pending, i));
   if (change->arrivals.empty() && pending.empty()) co_return sent;
-  Status status = co_await run_change(std::move(change));
+  submit(change);  // as run_change(), without a coroutine of its own for every message
+  if (!change->done) co_await change->waiter.wait();
+  const Status status = change->outcome();
   if (status.has_error())
     for (auto& result : sent)
       if (result.has_value() && !result->duplicate) result = status.error();
@@ -327,8 +344,9 @@ io::Task<Result<std::vector<Sent>>> Engine::commit(Batch batch) {
     auto added = add_new(*change, targets[i], std::move(batch.sends[i].second), &pending, i);
     sent.push_back(std::move(*added));
   }
-  Status status = co_await run_change(std::move(change));
-  if (status.has_error()) co_return status.error();
+  submit(change);
+  if (!change->done) co_await change->waiter.wait();
+  if (const Status status = change->outcome(); status.has_error()) co_return status.error();
   co_return sent;
 }
 

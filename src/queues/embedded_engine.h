@@ -66,6 +66,10 @@ struct Change {
   bool done = false;
   Status status;
   io::Waiter waiter;
+  Change *earlier = nullptr, *later = nullptr;  // of those that are being written
+
+  // Once it was submitted, and waited for.
+  Status outcome() const;
 };
 using ChangePtr = std::shared_ptr<Change>;
 
@@ -144,6 +148,7 @@ class Engine final : public EmbeddedEngine {
               std::optional<DuplicateKey> duplicate);
   void depart(Change& change, const QueueRef& queue, Entry& entry);
   void submit(const ChangePtr& change);
+  void forget(Change& change);
   void finish(Change& change, const Status& status, store::Transaction& written);
   void finish_arrival(Change::Arrival& arrival, bool written, store::Transaction& transaction,
                       Millis now);
@@ -187,8 +192,8 @@ class Engine final : public EmbeddedEngine {
   std::set<std::pair<Millis, QueueRef>> schedule_;
   boost::asio::steady_timer timer_;
   Millis armed_ = INT64_MAX;
-  std::uint64_t pending_ = 0;            // writes under way
-  std::unordered_set<Change*> changes_;  // of these, the ones that somebody waits for
+  std::uint64_t pending_ = 0;  // writes under way
+  Change* changes_ = nullptr;  // of these, the ones that somebody waits for; a list
   bool stopping_ = false;
   io::Waiter stopped_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

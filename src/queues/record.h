@@ -16,7 +16,9 @@ inline constexpr char kNextQueueId[] = "queues/next_id";
 inline constexpr char kSecretKey[] = "queues/key";
 
 enum class Kind : char {
-  message = 'm',    // + queue id + sequence: StoredMessage
+  // + queue id + sequence: StoredMessage. Put once and removed once (store/rocksdb_families.h): a
+  // sequence is never used again, and what is moved or sent again gets a new one.
+  message = 'm',
   reception = 'r',  // + queue id + sequence: StoredReception
   duplicate = 'd',  // + queue id + sequence: StoredDuplicate
   watermark = 'w',  // + queue id: StoredWatermark

@@ -2,11 +2,8 @@
 // added here are conditions, clear errors, and small appetites: memory, files, threads, idle
 // wake-ups.
 
-#include <rocksdb/cache.h>
-#include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
-#include <rocksdb/filter_policy.h>
-#include <rocksdb/table.h>
+#include <rocksdb/snapshot.h>
 #include <rocksdb/write_batch.h>
 #include <sys/statvfs.h>
 
@@ -18,6 +15,8 @@
 #include <shared_mutex>
 
 #include "store/evaluate.h"
+#include "store/rocksdb_families.h"
+#include "store/rocksdb_open.h"
 #include "store/rocksdb_room.h"
 #include "store/rocksdb_watch.h"
 #include "store/store.h"
@@ -26,16 +25,6 @@ namespace mayfly::store {
 namespace {
 
 constexpr std::size_t kStripes = 256;
-constexpr std::size_t kBlockCacheBytes = 8u << 20;
-constexpr std::size_t kWriteBufferBytes = 4u << 20;
-constexpr int kWriteBuffersMax = 8;  // writers hang when all of them wait for a flush
-// As much as is flushed before it is merged, in small tables: with RocksDB's 256 and 64 MB each
-// merge of new messages wrote all the older ones again, which took more of a core than sending
-// them.
-constexpr std::uint64_t kFirstLevelBytes = 16u << 20;
-constexpr std::uint64_t kTableBytes = 4u << 20;
-constexpr std::uint64_t kWalBytesMax = 32u << 20;
-constexpr int kOpenFilesMax = 128;
 // Commits are refused while less than this is free, so that RocksDB itself, which must flush and
 // compact to get going again, never meets the end of the disk. What nobody was promised stops
 // first.
@@ -48,10 +37,6 @@ constexpr std::uint64_t kFreeBytesRemoving = 6u << 20;
 // A write takes room twice, in the log and in the table that it is flushed to.
 constexpr std::uint64_t kCopies = 2;
 constexpr auto kResumePause = std::chrono::seconds(3);
-// Rather many small tables than writers that hang because there is no room to merge them.
-constexpr int kTablesToSlowDown = 100;
-constexpr int kTablesToStop = 1000;
-
 rocksdb::Slice slice(std::string_view bytes) {
   return {bytes.data(), bytes.size()};
 }
@@ -59,58 +44,25 @@ std::string_view view(const rocksdb::Slice& bytes) {
   return {bytes.data(), bytes.size()};
 }
 
-rocksdb::Options make_options() {
-  rocksdb::Options options;
-  options.create_if_missing = true;
-  options.is_fd_close_on_exec = true;
-  options.max_open_files = kOpenFilesMax;
-  options.write_buffer_size = kWriteBufferBytes;
-  options.max_write_buffer_number = kWriteBuffersMax;
-  options.max_bytes_for_level_base = kFirstLevelBytes;
-  options.target_file_size_base = kTableBytes;
-  options.max_total_wal_size = kWalBytesMax;
-  options.max_background_jobs = 2;
-  options.level_compaction_dynamic_level_bytes = true;
-  options.avoid_unnecessary_blocking_io = true;
-  options.allow_fallocate = false;    // keeps the count of free bytes honest
-  options.stats_dump_period_sec = 0;  // no periodic work while idle
-  options.stats_persist_period_sec = 0;
-  options.info_log = std::make_shared<RocksdbLog>();
-  options.info_log_level = rocksdb::ERROR_LEVEL;
-  options.level0_slowdown_writes_trigger = kTablesToSlowDown;
-  options.level0_stop_writes_trigger = kTablesToStop;
-  const auto supported = rocksdb::GetSupportedCompressions();
-  const bool lz4 =
-      std::find(supported.begin(), supported.end(), rocksdb::kLZ4Compression) != supported.end();
-  options.compression = lz4 ? rocksdb::kLZ4Compression : rocksdb::kNoCompression;
-  // What is young is mostly gone soon: messages, records of calls.
-  options.compression_per_level = {rocksdb::kNoCompression, rocksdb::kNoCompression,
-                                   options.compression};
-  rocksdb::BlockBasedTableOptions table;
-  table.block_cache = rocksdb::NewLRUCache(kBlockCacheBytes);
-  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
-  table.cache_index_and_filter_blocks = true;
-  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
-  return options;
-}
-
 class RocksdbStore final : public Store {
  public:
-  RocksdbStore(std::unique_ptr<rocksdb::Env> env, std::unique_ptr<rocksdb::DB> db,
-               std::string directory, std::shared_ptr<BackgroundErrors> errors)
+  RocksdbStore(std::unique_ptr<rocksdb::Env> env, OpenedDb opened, std::string directory,
+               std::shared_ptr<BackgroundErrors> errors)
       : env_(std::move(env)),
-        db_(std::move(db)),
+        db_(std::move(opened.db)),
+        families_(std::move(opened.families)),
         directory_(std::move(directory)),
         errors_(std::move(errors)) {}
 
   ~RocksdbStore() override {
+    for (auto* family : families_) db_->DestroyColumnFamilyHandle(family).PermitUncheckedError();
     const auto closed = db_->Close();
     closed.PermitUncheckedError();  // everything promised is synced already
   }
 
   Result<std::string> get(std::string_view key) override {
     std::string value;
-    const auto status = db_->Get(rocksdb::ReadOptions(), slice(key), &value);
+    const auto status = db_->Get(rocksdb::ReadOptions(), of(key), slice(key), &value);
     if (status.IsNotFound()) return Error{Code::not_found, "The key is not in the store."};
     if (!status.ok()) return to_error(status, "read");
     return value;
@@ -119,21 +71,17 @@ class RocksdbStore final : public Store {
   Status scan(const Scan& range,
               const std::function<bool(std::string_view, std::string_view)>& visit) override {
     if (range.first >= range.last || range.limit == 0) return ok();
-    rocksdb::ReadOptions options;
-    const auto first = slice(range.first);
-    const auto last = slice(range.last);
-    options.iterate_lower_bound = &first;
-    options.iterate_upper_bound = &last;
-    std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(options));
+    auto parts = split_range(range.first, range.last);
+    if (range.reverse) std::reverse(parts.begin(), parts.end());
+    // All parts as of one moment.
+    std::optional<rocksdb::ManagedSnapshot> moment;
+    if (parts.size() > 1) moment.emplace(db_.get());
     std::size_t left = range.limit;
-    if (range.reverse) {
-      for (at->SeekToLast(); at->Valid() && left > 0; at->Prev(), --left)
-        if (!visit(view(at->key()), view(at->value()))) break;
-    } else {
-      for (at->SeekToFirst(); at->Valid() && left > 0; at->Next(), --left)
-        if (!visit(view(at->key()), view(at->value()))) break;
+    for (const auto& part : parts) {
+      if (left == 0) break;
+      MAYFLY_TRY(
+          scan_part(part, moment ? moment->snapshot() : nullptr, range.reverse, left, visit));
     }
-    if (!at->status().ok()) return to_error(at->status(), "read");
     return ok();
   }
 
@@ -158,6 +106,26 @@ class RocksdbStore final : public Store {
   }
 
  private:
+  rocksdb::ColumnFamilyHandle* of(std::string_view key) const { return families_[family_of(key)]; }
+
+  // left: how many more entries are wanted; 0 when visit has had enough.
+  Status scan_part(const FamilyRange& range, const rocksdb::Snapshot* moment, bool reverse,
+                   std::size_t& left,
+                   const std::function<bool(std::string_view, std::string_view)>& visit) {
+    rocksdb::ReadOptions options;
+    options.snapshot = moment;
+    const auto first = slice(range.first);
+    const auto last = slice(range.last);
+    options.iterate_lower_bound = &first;
+    options.iterate_upper_bound = &last;
+    std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(options, families_[range.family]));
+    for (reverse ? at->SeekToLast() : at->SeekToFirst(); at->Valid() && left > 0;
+         reverse ? at->Prev() : at->Next())
+      left = visit(view(at->key()), view(at->value())) ? left - 1 : 0;
+    if (!at->status().ok()) return to_error(at->status(), "read");
+    return ok();
+  }
+
   // Locks held by one commit, released in reverse order.
   struct Locks {
     std::vector<std::shared_lock<std::shared_mutex>> shared;
@@ -224,24 +192,33 @@ class RocksdbStore final : public Store {
       return std::optional<std::string>(std::string(**pending));
     }
     std::string value;
-    const auto status = db_->Get(rocksdb::ReadOptions(), slice(key), &value);
+    const auto status = db_->Get(rocksdb::ReadOptions(), of(key), slice(key), &value);
     if (status.IsNotFound()) return std::optional<std::string>();
     if (!status.ok()) return to_error(status, "read");
     return std::optional<std::string>(std::move(value));
   }
 
-  static Status fill(rocksdb::WriteBatch& batch, const Transaction& transaction,
-                     const std::vector<Entry>& sums) {
+  rocksdb::Status remove(rocksdb::WriteBatch& batch, const std::string& key) const {
+    const std::size_t family = family_of(key);
+    if (family > 0 && kFamilies[family - 1].put_once)
+      return batch.SingleDelete(families_[family], slice(key));
+    return batch.Delete(families_[family], slice(key));
+  }
+
+  Status fill(rocksdb::WriteBatch& batch, const Transaction& transaction,
+              const std::vector<Entry>& sums) const {
     batch.SetSavePoint();
     rocksdb::Status status;
     for (const auto& [first, last] : transaction.delete_ranges)
-      if (status.ok() && first < last) status = batch.DeleteRange(slice(first), slice(last));
+      for (const auto& part : split_range(first, last))
+        if (status.ok())
+          status = batch.DeleteRange(families_[part.family], slice(part.first), slice(part.last));
     for (const auto& key : transaction.deletes)
-      if (status.ok()) status = batch.Delete(slice(key));
+      if (status.ok()) status = remove(batch, key);
     for (const auto& entry : transaction.puts)
-      if (status.ok()) status = batch.Put(slice(entry.key), slice(entry.value));
+      if (status.ok()) status = batch.Put(of(entry.key), slice(entry.key), slice(entry.value));
     for (const auto& entry : sums)
-      if (status.ok()) status = batch.Put(slice(entry.key), slice(entry.value));
+      if (status.ok()) status = batch.Put(of(entry.key), slice(entry.key), slice(entry.value));
     if (status.ok()) {
       batch.PopSavePoint().PermitUncheckedError();
       return ok();
@@ -324,6 +301,7 @@ class RocksdbStore final : public Store {
 
   const std::unique_ptr<rocksdb::Env> env_;  // outlives the database
   std::unique_ptr<rocksdb::DB> db_;
+  const Families families_;
   const std::string directory_;
   std::array<std::shared_mutex, kStripes> stripes_;
   std::atomic<bool> stopped_ = false;
@@ -349,17 +327,17 @@ Result<std::unique_ptr<Store>> open_rocksdb(const std::string& directory) {
                  "The data directory " + directory + " cannot be made: " + error.message() +
                      ". Choose another one with --data.",
                  "open the store", error.value()};
-  rocksdb::DB* db = nullptr;
+  OpenedDb opened;
   auto options = make_options();
   const auto errors = std::make_shared<BackgroundErrors>();
   options.listeners.push_back(errors);
   auto env = make_env_that_leaves_room(kFreeBytesMerging);
   options.env = env.get();
-  const auto status = rocksdb::DB::Open(options, directory, &db);
+  const auto status = open_db(options, directory, opened);
   if (status.ok()) {
-    start_background_threads(*db->GetEnv());
-    std::unique_ptr<Store> store = std::make_unique<RocksdbStore>(
-        std::move(env), std::unique_ptr<rocksdb::DB>(db), directory, errors);
+    start_background_threads(*opened.db->GetEnv());
+    std::unique_ptr<Store> store =
+        std::make_unique<RocksdbStore>(std::move(env), std::move(opened), directory, errors);
     return store;
   }
   const std::string text = status.ToString();
@@ -379,6 +357,13 @@ Result<std::unique_ptr<Store>> open_rocksdb(const std::string& directory) {
         Code::corrupt,
         "The store in " + directory + " is damaged: " + text + ". Restore it from a backup.",
         "open the store"};
+  if (status.IsInvalidArgument() && text.find("olumn families not opened") != std::string::npos)
+    return Error{Code::unavailable,
+                 "The store in " + directory +
+                     " was written by a newer version of Mayfly, which keeps keys in parts that "
+                     "this one does not know (" +
+                     text + "). Start that version, or choose another directory with --data.",
+                 "open the store"};
   return Error{Code::io_error, "The store in " + directory + " cannot be opened: " + text + ".",
                "open the store"};
 }

@@ -88,6 +88,7 @@ void spawn_logged(boost::asio::io_context& loop, io::Task<void> task, const char
 
 void PreparedCall::add_to(queues::Batch& batch) && {
   batch.sends.emplace_back(std::move(queue), std::move(message));
+  if (batch.also.puts.empty()) batch.also.puts.reserve(puts.size() + 1);  // the message, too
   for (auto& entry : puts) batch.also.put(std::move(entry.key), std::move(entry.value));
 }
 
@@ -158,35 +159,55 @@ io::Task<Status> AsyncCalls::State::make_queue(std::string queue) {
   co_return ok();
 }
 
-io::Task<Result<PreparedCall>> AsyncCalls::State::prepare(NewCall call) {
-  if (stopping) co_return Error{Code::unavailable, "The server is stopping."};
-  if (auto good = check(call, parts.settings); good.has_error()) co_return good.error();
-  CallMessage& message = call.message;
-  PreparedCall prepared;
-  prepared.queue = queue_of(message.target);
-  if (!ready_queues.contains(prepared.queue)) {
-    io::Task<Status> making = make_queue(prepared.queue);
-    if (Status made = co_await std::move(making); made.has_error()) co_return made.error();
+// What a call needs before it can be written, but for most: a queue, a file for its payload.
+io::Task<Status> AsyncCalls::State::make_way(CallMessage* message, std::string queue) {
+  if (!ready_queues.contains(queue)) {
+    io::Task<Status> making = make_queue(std::move(queue));
+    if (Status made = co_await std::move(making); made.has_error()) co_return made;
   }
+  if (message->body.size() <= parts.settings.inline_bytes_max) co_return ok();
+  message->spilled_bytes = message->body.size();
+  Spill* const files = &spill;
+  auto writing = parts.pool.run([files, id = message->id, body = std::move(message->body)] {
+    return files->write(id, body);
+  });
+  message->body.clear();
+  Status written = co_await std::move(writing);
+  co_return written;
+}
+
+Status AsyncCalls::State::begin(NewCall& call, PreparedCall& prepared) {
+  if (stopping) return Error{Code::unavailable, "The server is stopping."};
+  MAYFLY_TRY(check(call, parts.settings));
+  CallMessage& message = call.message;
+  prepared.queue = queue_of(message.target);
   message.accepted_us = now_us();
   message.id = prepared.id = ids.next(message.accepted_us);
-  if (message.body.size() > parts.settings.inline_bytes_max) {
-    message.spilled_bytes = message.body.size();
-    Spill* const files = &spill;
-    auto writing = parts.pool.run([files, id = message.id, body = std::move(message.body)] {
-      return files->write(id, body);
-    });
-    message.body.clear();
-    if (Status written = co_await std::move(writing); written.has_error())
-      co_return written.error();
-  }
-  CallRecord record = first_record(message);
-  prepared.puts.push_back({call_key(message.id), encode(record)});
+  return ok();
+}
+
+bool AsyncCalls::State::has_way(const CallMessage& message, const std::string& queue) const {
+  return message.body.size() <= parts.settings.inline_bytes_max && ready_queues.contains(queue);
+}
+
+void AsyncCalls::State::write_out(const CallMessage& message, PreparedCall& prepared) {
+  prepared.puts.reserve(2);
+  prepared.puts.push_back({call_key(message.id), encode_first_record(message)});
   if (!message.alias.empty())
     prepared.puts.push_back({std::string(kAliasPrefix) + message.alias,
                              encode_pointer(message.accepted_us, message.id)});
   prepared.message.body = encode(message);
   ++records;
+}
+
+io::Task<Result<PreparedCall>> AsyncCalls::State::prepare(NewCall call) {
+  PreparedCall prepared;
+  if (const Status begun = begin(call, prepared); begun.has_error()) co_return begun.error();
+  if (!has_way(call.message, prepared.queue)) {
+    io::Task<Status> making = make_way(&call.message, prepared.queue);
+    if (const Status made = co_await std::move(making); made.has_error()) co_return made.error();
+  }
+  write_out(call.message, prepared);
   co_return prepared;
 }
 
@@ -197,12 +218,17 @@ io::Task<Result<AcceptedCall>> AsyncCalls::State::accept(NewCall call) {
     Result<AcceptedCall> accepted = co_await std::move(once);
     co_return accepted;
   }
-  io::Task<Result<PreparedCall>> preparing = prepare(std::move(call));
-  Result<PreparedCall> prepared = co_await std::move(preparing);
-  if (prepared.has_error()) co_return prepared.error();
-  AcceptedCall accepted{prepared->id, false};
+  // As prepare(), without a coroutine of its own for every call.
+  PreparedCall prepared;
+  if (const Status begun = begin(call, prepared); begun.has_error()) co_return begun.error();
+  if (!has_way(call.message, prepared.queue)) {
+    io::Task<Status> making = make_way(&call.message, prepared.queue);
+    if (const Status made = co_await std::move(making); made.has_error()) co_return made.error();
+  }
+  write_out(call.message, prepared);
+  AcceptedCall accepted{prepared.id, false};
   queues::Batch batch;
-  std::move(*prepared).add_to(batch);
+  std::move(prepared).add_to(batch);
   io::Task<Result<std::vector<queues::Sent>>> committing = parts.queues.commit(std::move(batch));
   const Result<std::vector<queues::Sent>> sent = co_await std::move(committing);
   if (sent.has_error()) co_return sent.error();

@@ -165,6 +165,26 @@ Result<CallRecord> decode_record(std::string_view bytes) {
   return r;
 }
 
+std::string encode_first_record(const CallMessage& m) {
+  const std::string target = to_text(m.target);
+  std::string bytes;
+  bytes.reserve(64 + m.id.size() + m.alias.size() + 2 * target.size() + m.source.size() +
+                m.again_of.size());
+  ByteWriter out(bytes);
+  out.byte(kCallVersion);
+  out.byte(static_cast<std::uint8_t>(CallState::waiting));
+  const std::string_view function =
+      m.target.kind == Target::Kind::function ? std::string_view(m.target.name) : "";
+  for (const std::string_view text :
+       {std::string_view(m.id), std::string_view(m.alias), std::string_view(target), function,
+        std::string_view(m.source), std::string_view(m.again_of)})
+    out.text(text);
+  out.number(0);  // attempts
+  for (const auto time : {m.accepted_us, std::int64_t{0}, std::int64_t{0}}) out.signed_number(time);
+  out.byte(0);
+  return bytes;
+}
+
 CallRecord first_record(const CallMessage& message) {
   CallRecord record;
   record.id = message.id;

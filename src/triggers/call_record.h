@@ -70,6 +70,7 @@ Result<CallRecord> decode_record(std::string_view bytes);
 
 // The record of a call that has just been accepted.
 CallRecord first_record(const CallMessage& message);
+std::string encode_first_record(const CallMessage& message);  // encode(first_record(message))
 
 // Ids that sort by time and stay unique within a process: version 7 UUIDs (RFC 9562) with a counter
 // under the millisecond. One loop.

@@ -107,8 +107,9 @@ Result<Target> parse_target(std::string_view text) {
 
 std::string to_text(const Target& target) {
   if (target.kind == Kind::webhook) return target.name;
-  std::string text = fmt::format("{}:{}", kind_name(target.kind), target.name);
-  if (!target.qualifier.empty()) text += ":" + target.qualifier;
+  std::string text(kind_name(target.kind));
+  text.append(1, ':').append(target.name);
+  if (!target.qualifier.empty()) text.append(1, ':').append(target.qualifier);
   return text;
 }
 

@@ -75,6 +75,38 @@ TEST_P(StoreContract, ScansInOrderBothWaysWithLimitsAndStops) {
   EXPECT_EQ(visits, 3);
 }
 
+// Some kinds of keys may be kept apart (rocksdb_families.h): nobody sees it.
+TEST_P(StoreContract, KeepsOneOrderOverKindsOfKeys) {
+  const std::vector<std::string> all{"a",  "calls/r", "calls/r/1", "calls/r/2", "calls/s", "qk",
+                                     "qm", "qm\x01",  "qm\xff",    "qn",        "z"};
+  Transaction transaction;
+  for (auto at = all.rbegin(); at != all.rend(); ++at) transaction.put(*at, "v" + *at);
+  ASSERT_TRUE(store_->commit(transaction, Durability::synced).has_value());
+  for (const auto& key : all) EXPECT_EQ(*store_->get(key), "v" + key);
+  EXPECT_EQ(keys({"a", "{"}), all);
+  auto backwards = all;
+  std::reverse(backwards.begin(), backwards.end());
+  EXPECT_EQ(keys({"a", "{", SIZE_MAX, true}), backwards);
+  EXPECT_THAT(keys({"calls/r/2", "qm\x01", 4}), ElementsAre("calls/r/2", "calls/s", "qk", "qm"));
+  EXPECT_THAT(keys({"calls/r/2", "qm\x02", 3, true}), ElementsAre("qm\x01", "qm", "qk"));
+  int visits = 0;
+  ASSERT_TRUE(store_
+                  ->scan({"calls/r/2", "z"},
+                         [&](std::string_view, std::string_view) { return ++visits < 2; })
+                  .has_value());
+  EXPECT_EQ(visits, 2);
+
+  Transaction change;
+  change.require("qm\x01", "vqm\x01").require("calls/r/1", "vcalls/r/1");
+  change.remove("qm\x01").remove("calls/r/1").put("calls/s", "new");
+  ASSERT_TRUE(store_->commit(change, Durability::synced).has_value());
+  EXPECT_TRUE(store_->commit(change, Durability::synced).has_error());
+  Transaction range;
+  range.delete_ranges.emplace_back("calls/r/2", "qm\x80");
+  ASSERT_TRUE(store_->commit(range, Durability::synced).has_value());
+  EXPECT_THAT(keys({"a", "{"}), ElementsAre("a", "calls/r", "qm\xff", "qn", "z"));
+}
+
 TEST_P(StoreContract, OrdersKeysAsUnsignedBytes) {
   for (const std::string key : {"\xff", "\x7f", "\x01"}) ASSERT_TRUE(put(key, "").has_value());
   EXPECT_THAT(keys({std::string("\0", 1), std::string(3, '\xff')}),

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <rocksdb/db.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/mount.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <mutex>
@@ -23,6 +25,11 @@
 #include "store/temp_dir.h"
 
 extern char** environ;
+
+#if defined(__x86_64__)
+extern "C" std::uint32_t __wrap__ZN7rocksdb6crc32c6ExtendEjPKcm(std::uint32_t crc, const char* data,
+                                                                std::size_t size);
+#endif
 
 namespace mayfly::store {
 namespace {
@@ -184,6 +191,121 @@ TEST(RocksdbStore, SurvivesCloseAndOpen) {
   EXPECT_EQ(*store->get("a"), "1");
   EXPECT_EQ(*store->get("b"), "2");
 }
+
+// As versions did that kept all keys together.
+void write_without_families(const std::string& directory,
+                            const std::map<std::string, std::string>& entries) {
+  rocksdb::Options options;
+  options.create_if_missing = true;
+  rocksdb::DB* opened = nullptr;
+  ASSERT_TRUE(rocksdb::DB::Open(options, directory, &opened).ok());
+  const std::unique_ptr<rocksdb::DB> db(opened);
+  for (const auto& [key, value] : entries)
+    ASSERT_TRUE(db->Put(rocksdb::WriteOptions(), key, value).ok());
+  ASSERT_TRUE(db->Close().ok());
+}
+
+TEST(RocksdbStore, ReadsWhatWasWrittenBeforeThereWereFamilies) {
+  test::TempDir directory;
+  std::map<std::string, std::string> entries{{"a", "1"}, {"calls/k/x", "2"}, {"qw\x01", "3"}};
+  for (int i = 0; i < 3000; ++i) {  // more than one batch of the migration
+    const std::string number = std::to_string(i);
+    entries["calls/r/" + number] = std::string(300, 'c');
+    entries["qm" + number] = std::string(500, 'm');
+  }
+  write_without_families(directory.path(), entries);
+  for (int round = 0; round < 2; ++round) {
+    auto store = open_or_die(directory.path());
+    ASSERT_NE(store, nullptr);
+    std::map<std::string, std::string> found;
+    ASSERT_TRUE(store
+                    ->scan({"", "~"},
+                           [&](std::string_view key, std::string_view value) {
+                             found.emplace(key, value);
+                             return true;
+                           })
+                    .has_value());
+    EXPECT_EQ(found, entries) << "round " << round;
+    ASSERT_TRUE(store->commit(Transaction().remove("qm7").remove("calls/r/7"), Durability::synced)
+                    .has_value());
+    EXPECT_TRUE(store->get("qm7").has_error());
+    entries.erase("qm7");
+    entries.erase("calls/r/7");
+  }
+}
+
+TEST(RocksdbStore, DirectoryOfANewerVersionIsRefused) {
+  test::TempDir directory;
+  open_or_die(directory.path()).reset();
+  {
+    rocksdb::Options options;
+    options.create_missing_column_families = true;
+    std::vector<std::string> names;
+    ASSERT_TRUE(rocksdb::DB::ListColumnFamilies(options, directory.path(), &names).ok());
+    names.emplace_back("of-the-future");
+    std::vector<rocksdb::ColumnFamilyDescriptor> families;
+    for (const auto& name : names) families.emplace_back(name, options);
+    std::vector<rocksdb::ColumnFamilyHandle*> handles;
+    rocksdb::DB* opened = nullptr;
+    ASSERT_TRUE(rocksdb::DB::Open(options, directory.path(), families, &handles, &opened).ok());
+    const std::unique_ptr<rocksdb::DB> db(opened);
+    for (auto* handle : handles) ASSERT_TRUE(db->DestroyColumnFamilyHandle(handle).ok());
+    ASSERT_TRUE(db->Close().ok());
+  }
+  const auto opened = open_rocksdb(directory.path());
+  ASSERT_TRUE(opened.has_error());
+  EXPECT_THAT(opened.error().message, HasSubstr("newer version"));
+  EXPECT_THAT(opened.error().message, HasSubstr("of-the-future"));
+}
+
+// What comes and goes at once never reaches a table; what goes later takes its entry along.
+TEST(RocksdbStore, MessagesThatAreGoneLeaveNothing) {
+  test::TempDir directory;
+  const std::string body(20'000, 'b');
+  {
+    auto store = open_or_die(directory.path());
+    ASSERT_NE(store, nullptr);
+    for (int i = 0; i < 3000; ++i) {
+      const std::string key = "qm" + std::to_string(i);
+      ASSERT_TRUE(store->commit(Transaction().put(key, body), Durability::buffered).has_value());
+      ASSERT_TRUE(store->commit(Transaction().remove(key), Durability::buffered).has_value());
+    }
+  }
+  auto store = open_or_die(directory.path());  // has flushed what the log held
+  std::uintmax_t bytes = 0;
+  for (const auto& file : std::filesystem::directory_iterator(directory.path()))
+    if (file.path().extension() == ".sst") bytes += file.file_size();
+  EXPECT_LT(bytes, 100 * body.size());
+  EXPECT_TRUE(store->get("qm0").has_error());
+}
+
+#if defined(__x86_64__)
+// Against the definition, bit by bit, and the value that RFC 3720 gives.
+TEST(WalChecksum, IsCrc32c) {
+  if (!__builtin_cpu_supports("sse4.2")) GTEST_SKIP() << "the library's own is used";
+  const auto slow = [](std::uint32_t crc, std::string_view text) {
+    crc = ~crc;
+    for (const char c : text) {
+      crc ^= static_cast<unsigned char>(c);
+      for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) != 0 ? 0x82f63b78u : 0u);
+    }
+    return ~crc;
+  };
+  const auto fast = [](std::uint32_t crc, std::string_view text) {
+    return __wrap__ZN7rocksdb6crc32c6ExtendEjPKcm(crc, text.data(), text.size());
+  };
+  EXPECT_EQ(fast(0, std::string(32, '\0')), 0x8a9136aau);
+  EXPECT_EQ(fast(0, "123456789"), 0xe3069283u);
+  std::string text;
+  std::mt19937 random(11);
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_EQ(fast(7, text), slow(7, text)) << i;
+    EXPECT_EQ(fast(0, text), fast(fast(0, text.substr(0, text.size() / 3)),
+                                  std::string_view(text).substr(text.size() / 3)));
+    text += static_cast<char>(random());
+  }
+}
+#endif
 
 // A small file system of its own, unmounted at the end.
 class SmallDisk {

@@ -82,6 +82,15 @@ TEST(CallRecord, ComesBackAsItWas) {
     EXPECT_TRUE(decode_record(encode(r).substr(0, i)).has_error()) << i;
 }
 
+TEST(CallRecord, TheFirstOneIsWrittenAsAnyOther) {
+  CallMessage m = message();
+  EXPECT_EQ(encode_first_record(m), encode(first_record(m)));
+  m.again_of = "an earlier one";
+  m.alias.clear();
+  m.target = {Target::Kind::webhook, "http://x/", ""};
+  EXPECT_EQ(encode_first_record(m), encode(first_record(m)));
+}
+
 TEST(CallIds, SortByTimeAndNeverRepeat) {
   CallIds ids;
   std::vector<std::string> made;
