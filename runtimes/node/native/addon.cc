@@ -246,6 +246,9 @@ napi_value lines(napi_env env, const char* at) {
 napi_value in_clone(napi_env env, const std::vector<int>& connections) {
   if (library.enter() != 0) _exit(1);
   fcntl(3, F_SETFD, FD_CLOEXEC);
+  // Node has a stream for it, which the template has made for its own channel: libuv waits for
+  // whatever is at that number once the loop is renewed.
+  fcntl(3, F_SETFL, fcntl(3, F_GETFL) | O_NONBLOCK);
   cut(connections);
   if (!renew_loop(env)) return nullptr;
   return lines(env, library.environment());
