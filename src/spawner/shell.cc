@@ -77,6 +77,10 @@ struct Handoff {
   if (::setns(host.skeleton.launch_namespace(), CLONE_NEWNS) != 0) {
     end_helper(socket, "enter launch namespace", -1);
   }
+  const int birthplace = host.networks->birthplace();
+  if (birthplace >= 0 && ::setns(birthplace, CLONE_NEWNET) != 0) {
+    end_helper(socket, "enter birthplace of network namespaces", -1);
+  }
   if (::setns(family.user_ns.get(), CLONE_NEWUSER) != 0) {
     end_helper(socket, "enter the template's user namespace", -1);
   }
