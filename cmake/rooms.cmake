@@ -79,12 +79,24 @@ set_target_properties(mayfly_cli PROPERTIES UNITY_BUILD_BATCH_SIZE 0)
 
 # The spawner links nothing of Asio or RocksDB, and starts no thread.
 mayfly_room(spawner LINK mayfly_os mayfly_wire)
+# Its forks are on the path of every start: a program without shared libraries has a sixth of the mappings to
+# copy. Of the rooms above it takes the files that it needs, not the libraries that the others need.
+find_library(SECCOMP_ARCHIVE NAMES libseccomp.a)
 if(EXISTS ${CMAKE_SOURCE_DIR}/src/spawner/main.cc)
   add_executable(mayfly-spawner ${CMAKE_SOURCE_DIR}/src/spawner/main.cc)
-  target_link_libraries(mayfly-spawner PRIVATE mayfly_spawner)
-  if(NOT MAYFLY_SANITIZE)
-    # Its forks are on the path of every start: fewer mappings to copy, no symbols to look up.
-    target_link_options(mayfly-spawner PRIVATE -static-libstdc++ -static-libgcc LINKER:-z,now)
+  if(MAYFLY_SANITIZE OR NOT SECCOMP_ARCHIVE)
+    target_link_libraries(mayfly-spawner PRIVATE mayfly_spawner)
+  else()
+    target_sources(mayfly-spawner PRIVATE ${CMAKE_SOURCE_DIR}/src/wire/spawner_messages.cc
+      ${CMAKE_SOURCE_DIR}/src/base/result.cc)
+    target_include_directories(mayfly-spawner PRIVATE ${CMAKE_SOURCE_DIR}/src)
+    target_compile_options(mayfly-spawner PRIVATE -fPIE)
+    add_dependencies(mayfly-spawner mayfly_spawner mayfly_os)
+    set_property(TARGET mayfly-spawner APPEND PROPERTY LINK_DEPENDS
+      $<TARGET_FILE:mayfly_spawner> $<TARGET_FILE:mayfly_os>)
+    target_link_libraries(mayfly-spawner PRIVATE $<TARGET_FILE:mayfly_spawner>
+      $<TARGET_FILE:mayfly_os> ${SECCOMP_ARCHIVE})
+    target_link_options(mayfly-spawner PRIVATE -static-pie LINKER:-z,now)
   endif()
 endif()
 if(EXISTS ${CMAKE_SOURCE_DIR}/src/server/main.cc)

@@ -20,15 +20,41 @@ async function initialise(environ) {
 }
 
 // Serves the app on the frame channel until it is shut down. ready: members that its first frame has
-// beside the usual ones; null: a clone, whose template has said that it is ready.
+// beside the usual ones.
 function serve(app, fd = 3, ready = {}) {
   require('./lib/serve').serve(app, fd, ready);
+}
+
+// The template says that it is ready, and each of its clones goes on from here. What they all would
+// do before their first frame is done before they are made, unless hooks come in between.
+async function serveClones(template, app, ready, release) {
+  const { announce, prepare, start, guardInitialisation } = require('./lib/serve');
+  const hooks = require('./lib/hooks');
+  await template.warm();
+  const serving = prepare(app, 3);
+  const begin = () => {
+    start(serving);
+    serving.channel.begin();
+  };
+  const early = !hooks.waitAfter();
+  if (early) {
+    begin(); // reads nothing: from here on the template's loop does not turn
+    await new Promise(process.nextTick);
+  }
+  announce(app, 3, ready);
+  release();
+  template.run(); // returns in each clone
+  if (early) return;
+  const releaseClone = guardInitialisation(3);
+  await hooks.runAfter();
+  releaseClone();
+  begin();
 }
 
 async function main() {
   // Returns in each program.
   const fork = process.env.MAYFLY_ZYGOTE_FD ? require('./lib/zygote').run() : null;
-  const { reportInitError, guardInitialisation, announce } = require('./lib/serve');
+  const { reportInitError, guardInitialisation } = require('./lib/serve');
   const hooks = require('./lib/hooks');
   hooks.install();
   let release = guardInitialisation(3);
@@ -39,14 +65,8 @@ async function main() {
     if (template !== null) await template.prepare();
     const app = await initialise(process.env);
     await hooks.runBefore();
-    let ready = template === null ? {} : await template.settle(app);
-    if (ready.cloneable) {
-      announce(app, 3, ready);
-      release();
-      template.run(); // returns in each clone
-      release = guardInitialisation(3);
-      ready = null;
-    }
+    const ready = template === null ? {} : await template.settle(app);
+    if (ready.cloneable) return await serveClones(template, app, ready, release);
     await hooks.runAfter();
     release();
     serve(app, 3, ready);

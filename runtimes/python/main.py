@@ -39,13 +39,13 @@ def layer_paths():
     return [path for path in paths if os.path.isdir(path)]
 
 
-def serve(app, fd=3, ready={}):
+def serve(app, fd=3, ready={}, prepared=None):
     """Serves the app on the frame channel until it is shut down. Does not return.
 
     ready: members that its first frame has beside the usual ones; None: a clone, whose template
-    has said that it is ready.
+    has said that it is ready, and perhaps prepared what it serves with.
     """
-    serve_app(app, fd, ready)
+    serve_app(app, fd, ready, prepared)
 
 
 def start(template, fd):
@@ -62,7 +62,7 @@ def start(template, fd):
             template.run()  # returns in each clone
             ready = None
     hooks.run_after()
-    return app, fd, ready
+    return app, fd, ready, template and template.prepared
 
 
 def main():

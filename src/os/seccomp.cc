@@ -535,6 +535,25 @@ Result<std::vector<sock_filter>> compile_allow_list(Profile profile) {
   return allow.compile();
 }
 
+// Waiting, messages, reading /proc, reaping and signalling; memory and locks for the C library.
+constexpr const char* kWaiting[] = {
+    "poll",          "ppoll",          "read",         "recvmsg",    "recvfrom",
+    "sendmsg",       "sendto",         "close",        "open",       "openat",
+    "fstat",         "newfstatat",     "lseek",        "pread64",    "pidfd_open",
+    "wait4",         "kill",           "exit",         "exit_group", "restart_syscall",
+    "rt_sigreturn",  "rt_sigprocmask", "rt_sigaction", "getpid",     "gettid",
+    "tgkill",        "write",          "mmap",         "munmap",     "mremap",
+    "mprotect",      "madvise",        "brk",          "futex",      "sched_yield",
+    "clock_gettime",
+};
+
+Result<std::vector<sock_filter>> compile_waiting() {
+  Builder waiting(SCMP_ACT_ERRNO(EPERM));
+  for (const char* name : kWaiting) waiting.rule(SCMP_ACT_ALLOW, name);
+  waiting.optimise();
+  return waiting.compile();
+}
+
 }  // namespace
 
 Result<SeccompFilter> compile_seccomp_filter() {
@@ -552,6 +571,9 @@ Result<SeccompFilter> compile_seccomp_filter() {
   if (second.has_error()) return std::move(second).error();
   auto third = compile_allow_list(Profile::cloneable);
   if (third.has_error()) return std::move(third).error();
+  auto fourth = compile_waiting();
+  if (fourth.has_error()) return std::move(fourth).error();
+  filter.wait = std::move(fourth).value();
   filter.allow = std::move(first).value();
   filter.arguments = std::move(second).value();
   filter.allow_template = std::move(third).value();

@@ -34,6 +34,8 @@ constexpr const char* kSlirpNetwork = "198.18.0.0/24";
 constexpr const char* kTapName = "tap0";
 constexpr int kLoopbackIndex = 1, kSandboxLinkIndex = 100, kFirstEgressIndex = 1000;
 constexpr int kSlirpReadyMs = 10'000;
+// Half as many connections may be in TIME_WAIT; 32 KB for each sandbox.
+constexpr const char* kTcpBuckets = "4096";
 
 Result<os::Fd> open_current_netns() {
   return os::open_file("/proc/self/ns/net", O_RDONLY);
@@ -137,6 +139,7 @@ std::unique_ptr<Networks> Networks::start(bool want_nat, std::vector<std::string
     return networks;
   }
   networks->home_ = std::move(home).value();
+  networks->make_birthplace();
   if (!want_nat) return networks;
   auto started = networks->start_egress();
   if (started.has_error()) {
@@ -149,6 +152,23 @@ std::unique_ptr<Networks> Networks::start(bool want_nat, std::vector<std::string
 
 Networks::~Networks() {
   stop_egress();
+}
+
+void Networks::make_birthplace() {
+  Visit visit(home_.get());
+  if (::unshare(CLONE_NEWNET) != 0) return;
+  auto made = open_current_netns();
+  auto set = os::write_file("/proc/sys/net/ipv4/tcp_child_ehash_entries", kTcpBuckets);
+  if (made.has_value() && set.has_value()) birthplace_ = std::move(made).value();
+}
+
+// Leaves the current namespace for a new one.
+Status Networks::unshare_here() const {
+  if (birthplace_ && ::setns(birthplace_.get(), CLONE_NEWNET) != 0) {
+    return errno_error("enter birthplace of network namespaces", errno);
+  }
+  if (::unshare(CLONE_NEWNET) != 0) return errno_error("make network namespace", errno);
+  return ok();
 }
 
 void Networks::stop_egress() {
@@ -275,7 +295,7 @@ Result<NetworkSpace> Networks::make(bool nat) {
   NetworkSpace space;
   space.nat = nat;
   Visit visit(home_.get());
-  if (::unshare(CLONE_NEWNET) != 0) return errno_error("make network namespace", errno);
+  MAYFLY_TRY(unshare_here());
   auto netns = open_current_netns();
   if (netns.has_error()) return std::move(netns).error();
   space.netns = std::move(netns).value();

@@ -52,6 +52,11 @@ class Networks {
   Result<os::Fd> make_services_listener(const NetworkSpace& space);
 
   int home() const { return home_.get(); }
+  // Where network namespaces of sandboxes are to be made, by whoever does: an empty namespace,
+  // whose children have a small table of TCP connections each. The host's table has a bucket for
+  // each 100 KB of memory, and the kernel goes through all of them at the end of each namespace
+  // that shares it. -1: this kernel has no such thing.
+  int birthplace() const { return birthplace_.get(); }
 
   // Readable when the host's addresses have changed; the filter is then brought up to date.
   int watch_fd() const { return watch_.get(); }
@@ -63,6 +68,8 @@ class Networks {
 
  private:
   Networks() = default;
+  void make_birthplace();
+  Status unshare_here() const;
   Status start_egress();
   Status configure_egress(const std::vector<std::string>& own_addresses);
   Status start_slirp();
@@ -71,7 +78,8 @@ class Networks {
   Status set_up(NetworkSpace& space);
   Status connect_out(const NetworkSpace& space, os::Netlink& inside);
 
-  os::Fd home_;    // the host's network namespace
+  os::Fd home_;  // the host's network namespace
+  os::Fd birthplace_;
   os::Fd egress_;  // invalid: no way out
   std::optional<os::Netlink> egress_netlink_;
   std::uint32_t next_ = 0;

@@ -31,7 +31,8 @@ constexpr std::uint64_t kEngineTag = 1, kAddressesTag = 2, kSlirpTag = 3, kTimer
 constexpr int kCheckMs = 50;  // how often time limits are looked at while there are any
 constexpr std::size_t kNatReady = 4, kPlainReady = 2;
 constexpr int kTryOutMs = 10'000;
-constexpr int kFillAfterMs = 2;     // of quiet: a launch under way comes first
+constexpr int kFillAfterMs = 2;  // of quiet: a launch under way comes first
+constexpr int kUnderWayMs = 20;  // refills wait so long for a clone; one that takes longer is stuck
 constexpr int kPrepareMs = 10'000;  // an init that has not prepared its sandbox by then is stuck
 constexpr int kRefillPauseMs = 100, kRefillPauseMaxMs = 10'000;  // after a failure, doubling
 constexpr int kSweepMs = 10, kEndTries = 1000;
@@ -155,12 +156,20 @@ void Server::wait_for_events(int timeout_ms) {
 // In idle moments, and never both at once: whoever joins a cgroup holds, for as long as a grace
 // period of RCU takes, the lock that making and removing one needs.
 void Server::idle() {
-  if (preparing_ || stopping_) return;
+  if (preparing_ || stopping_ || clone_under_way()) return;
   sweep_cgroups();
   if (!refill_wanted_ || fill_zygotes()) return;
   if (monotonic_ms() >= refill_at_ms_ && fill_pool()) return;
   shells_owed_ = fill_shells();
   refill_wanted_ = shells_owed_ || refill_at_ms_ != 0;
+}
+
+// Somebody waits for it, and for this process to pass on that it is inside: a refill would take
+// milliseconds of both, and hold the locks of cgroups and networks meanwhile.
+bool Server::clone_under_way() const {
+  const auto since = monotonic_ms() - kUnderWayMs;
+  return std::any_of(under_way_.begin(), under_way_.end(),
+                     [since](const auto& entry) { return entry.second > since; });
 }
 
 // True when one is on its way.
@@ -365,6 +374,7 @@ void Server::on_control(Instance& instance) {
 
 void Server::report_started(Instance& instance) {
   instance.started = true;
+  under_way_.erase(instance.number);
   wire::SpawnerLaunched launched;
   launched.handle = instance.handle;
   launched.pid = instance.pid;
@@ -407,6 +417,7 @@ void Server::on_death(Instance& instance) {
   } while (reaped < 0 && errno == EINTR);
   if (reaped == 0) return;
   timed_.erase(instance.number);
+  under_way_.erase(instance.number);
   if (!instance.ended) instance.wait_status = status;
   auto usage = os::read_usage(host_.cgroups.kind(), instance.cgroup.usage_fds);
   if (host_.cgroups.kind() == os::UsageKind::process) {

@@ -96,6 +96,7 @@ class Server {
   void wait_for_events(int timeout_ms);
   int idle_after() const;
   bool fill_pool();
+  bool clone_under_way() const;
   void put_off_refill();
   void idle();
   void sweep_cgroups();
@@ -126,6 +127,8 @@ class Server {
   std::deque<std::uint64_t> ready_;             // numbers of those not assigned yet, oldest first
   bool preparing_ = false;  // one at a time: they hold the kernel's cgroup lock for long
   std::deque<os::Cgroup> ended_groups_;
+  std::map<std::uint64_t, std::int64_t>
+      under_way_;                  // clones ordered and not inside yet: since when
   std::set<std::uint64_t> timed_;  // numbers of instances that check_deadlines looks at
   std::int64_t checked_ms_ = 0;
   std::int64_t strays_until_ms_ = 0;  // children that nobody knows of may turn up till then

@@ -95,7 +95,9 @@ void Server::serve_waiting(Instance& parent) {
     ++family.sent;
     shell.assigned = true;
     shell.handle = request.message.handle;
-    shell.deadline_ms = monotonic_ms() + kEnterMs;
+    const auto now = monotonic_ms();
+    shell.deadline_ms = now + kEnterMs;
+    under_way_[shell.number] = now;
     numbers_[shell.handle] = shell.number;
     timed_.insert(shell.number);
     refill_wanted_ = true;
@@ -210,6 +212,7 @@ void Server::on_orders(Instance& parent) {
 void Server::fail_clone(Instance& shell, Error error) {
   shell.failed = true;
   shell.failure = std::move(error);
+  under_way_.erase(shell.number);
   kill_shell(shell);
 }
 

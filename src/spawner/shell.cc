@@ -56,29 +56,42 @@ struct Handoff {
   hand_off(socket, "clone a shell into new namespaces", pid, pidfd);
 }
 
-// In a fork of the spawner: only whoever is inside a user namespace can make namespaces that belong
-// to it, and there is no way back. Two processes, since entering a pid namespace takes a fork.
-// CLONE_PARENT makes both the second and the init children of the spawner. Nobody in the template's
-// pid namespace may look into the copies of the spawner's memory that these are.
+// Of the first helper, whose memory is the spawner's own: nothing may be left in it.
+[[noreturn]] void end_helper(int socket, const char* step, int pid) {
+  Handoff handoff;
+  handoff.sys_errno = pid < 0 ? errno : 0;
+  handoff.pid = pid;
+  std::strncpy(handoff.step, step, sizeof handoff.step - 1);
+  ::send(socket, &handoff, sizeof handoff, MSG_NOSIGNAL);
+  ::_exit(0);
+}
+
+// In a vfork of the spawner: only whoever is inside a user namespace can make namespaces that
+// belong to it, and there is no way back. Two processes, since entering a pid namespace takes a
+// fork. CLONE_PARENT makes both the second and the init children of the spawner. Nobody in the
+// template's pid namespace may look into the copies of the spawner's memory that these are: the
+// spawner is not dumpable while they are made. The first shares that memory, but is in nobody's pid
+// namespace but the spawner's. No allocation.
 [[noreturn]] void enter_family(const Host& host, const Family& family, const InitPlan& plan,
                                int socket) {
   if (::setns(host.skeleton.launch_namespace(), CLONE_NEWNS) != 0) {
-    hand_off(socket, "enter launch namespace", -1, -1);
+    end_helper(socket, "enter launch namespace", -1);
+  }
+  const int birthplace = host.networks->birthplace();
+  if (birthplace >= 0 && ::setns(birthplace, CLONE_NEWNET) != 0) {
+    end_helper(socket, "enter birthplace of network namespaces", -1);
   }
   if (::setns(family.user_ns.get(), CLONE_NEWUSER) != 0) {
-    hand_off(socket, "enter the template's user namespace", -1, -1);
+    end_helper(socket, "enter the template's user namespace", -1);
   }
   if (::setns(family.pid_ns.get(), CLONE_NEWPID) != 0) {
-    hand_off(socket, "enter the template's pid namespace", -1, -1);
-  }
-  if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
-    hand_off(socket, "set helper non-dumpable", -1, -1);
+    end_helper(socket, "enter the template's pid namespace", -1);
   }
   clone_args args{};
   args.flags = CLONE_PARENT | CLONE_VFORK;  // this one ends, and tells of it, after the other
   int pid = static_cast<int>(::syscall(SYS_clone3, &args, sizeof args));
   if (pid == 0) make_init(plan, socket);
-  hand_off(socket, "enter the template's pid namespace by a fork", pid, -1);
+  end_helper(socket, "enter the template's pid namespace by a fork", pid);
 }
 
 void reap_helper(int pid) {
@@ -105,13 +118,25 @@ int pid_of(const os::Fd& pidfd) {
   return pid ? static_cast<int>(*pid) : 0;
 }
 
+// The pid of the first helper, once it and the second have ended.
+Result<pid_t> make_helpers(const Host& host, const Family& family, const InitPlan& plan,
+                           int socket) {
+  const bool dumpable = ::prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 1;
+  if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return errno_error("become non-dumpable", errno);
+  const pid_t helper = ::vfork();
+  if (helper == 0) enter_family(host, family, plan, socket);
+  const int error = errno;
+  if (dumpable) ::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+  if (helper < 0) return errno_error("fork", error);
+  return helper;
+}
+
 Status start_init(const Host& host, const Instance& parent, const InitPlan& plan, Instance& shell) {
   auto pair = os::make_socket_pair(SOCK_SEQPACKET);
   if (pair.has_error()) return std::move(pair).error();
   auto& [ours, theirs] = pair.value();
-  pid_t helper = ::fork();
-  if (helper < 0) return errno_error("fork", errno);
-  if (helper == 0) enter_family(host, *parent.family, plan, theirs.get());
+  auto helper = make_helpers(host, *parent.family, plan, theirs.get());
+  if (helper.has_error()) return std::move(helper).error();
   theirs.reset();
   // First the second helper tells of the init; then the first, which has waited for its end, of the
   // second. When the template's init is dying the second may be killed before it says anything.
@@ -124,7 +149,7 @@ Status start_init(const Host& host, const Instance& parent, const InitPlan& plan
     reap_helper(made.value().pid);
     made = Error{Code::unavailable, "the template is ending", "clone a shell", ESRCH};
   }
-  reap_helper(helper);
+  reap_helper(helper.value());
   if (made.has_error()) return std::move(made).error();
   if (!shell.pidfd) return errno_error(made.value().step, made.value().sys_errno);
   shell.pid = pid_of(shell.pidfd);

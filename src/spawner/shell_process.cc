@@ -144,10 +144,9 @@ void run_shell(const InitPlan& plan) {
   attach_mounts(plan, *plan.launch, plan.trees);
   ::umask(022);
   drop_early(plan);
-  install_filter(plan, plan.filter->arguments);
   os::Fd signals = open_signals(plan);
   drop_capabilities(plan);
-  install_filter(plan, plan.filter->allow);
+  install_filter(plan, plan.filter->wait);
   tell_prepared(plan);
 
   int pid = 0;

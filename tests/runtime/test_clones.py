@@ -403,3 +403,59 @@ def test_condition_variables_survive_a_fork(tmp_path):
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     without = subprocess.run([program, "2"], capture_output=True, text=True)
     assert without.returncode != 0, "the test must see the fault that the library cures"
+
+
+# ---- what a clone does not find anew
+
+NODE_CODE = """
+const code = () => {
+  let kilobytes = 0, code = false;
+  for (const line of require('fs').readFileSync('/proc/self/smaps', 'utf8').split('\\n')) {
+    const range = /^[0-9a-f]+-[0-9a-f]+ (\\S+) \\S+ \\S+ \\d+ *(.*)$/.exec(line);
+    if (range !== null) code = range[1] === 'r-xp' && range[2] === '';
+    else if (code && line.startsWith('AnonHugePages:')) kilobytes += parseInt(line.split(/ +/)[1]);
+  }
+  return kilobytes;
+};
+exports.handler = () => code();
+"""
+
+
+def huge_pages_are_given():
+    try:
+        with open("/sys/kernel/mm/transparent_hugepage/enabled") as text:
+            return "[never]" not in text.read()
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not huge_pages_are_given(), reason="transparent huge pages are off")
+def test_nodes_code_is_in_huge_pages_if_a_zygote_has_put_it_there(tmp_path):
+    kilobytes = {}
+    for zygote in (False, True):
+        with start(JS, "index.js", NODE_CODE, tmp_path, zygote=zygote) as template:
+            with template.clone() as clone:
+                kilobytes[zygote] = clone.event({}).result()
+    # All or none: the machine may have had no such pages to give.
+    assert kilobytes[False] == 0 and (kilobytes[True] == 0 or kilobytes[True] > 8192), kilobytes
+
+
+NODE_TURN = """
+const marks = [];
+exports.handler = async () => {
+  marks.push('called');
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  return [marks, process.listenerCount('exit'), process.getActiveResourcesInfo().length];
+};
+"""
+
+
+def test_what_a_template_of_node_prepares_serves_each_clone_alone(tmp_path):
+    with start(JS, "index.js", NODE_TURN, tmp_path) as template:
+        with template.clone() as one, template.clone() as other:
+            first = one.event({}).result()
+            assert other.event({}).result() == first and first[0] == ["called"]
+            assert one.event({}).result()[0] == ["called", "called"]
+            other.shutdown()
+            assert other.process.wait(driver.TIMEOUT) == 0
+            assert one.event({}).result()[0] == ["called"] * 3

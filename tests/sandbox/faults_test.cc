@@ -28,7 +28,7 @@ class Faults {
     write_text(program,
                "#!/bin/sh\nMAYFLY_FAULTS=" + path_ +
                    " LD_PRELOAD=" MAYFLY_BUILD_DIR "/libsandbox_preload.so exec " MAYFLY_BUILD_DIR
-                   "/mayfly-spawner \"$@\"\n",
+                   "/sandbox_spawner \"$@\"\n",
                fs::perms(0755));
   }
   ~Faults() {

@@ -151,3 +151,21 @@ def test_after_a_restart_the_first_call_boots_and_the_next_are_clones(make_serve
     stands(server, "again")
     answers = at_once(server, "again", 3, {"s": 1.0})
     assert "clone" in starts(server, answers)
+
+
+TCP_TABLE = """
+def handler(event, context):
+    with open("/proc/sys/net/ipv4/tcp_ehash_entries") as text:
+        return int(text.read())
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/sys/net/ipv4/tcp_child_ehash_entries"), reason="before Linux 6.1")
+@pytest.mark.parametrize("snapshot", ["on", "off"])
+def test_an_instance_has_a_table_of_connections_of_its_own(server, snapshot):
+    """What is shared with the host is a negative number."""
+    name = f"tcp-table-{snapshot}"
+    server.deploy_source(name, "main.py", TCP_TABLE, "--snapshot", snapshot)
+    if snapshot == "on":
+        stands(server, name)
+    assert server.invoke(name, {}).expect(200).json == 4096

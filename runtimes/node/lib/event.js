@@ -382,4 +382,4 @@ function isHead(item) {
   );
 }
 
-module.exports = { EventServer };
+module.exports = { EventServer, leavesOutContext };

@@ -34,6 +34,7 @@ class Channel {
   // on: { invoke(stream, flags, buffer, at, end), data(stream, flags, payload), cancel(stream),
   //       window(stream, count), answer(question, text), shutdown(), closed(error) }
   // The buffer of invoke is only valid during the call; payload of data may be kept.
+  // Nothing is received before begin().
   constructor(fd, on) {
     this.on = on;
     this.fd = fd;
@@ -49,6 +50,7 @@ class Channel {
       readable: true,
       writable: true,
       allowHalfOpen: false,
+      manualStart: true,
       onread: {
         buffer: Buffer.allocUnsafeSlow(READ_BYTES),
         callback: (count, buffer) => {
@@ -60,6 +62,9 @@ class Channel {
     this.socket.on('error', (error) => on.closed(error));
     this.socket.on('close', () => on.closed(null));
     this.socket.on('end', () => on.closed(null));
+  }
+
+  begin() {
     this.socket.resume();
   }
 

@@ -30,4 +30,7 @@ async function runAfter() {
   for (const { hook, args } of after.splice(0)) await hook(...args);
 }
 
-module.exports = { install, runBefore, runAfter };
+// Whether runAfter() has anything to do.
+const waitAfter = () => after.length > 0;
+
+module.exports = { install, runBefore, runAfter, waitAfter };

@@ -7,6 +7,7 @@ const fs = require('fs');
 const logs = require('./logs');
 const { INVOKE, REPLY, END, HTTP } = require('./frames');
 const { STREAMING } = require('./awslambda');
+const { leavesOutContext } = require('./event');
 
 const ROUNDS = 3;
 const ROUND_MS = 500; // a rehearsal that gets stuck is given up
@@ -25,7 +26,8 @@ function eventHandler(real) {
       callback(null, event);
     };
   } else if (real.constructor.name === 'AsyncFunction') {
-    handler = async (...args) => args[0];
+    // By its source EventServer sees whether it is to make the context at once.
+    handler = leavesOutContext(real) ? async (event) => event : async (...args) => args[0];
   } else {
     handler = (...args) => Promise.resolve(args[0]);
   }
@@ -100,6 +102,7 @@ async function rehearse(app, [ours, theirs], open) {
     if ((await answered(ours)) !== REPLY) break;
     rounds++;
   }
+  if (server.watching) clearTimeout(server.watching); // else it would be every clone's
   const { socket } = server.channel;
   const closed = new Promise((resolve) => socket.once('close', resolve));
   socket.destroy();

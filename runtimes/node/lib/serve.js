@@ -24,21 +24,33 @@ function readyOf(app) {
   };
 }
 
-// The server of app, on its channel.
-function open(app, fd) {
+// The server of app and its channel, which take no part in anything yet: a template makes them for
+// its clones, each of which has a channel of its own in the place of fd.
+function prepare(app, fd) {
   const server = new (serverOf(app))(app);
-  const channel = new Channel(fd, server);
+  return { server, channel: new Channel(fd, server) };
+}
+
+// From here on output and exceptions are those of calls; frames come with channel.begin().
+function start({ server, channel }) {
   logs.openChannel(channel);
   server.start(channel);
   process.on('exit', () => channel.flushSync());
   dieOfUncaught(server);
-  return server;
+}
+
+// The server of app, on its channel.
+function open(app, fd) {
+  const serving = prepare(app, fd);
+  start(serving);
+  serving.channel.begin();
+  return serving.server;
 }
 
 // ready: see main.js
 function serve(app, fd, ready) {
   const { channel } = open(app, fd);
-  if (ready !== null) channel.json(0, READY, { ...readyOf(app), ...ready });
+  channel.json(0, READY, { ...readyOf(app), ...ready });
 }
 
 // Sends ready for a template, which opens no channel: that is for its clones.
@@ -150,4 +162,4 @@ function reportInitError(thrown, fd) {
   process.exit(1);
 }
 
-module.exports = { serve, open, announce, serverOf, reportInitError, guardInitialisation };
+module.exports = { serve, open, prepare, start, announce, serverOf, reportInitError, guardInitialisation };

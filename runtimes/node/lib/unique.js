@@ -251,9 +251,9 @@ function install(addon) {
   syncBuiltinESMExports();
 }
 
-// In a clone: what is drawn from now on is its own, and may stay.
-function keep() {
-  cloned = true;
+// True in a clone: what is drawn from now on is its own, and may stay.
+function keep(value) {
+  cloned = value;
 }
 
 // In a clone, before anything of the user's runs.

@@ -37,6 +37,7 @@ function run() {
   }
   loadRuntime();
   template.collect();
+  template.addon.hugeText(); // else each clone finds Node's code again, page by page
   const lines = template.addon.zygote(control);
   if (lines === null) template.addon.exit(0);
   setEnvironment(lines);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "forksafe.h"
+#include "huge_text.h"
 #include "napi.h"
 #include "platform.h"
 
@@ -246,6 +247,9 @@ napi_value lines(napi_env env, const char* at) {
 napi_value in_clone(napi_env env, const std::vector<int>& connections) {
   if (library.enter() != 0) _exit(1);
   fcntl(3, F_SETFD, FD_CLOEXEC);
+  // Node has a stream for it, which the template has made for its own channel: libuv waits for
+  // whatever is at that number once the loop is renewed.
+  fcntl(3, F_SETFL, fcntl(3, F_GETFL) | O_NONBLOCK);
   cut(connections);
   if (!renew_loop(env)) return nullptr;
   return lines(env, library.environment());
@@ -331,6 +335,13 @@ napi_value pid(napi_env env, napi_callback_info) {
   return value;
 }
 
+// hugeText(): bytes of the program's code that are now in huge pages; huge_text.h.
+napi_value huge_text(napi_env env, napi_callback_info) {
+  napi_value value = nullptr;
+  napi_create_int32(env, static_cast<int32_t>(mayfly_node::move_text_to_huge_pages()), &value);
+  return value;
+}
+
 // exit(code): at once, without waiting for V8's threads, which a clone does not have.
 napi_value leave(napi_env env, napi_callback_info info) {
   napi_value arg[1];
@@ -356,7 +367,7 @@ extern "C" __attribute__((visibility("default"))) napi_value napi_register_modul
       {"load", load},     {"clone", clone},   {"threads", threads},
       {"reseed", reseed}, {"fill", fill},     {"activeRequests", active_requests},
       {"exit", leave},    {"pid", pid},       {"hideWorkers", hide_workers},
-      {"pair", pair},     {"zygote", zygote},
+      {"pair", pair},     {"zygote", zygote}, {"hugeText", huge_text},
   };
   for (const auto& each : all) {
     napi_value function = nullptr;

@@ -25,14 +25,26 @@ def server_of(app):
     return Server
 
 
-def serve(app, fd, ready):
-    app.announcement = ready
+def prepare(app, fd):
+    """The channel and the server that a template makes for its clones, each of which has a channel of
+    its own in the place of fd. None where they have threads or loops: those are each clone's."""
+    Server = server_of(app)
+    if not getattr(Server, "cloneable", False):
+        return None
     channel = frames.Channel(fd)
+    return channel, Server(app, channel)
+
+
+def serve(app, fd, ready, prepared=None):
+    app.announcement = ready
+    channel, server = prepared or (frames.Channel(fd), None)
     os.register_at_fork(after_in_child=channel.leave)
     logs.open_channel(channel)
-    Server, code = server_of(app), 0
+    code = 0
     try:
-        Server(app, channel).run()
+        if server is None:
+            server = server_of(app)(app, channel)
+        server.run()
     except InitError as error:
         fail_initialisation(error, channel)
     except (ConnectionError, frames.ProtocolError) as error:

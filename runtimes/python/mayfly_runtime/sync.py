@@ -25,6 +25,8 @@ _FLUSH_AFTER = 0.0005  # seconds a finished reply may wait for more of its kind
 
 
 class SyncServer:
+    cloneable = True  # made in a template, it can serve in clones
+
     def __init__(self, app, channel):
         self.app = app
         self.handler = app.target

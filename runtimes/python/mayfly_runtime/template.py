@@ -16,10 +16,14 @@ class Template:
         self.control = int(environ.pop("MAYFLY_TEMPLATE_FD"))
         os.set_inheritable(self.control, False)
         path = environ.pop("MAYFLY_CLONE_LIB", "")
-        self.why = None
+        self.why = self.prepared = None
         try:
-            self.library = ctypes.PyDLL(path)  # one thread: nobody waits for the lock
-            self.library.mayfly_clone_environment.restype = ctypes.c_void_p
+            library = ctypes.PyDLL(path)  # one thread: nobody waits for the lock
+            # Looked up here: each clone would look again.
+            self.next, self.forked = library.mayfly_clone_next, library.mayfly_clone_forked
+            self.enter_sandbox = library.mayfly_clone_enter
+            self.environment = library.mayfly_clone_environment
+            self.environment.restype = ctypes.c_void_p
         except (OSError, AttributeError) as error:
             self.why = "Mayfly's clone library cannot be used: %s" % error
             return
@@ -39,6 +43,7 @@ class Template:
         if self.why is not None:
             return {"cloneable": False, "why": self.why}
         from .rehearsal import rehearse  # imports what runs the functions
+        from .serve import prepare
 
         self.reseeder = unique.Reseeder()
         rehearse(app)
@@ -49,13 +54,14 @@ class Template:
             own.update((loop._ssock.fileno(), loop._csock.fileno()))
         self.connections, notes = census.opened(self.descriptors, own)
         app.notes.extend(notes)
+        self.prepared = prepare(app, 3)
+        apply_environment(read_lines(self.environment()))  # nothing yet: for the next time
         gc.freeze()  # the collector would touch, and so copy, every object in every clone
         return {"cloneable": True}
 
     def run(self):
         """Waits for orders and forks for each. Returns in the clones."""
-        library = self.library
-        while library.mayfly_clone_next(self.control) == 1:
+        while self.next(self.control) == 1:
             self.cloning = True
             try:
                 pid = os.fork()
@@ -66,12 +72,12 @@ class Template:
                 self.become_clone()
                 return
             self.cloning = False
-            library.mayfly_clone_forked(pid)
+            self.forked(pid)
         os._exit(0)
 
     def enter(self):
         """In the child of a fork, before everything else."""
-        if self.cloning and self.library.mayfly_clone_enter() != 0:
+        if self.cloning and self.enter_sandbox() != 0:
             os._exit(1)
 
     def become_clone(self):
@@ -80,7 +86,7 @@ class Template:
         for loop in self.loops:
             _renew_loop(loop)
         self.reseeder.reseed()
-        apply_environment(read_lines(self.library.mayfly_clone_environment()))
+        apply_environment(read_lines(self.environment()))
 
 
 def read_lines(address):

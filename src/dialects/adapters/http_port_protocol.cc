@@ -29,7 +29,9 @@ using Called = engine::InstanceProtocol::Called;
 using Started = engine::InstanceProtocol::Started;
 using Abort = engine::InstanceProtocol::Abort;
 
-constexpr std::chrono::milliseconds kPollFirst{2}, kPollMost{20};
+// A compiled program listens half a millisecond after its start. Half as long again each time, so
+// that nobody waits for more than half of what the program took.
+constexpr std::chrono::microseconds kPollFirst{250}, kPollMost{20'000};
 // A connection that breaks because the program ended is noticed before the end itself.
 constexpr std::chrono::milliseconds kEndNoticed{200};
 constexpr const char* kConnectStep = "connect to the program";
@@ -180,7 +182,7 @@ io::Task<Started> Session::wait_ready(std::shared_ptr<Session> self) {
       co_return started;
     }
     self->poll_.expires_after(delay);
-    delay = std::min(delay * 2, kPollMost);
+    delay = std::min(delay * 3 / 2, kPollMost);
     boost::system::error_code woken;
     auto token = asio::redirect_error(asio::use_awaitable, woken);
     co_await self->poll_.async_wait(token);

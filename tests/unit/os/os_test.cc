@@ -1,9 +1,15 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <linux/audit.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -225,6 +231,38 @@ TEST(Seccomp, BothProgramsFitTheKernel) {
     EXPECT_GT(program->size(), 50u);
     EXPECT_LT(program->size(), 4096u);
   }
+}
+
+// In a child: what it may still do is its exit status.
+int with_waiting_filter(const std::vector<sock_filter>& program) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    int pair[2];
+    if (::pipe(pair) != 0 || ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        install_seccomp_filter(program) != 0) {
+      ::_exit(100);
+    }
+    int refused = 0;
+    if (::socket(AF_UNIX, SOCK_STREAM, 0) < 0 && errno == EPERM) refused |= 1;
+    if (::unshare(CLONE_NEWUTS) != 0 && errno == EPERM) refused |= 2;
+    if (::fork() < 0 && errno == EPERM) refused |= 4;
+    if (::execl("/bin/true", "true", nullptr) != 0 && errno == EPERM) refused |= 8;
+    // What waiting needs.
+    char byte = 'x';
+    const bool works = ::write(pair[1], &byte, 1) == 1 && ::read(pair[0], &byte, 1) == 1 &&
+                       ::open("/proc/self/stat", O_RDONLY) >= 0 && ::kill(::getpid(), 0) == 0;
+    ::_exit(works ? refused : 101);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST(Seccomp, WhoWaitsCanStartNothing) {
+  auto filter = compile_seccomp_filter();
+  ASSERT_TRUE(filter.has_value()) << filter.error().describe();
+  EXPECT_LT(filter.value().wait.size(), 100u);
+  EXPECT_EQ(with_waiting_filter(filter.value().wait), 15);
 }
 
 }  // namespace
