@@ -545,6 +545,7 @@ constexpr const char* kWaiting[] = {
     "tgkill",        "write",          "mmap",         "munmap",     "mremap",
     "mprotect",      "madvise",        "brk",          "futex",      "sched_yield",
     "clock_gettime",
+    "sigaltstack",  // which a sanitizer asks for as the process ends
 };
 
 Result<std::vector<sock_filter>> compile_waiting() {
