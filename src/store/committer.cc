@@ -64,8 +64,8 @@ io::Task<Status> Committer::commit(Transaction transaction, Durability durabilit
 
 void Committer::submit(Transaction transaction, Durability durability, Done done) {
   gathered_.push_back({std::move(transaction), durability, std::move(done), ok()});
-  // A writer that waits begins with a part of the turn: otherwise the loop and the writer take turns
-  // when many requests come at once, and neither uses its core.
+  // A writer that waits begins with a part of the turn: otherwise the loop and the writer take
+  // turns when many requests come at once, and neither uses its core.
   if (gathered_.size() >= kEnough && idle_.load(std::memory_order_relaxed)) hand_over();
   if (std::exchange(flush_posted_, true)) return;
   // What this turn of the loop still brings goes along.
