@@ -203,7 +203,7 @@ def warm_up(server):
     """Zygotes are made behind the first function of a language; what follows has one."""
     for file in ("hello.py", "hello.js"):
         server.cli("deploy", f"{HERE}/functions/{file}", "--name", "first", timeout=300)
-        server.call("first", "{}").expect(200)
+        server.call("first", '{"name":"World"}').expect(200)
         server.cli("rm", "first")
         time.sleep(1)
 
