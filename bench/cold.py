@@ -58,36 +58,30 @@ def received(sock):
     return piece
 
 
-def cold_starts(server, rows, label, path, flags, count):
-    """One call each time no instance is left, PAUSE after the last one ended."""
-    server.cli("deploy", path, "--name", "cold", "--keep-alive", "0", *flags, timeout=300)
-    times = []
+def cold_calls(server, name, count):
+    """(milliseconds, body) of calls that each found no instance, PAUSE after the last one ended."""
     for number in range(count + 2):
-        at_zero(server, "cold")
+        at_zero(server, name)
         time.sleep(PAUSE)
         with connected(server) as sock:
             began = time.perf_counter()
-            raw_call(sock, "cold")
-            if number >= 2:  # the first ones read files from the disk
-                times.append((time.perf_counter() - began) * 1e3)
-    row(rows, label, times)
+            body = raw_call(sock, name)
+            took = (time.perf_counter() - began) * 1e3
+        if number >= 2:  # the first ones read files from the disk
+            yield took, body
+
+
+def cold_starts(server, rows, label, path, flags, count):
+    server.cli("deploy", path, "--name", "cold", "--keep-alive", "0", *flags, timeout=300)
+    row(rows, label, [took for took, _ in cold_calls(server, "cold", count)])
     server.cli("rm", "cold")
 
 
 def cold_without_template(server, rows, count):
     """The function's own initialisation, as it measures it, is not counted."""
     server.cli("deploy", f"{HERE}/functions/imports.py", "--name", "booted", "--keep-alive", "0", timeout=300)
-    times = []
-    for number in range(count + 2):
-        at_zero(server, "booted")
-        time.sleep(PAUSE)
-        with connected(server) as sock:
-            began = time.perf_counter()
-            body = raw_call(sock, "booted")
-            took = (time.perf_counter() - began) * 1e3
-        if number >= 2:
-            times.append(took - json.loads(body)["initialised_ms"])
-    row(rows, "cold start with no template, beyond the function's own initialisation", times)
+    row(rows, "cold start with no template, beyond the function's own initialisation",
+        [took - json.loads(body)["initialised_ms"] for took, body in cold_calls(server, "booted", count)])
     server.cli("rm", "booted")
 
 
