@@ -61,9 +61,10 @@ Engine::Engine(EmbeddedParts parts) : parts_(std::move(parts)), timer_(parts_.lo
 Engine::~Engine() {
   *alive_ = false;
   // Coroutines that wait here would wait for ever: they end with what they wait for.
-  while (Change* change = changes_) {
-    forget(*change);
-    change->waiter.drop();
+  while (!changes_.empty()) {
+    Change& change = changes_.front();
+    change.unlink();
+    change.waiter.drop();
   }
   for (const auto& [name, queue] : queues_) {
     // They leave the list when the loop unwinds them, which is later.

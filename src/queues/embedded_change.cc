@@ -109,21 +109,12 @@ void Engine::depart(Change& change, const QueueRef& queue, Entry& entry) {
 
 void Engine::submit(const ChangePtr& change) {
   ++pending_;
-  change->later = changes_;
-  if (changes_ != nullptr) changes_->earlier = change.get();
-  changes_ = change.get();
+  changes_.push_back(*change);
   parts_.committer.submit(
       std::move(change->transaction), store::Durability::synced,
       [this, alive = alive_, change](const Status& status, store::Transaction& written) {
         if (*alive) finish(*change, status, written);
       });
-}
-
-void Engine::forget(Change& change) {
-  if (&change != changes_ && change.earlier == nullptr) return;  // the engine's end came first
-  (change.earlier != nullptr ? change.earlier->later : changes_) = change.later;
-  if (change.later != nullptr) change.later->earlier = change.earlier;
-  change.earlier = change.later = nullptr;
 }
 
 Status Change::outcome() const {
@@ -157,7 +148,7 @@ void Engine::finish(Change& change, const Status& status, store::Transaction& wr
   const Millis time = now();
   const auto alive = alive_;
   --pending_;
-  forget(change);
+  if (change.is_linked()) change.unlink();
   std::vector<QueueRef> touched;
   const auto touch = [&touched](const QueueRef& queue) {
     if (std::find(touched.begin(), touched.end(), queue) == touched.end()) touched.push_back(queue);

@@ -7,6 +7,7 @@
 // never between two suspensions of a caller's coroutine: a caller may go away at any time.
 
 #include <boost/asio/steady_timer.hpp>
+#include <boost/intrusive/list.hpp>
 #include <list>
 #include <map>
 #include <set>
@@ -44,8 +45,11 @@ struct Queue : std::enable_shared_from_this<Queue> {
 };
 using QueueRef = std::shared_ptr<Queue>;
 
+using ChangeHook =
+    boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
+
 // Messages that come and go in one transaction, and what follows when it is durable or has failed.
-struct Change {
+struct Change : ChangeHook {
   struct Arrival {
     QueueRef queue;
     QueueState::Arrival entry;
@@ -66,7 +70,6 @@ struct Change {
   bool done = false;
   Status status;
   io::Waiter waiter;
-  Change *earlier = nullptr, *later = nullptr;  // of those that are being written
 
   // Once it was submitted, and waited for.
   Status outcome() const;
@@ -148,7 +151,6 @@ class Engine final : public EmbeddedEngine {
               std::optional<DuplicateKey> duplicate);
   void depart(Change& change, const QueueRef& queue, Entry& entry);
   void submit(const ChangePtr& change);
-  void forget(Change& change);
   void finish(Change& change, const Status& status, store::Transaction& written);
   void finish_arrival(Change::Arrival& arrival, bool written, store::Transaction& transaction,
                       Millis now);
@@ -193,7 +195,10 @@ class Engine final : public EmbeddedEngine {
   boost::asio::steady_timer timer_;
   Millis armed_ = INT64_MAX;
   std::uint64_t pending_ = 0;  // writes under way
-  Change* changes_ = nullptr;  // of these, the ones that somebody waits for; a list
+  // Of these, the ones that somebody waits for.
+  boost::intrusive::list<Change, boost::intrusive::base_hook<ChangeHook>,
+                         boost::intrusive::constant_time_size<false>>
+      changes_;
   bool stopping_ = false;
   io::Waiter stopped_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
