@@ -169,6 +169,16 @@ void use_default_signals() {
   }
 }
 
+// The first process after init is a clone, in its own namespace. A template is a later one:
+// libraries that remember their pid, to notice a fork, would not notice that they have been cloned.
+void leave_out_first_pid(const InitPlan& plan) {
+  pid_t nobody = ::vfork();
+  if (nobody == 0) ::_exit(0);
+  check(plan, nobody, "leave out a pid");
+  while (::waitpid(nobody, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
 pid_t start_ordered(const InitPlan& plan, const Order& order) {
   volatile StartFailure failure;
   pid_t program = ::vfork();
@@ -218,6 +228,7 @@ void run_init(const InitPlan& plan) {
   if (!cloneable) drop_capabilities(plan);
   // Last: it refuses most of what has been done above.
   install_filter(plan, cloneable ? plan.filter->allow_template : plan.filter->allow);
+  if (cloneable) leave_out_first_pid(plan);
   std::string why_not;
   pid_t program = order.door_fd < 0 ? 0 : let_in(entry_of(plan, order), why_not);
   InitReport report;

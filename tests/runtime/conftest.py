@@ -4,12 +4,15 @@ import atexit
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 
 import pytest
 
 import clones
 import driver
+
+sys.path.append(os.path.join(driver.ROOT, "tests", "support"))
 
 FUNCTIONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "functions")
 PYTHON = os.environ.get("MAYFLY_TEST_PYTHON", "/usr/bin/python3")

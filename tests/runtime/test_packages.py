@@ -1,28 +1,15 @@
-"""Clones of Node with packages that functions depend on, and with all that Node itself has.
-
-| variable | what |
-|---|---|
-| MAYFLY_TEST_CLONES | how many clones; 10000 is the long run |
-| MAYFLY_TEST_PACKAGES | a folder with node_modules, instead of one fetched from npm's registry |
-| MAYFLY_TEST_NODE | another Node (conftest.py) |
+"""Clones of Node with packages that functions depend on, and with all that Node itself has. How many,
+and with which packages: tests/support/packages.py. MAYFLY_TEST_NODE is another Node (conftest.py).
 """
-
-import os
-import shutil
-import subprocess
 
 import pytest
 
 import clones
 import driver
 from conftest import FUNCTIONS, JS, NODE
+from packages import PACKAGES, clone_count, fetched, name_of
 
-PACKAGES = (
-    "express@4 fastify@4 axios lodash uuid@9 zod@3 pg ioredis sharp@0.33 @aws-sdk/client-s3@<3.900 "
-    "@aws-sdk/client-dynamodb@<3.900 @aws-sdk/client-sqs@<3.900 nanoid@3 dayjs moment jsonwebtoken bcryptjs@2 "
-    "ws joi@17 ajv cheerio@1.0.0 winston pino@9 dotenv@16 yaml chalk@4 semver async commander@12 rxjs"
-).split()
-COUNT = int(os.environ.get("MAYFLY_TEST_CLONES") or 20)
+COUNT = clone_count(20)
 
 
 @pytest.fixture
@@ -30,32 +17,9 @@ def form():
     """These tests make their own templates."""
 
 
-def name_of(package):
-    return package[0] + package[1:].partition("@")[0]
-
-
 @pytest.fixture(scope="session")
 def packages():
-    folder = os.environ.get("MAYFLY_TEST_PACKAGES") or os.path.join(clones.BUILD, "test-packages")
-    missing = [p for p in PACKAGES if not os.path.isdir(os.path.join(folder, "node_modules", name_of(p)))]
-    if not missing:
-        return folder
-    if os.environ.get("MAYFLY_TEST_PACKAGES"):
-        pytest.skip("not in %s: %s" % (folder, ", ".join(missing)))
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("there is no npm")
-    os.makedirs(folder, exist_ok=True)
-    with open(os.path.join(folder, "package.json"), "w") as file:
-        file.write('{"private": true}')
-    command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error", *PACKAGES]
-    try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=420)
-    except subprocess.TimeoutExpired:
-        pytest.skip("npm's registry is too slow")
-    if done.returncode != 0:
-        pytest.skip("npm's registry cannot be reached: " + done.stderr[-300:])
-    return folder
+    return fetched()
 
 
 def start(packages, without=()):
@@ -124,3 +88,18 @@ def test_a_template_maps_nothing_that_a_fork_would_lose(tmp_path):
             flags = [line.split()[1:] for line in file if line.startswith("VmFlags:")]
         if flags:  # not with a wrapper around Node
             assert not [entry for entry in flags if "dc" in entry], NODE
+
+
+def test_clones_in_the_same_millisecond_get_uuids_of_their_own(packages, tmp_path):
+    (tmp_path / "index.js").write_text(
+        "const { v1 } = require('%s/node_modules/uuid');"
+        "const early = [v1(), v1()];"
+        "exports.handler = () => { Date.now = () => 2e12; return [...early, v1(), v1()]; };" % packages
+    )
+    with clones.Template("node", JS.argv, driver.environment(tmp_path), str(tmp_path)) as template:
+        template.wait_ready()
+        told = []
+        for _ in range(3):
+            with template.clone() as clone:
+                told.append(clone.event({}).result())
+    assert len({uuid for each in told for uuid in each}) == 2 + 3 * 2, told

@@ -69,6 +69,7 @@ def test_instances_are_clones_of_one_initialisation(server, language):
     assert len({t["started"] for t in told}) == 1, "initialised once"
     assert len({t["stream"] for t in told}) == clones, "each knows its own name"
     assert len({t["own"] for t in told}) == clones, "no two draw the same random number"
+    assert all(then != now for then, now in (t["pids"] for t in told)), "by this libraries notice a fork"
     records = [server.record(a.request_id) for a in answers]
     assert all(r["init_us"] == 0 for r in records)
     assert {t["stream"].rpartition("]")[2] for t in told} == {r["instance"] for r in records}

@@ -5,7 +5,7 @@
 // install() comes before the user's code is loaded, keep() and reseed() first thing in a clone.
 
 const crypto = require('crypto');
-const { syncBuiltinESMExports } = require('module');
+const { Module, syncBuiltinESMExports } = require('module');
 const vm = require('vm');
 
 const COPY_BYTES = 16 << 20; // of random bytes that are remembered
@@ -14,6 +14,7 @@ const UUIDS_CACHED = 128; // by Node
 const INTS_CACHED = 1024; // by Node
 
 const original = {
+  randomBytes: crypto.randomBytes,
   randomFillSync: crypto.randomFillSync,
   randomUUID: crypto.randomUUID,
   randomInt: crypto.randomInt,
@@ -222,6 +223,37 @@ function installCaches() {
   });
 }
 
+// ---- what packages keep in variables of their own
+
+// v1 of the package uuid (of all its versions, as CommonJS) keeps the node and the clock sequence of
+// its first call, and two clones that call it within a millisecond would get the same UUID. In a
+// template each call has others, so that a clone's first call finds none kept.
+const UUID_V1 = /[\\/]uuid[\\/](?:dist[\\/](?:cjs[\\/])?)?v1\.js$/;
+
+function withoutKeptNode(v1) {
+  return function (options, ...rest) {
+    if (cloned) return v1.call(this, options, ...rest);
+    const fresh = original.randomBytes(8);
+    const node = [...fresh.subarray(0, 6)];
+    node[0] |= 1; // no network card's
+    return v1.call(this, { node, clockseq: fresh.readUInt16LE(6) & 0x3fff, ...options }, ...rest);
+  };
+}
+
+function installPackages() {
+  const { load } = Module.prototype;
+  Module.prototype.load = function (filename) {
+    const result = load.apply(this, arguments);
+    if (!cloned && UUID_V1.test(filename)) {
+      if (typeof this.exports === 'function') this.exports = withoutKeptNode(this.exports);
+      else if (typeof this.exports.default === 'function') {
+        this.exports.default = withoutKeptNode(this.exports.default);
+      }
+    }
+    return result;
+  };
+}
+
 // ---- keys
 
 const made = new Set();
@@ -247,6 +279,7 @@ function install(addon) {
   installMathRandom(addon);
   installFills();
   installCaches();
+  installPackages();
   installKeys();
   syncBuiltinESMExports();
 }

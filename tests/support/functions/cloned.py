@@ -1,4 +1,4 @@
-"""Says when it was initialised, which instance it is, and a number that is the instance's own."""
+"""Says when it was initialised and by which process, which instance it is, and a number that is its own."""
 
 import os
 import random
@@ -6,6 +6,7 @@ import time
 
 STARTED = time.monotonic_ns()
 random.random()
+PID_THEN = os.getpid()
 own = None
 
 
@@ -13,4 +14,5 @@ def handler(event, context):
     global own
     own = own or random.random()
     time.sleep(event.get("s", 0))
-    return {"started": STARTED, "stream": os.environ["AWS_LAMBDA_LOG_STREAM_NAME"], "own": own}
+    stream = os.environ["AWS_LAMBDA_LOG_STREAM_NAME"]
+    return {"started": STARTED, "stream": stream, "own": own, "pids": [PID_THEN, os.getpid()]}
