@@ -2,8 +2,9 @@
 // The queue engine of one server, on its store. What receivers need to find a message is in memory;
 // bodies are too while they fit a budget, and are read from the store beyond it.
 //
-// Names that begin with a dot are for the platform's own queues: dialects do not show them, and
-// the limits of SQS on settings do not bind them.
+// Names that begin with a dot are for the platform's own queues: dialects do not show them, the
+// limits of SQS on settings do not bind them, and what was received from them is visible again when
+// the server starts: only the server itself receives from them.
 
 #include <boost/asio/any_io_executor.hpp>
 #include <memory>

@@ -119,6 +119,7 @@ Status Engine::load_messages(Queue& queue, std::uint64_t first) {
   MAYFLY_TRY(failed);
   const Millis time = now();
   const std::int64_t wall = wall_now();
+  const bool own = queue.info->name.starts_with('.');
   const auto visit = [&](std::string_view key, std::string_view value) {
     auto head = decode_head(value);
     if (head.has_error()) {
@@ -141,9 +142,9 @@ Status Engine::load_messages(Queue& queue, std::uint64_t first) {
       const StoredReception& r = found->second;
       constexpr Millis kHiddenMax = 12 * 3600 * 1000;
       const Millis asked = r.noted_ms > 0 ? r.visible_at_ms - r.noted_ms : kHiddenMax;
-      queue.state->restore(entry, r.count, r.nonce,
-                           time + std::min<Millis>(r.visible_at_ms - wall, asked), r.first_ms,
-                           time);
+      // Who receives from the platform's own queues went with the server.
+      const Millis hidden = own ? 0 : std::min<Millis>(r.visible_at_ms - wall, asked);
+      queue.state->restore(entry, r.count, r.nonce, time + hidden, r.first_ms, time);
     }
     return true;
   };

@@ -354,8 +354,9 @@ void add_calls(std::vector<SettingSpec>& table) {
                          "An Idempotency-Key is known for so long."));
   table.push_back(number("calls.concurrency_max", "calls", FIELD(calls.calls.concurrency_max), 1,
                          100'000, "Async calls of one function that are begun at once."));
-  table.push_back(number("calls.hold_s", "s", FIELD(calls.calls.hold_s), 3, 43'200,
-                         "A call whose server was killed comes again after this."));
+  table.push_back(
+      number("calls.hold_s", "s", FIELD(calls.calls.hold_s), 3, 43'200,
+             "A call that runs is held for so long at a time; the server prolongs it."));
   table.push_back(number("schedules.max", "schedules", FIELD(calls.schedules.schedules_max), 0,
                          1'000'000, "Schedules of this server."));
   table.push_back(number("schedules.catch_up_max", "ticks", FIELD(calls.schedules.catch_up_max), 0,

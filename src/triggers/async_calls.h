@@ -38,7 +38,7 @@ struct CallSettings {
   std::uint64_t records_max = 1'000'000;        // then the oldest that are over go before that
   std::int64_t idempotency_s = 86'400;
   std::uint32_t concurrency_max = 512;  // calls of one function that are begun at once
-  std::uint32_t hold_s = 30;            // a call whose server was killed comes again after this
+  std::uint32_t hold_s = 30;            // for so long at a time a call that runs is held
 };
 
 struct NewCall {

@@ -52,6 +52,22 @@ TYPED_TEST(QueuesAfterAKill, WhatIsHeldStaysHeld) {
   EXPECT_TRUE(this->settle("q", again[0].receipt).has_value());
 }
 
+TYPED_TEST(QueuesAfterAKill, WhatThePlatformHeldInItsOwnQueuesItHoldsNoLonger) {
+  this->create(queue(".own"));
+  NewMessage late = message("late");
+  late.delay_s = 100;
+  this->send_all(".own", {message("a"), message("b"), late});
+  const auto got = this->receive(".own", 1);
+  this->env.pass(kNotedAfter);
+  this->env.restart();
+  EXPECT_EQ(this->counts(".own").in_flight, 0u);
+  EXPECT_EQ(this->counts(".own").delayed, 1u);
+  const auto again = this->receive(".own", 10);
+  EXPECT_THAT(bodies(again), ElementsAre("a", "b"));
+  EXPECT_EQ(again[0].receive_count, 2u);
+  EXPECT_TRUE(this->settle(".own", again[0].receipt).has_value());
+}
+
 TYPED_TEST(QueuesAfterAKill, TimeWentOn) {
   this->create(queue("q"));
   NewMessage late = message("late");
