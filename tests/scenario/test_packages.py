@@ -51,5 +51,6 @@ def test_clones_use_them_and_share_nothing_random(server, folder):
         ids = list(pool.map(call, range(COUNT)))
     row = server.stats("packages")
     assert row["templates"] == 1, row
-    assert COUNT * 0.8 <= row["clones"] <= COUNT, "a call that waits may have the instance of another one"
-    assert {server.record(i)["start"] for i in ids[-20:]} == {"clone"}
+    print(f"{row['clones']} clones for {COUNT} calls")  # one that waits may have the instance of another
+    assert COUNT * 0.8 <= row["clones"] <= COUNT
+    assert "boot" not in {server.record(i)["start"] for i in ids[-100:]}

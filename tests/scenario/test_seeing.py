@@ -145,6 +145,8 @@ def test_metrics_follow_the_conventions(server):
         assert (kind == "counter") == name.endswith("_total"), (name, kind)
         if kind == "histogram":
             assert name.endswith(("_seconds", "_bytes")), name
+    kept_or_used = [v for k, v in server.metrics().items() if k.startswith("mayfly_server_memory_bytes")]
+    assert all(v > 0 for v in kept_or_used) and len(kept_or_used) in (0, 2), "none under a sanitizer"
     histogram = next(n for n, k in kinds.items() if k == "histogram")
     assert any(k.startswith(histogram + "_bucket") and 'le="+Inf"' in k for k in server.metrics())
 
