@@ -26,7 +26,9 @@ sub bind_library {
     my $library = DynaLoader::dl_load_file($path, 0);
     %address = map { $_ => $library && DynaLoader::dl_find_symbol($library, "mayfly_template_$_") } @FUNCTIONS, @VARIABLES;
     if (grep { !$_ } values %address) {
-        return "Mayfly's template library cannot be used: " . DynaLoader::dl_error();
+        my $error = DynaLoader::dl_error();
+        $error =~ s/[\s\0]+\z//;    # it ends like a C string
+        return "Mayfly's template library cannot be used: $error";
     }
     DynaLoader::dl_install_xsub("Mayfly::Forking::raw_$_", $address{$_}) for @FUNCTIONS;
     $bound = 1;
