@@ -223,6 +223,15 @@ def test_keys_made_before_the_clone_are_named(tmp_path):
         assert any("crypto.generateKeyPairSync" in note for note in template.ready["notes"])
 
 
+def test_packages_whose_ids_would_be_the_same_are_named(tmp_path):
+    folder = tmp_path / "node_modules" / "hyperid"
+    folder.mkdir(parents=True)
+    (folder / "index.js").write_text("const own = Math.random().toString(36); exports.make = () => own;")
+    source = "const { make } = require('hyperid'); exports.handler = () => make();"
+    with start(JS, "index.js", source, tmp_path) as template:
+        assert [note for note in template.ready["notes"] if "hyperid" in note and "afterRestore" in note]
+
+
 def test_numpy(tmp_path):
     modules = os.environ.get("MAYFLY_TEST_PYTHON_MODULES", "")
     source = (

@@ -240,11 +240,18 @@ function withoutKeptNode(v1) {
   };
 }
 
+// These compute what makes their ids unique when they are loaded, and keep it as text or numbers.
+const KEEPERS = /[\\/]node_modules[\\/](hyperid|uniqid|xid-js|flake-idgen|mongoid-js)[\\/]/;
+const keepers = new Set();
+
 function installPackages() {
   const { load } = Module.prototype;
   Module.prototype.load = function (filename) {
     const result = load.apply(this, arguments);
-    if (!cloned && UUID_V1.test(filename)) {
+    if (cloned) return result;
+    const keeper = KEEPERS.exec(filename);
+    if (keeper !== null) keepers.add(keeper[1]);
+    if (UUID_V1.test(filename)) {
       if (typeof this.exports === 'function') this.exports = withoutKeptNode(this.exports);
       else if (typeof this.exports.default === 'function') {
         this.exports.default = withoutKeptNode(this.exports.default);
@@ -304,6 +311,12 @@ function notes() {
     found.push(
       `initialisation has made a key with ${[...made].join(', ')}: every instance has the same one ` +
         'unless it is made in mayfly.afterRestore() or in the handler',
+    );
+  }
+  if (keepers.size > 0) {
+    found.push(
+      `initialisation has loaded ${[...keepers].join(', ')}: instances may give out the same ids ` +
+        'unless it is loaded in mayfly.afterRestore() or in the handler',
     );
   }
   if (forgotten > 0) {
