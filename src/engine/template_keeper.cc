@@ -211,6 +211,7 @@ void TemplateKeeper::on_cloned(std::uint32_t generation, microseconds took) {
   clone_failures_ = 0;
   if (core_.now() - stood_since_ >= kSettled) failures_ = 0;
   rate_.add(core_.now());
+  burst_.add(core_.now());
   use();
   keep_shells();
 }
@@ -229,7 +230,8 @@ void TemplateKeeper::keep_shells() {
   const auto now = core_.now();
   const auto unused =
       std::chrono::duration_cast<microseconds>(now - std::max(value_.used_at, stood_since_));
-  const unsigned wanted = policy::shells_wanted(rate_.per_second(now), unused);
+  const unsigned wanted =
+      policy::shells_wanted(rate_.per_second(now), burst_.expected(now), unused);
   if (wanted != shells_) current_->keep_shells(shells_ = wanted);
   if (wanted > 0 && !timer_.armed()) schedule(kReview);
 }

@@ -87,6 +87,7 @@ class TemplateKeeper {
 
   policy::TemplateValue value_;
   policy::CloneRate rate_;
+  policy::BurstSize burst_;
   std::uint64_t bytes_ = 0;  // what it held when it was ready; of the last one, when there is none
   RecentMedian clone_times_;
   std::uint64_t clones_ = 0;

@@ -30,16 +30,43 @@ class CloneRate {
   SteadyTime last_{};
 };
 
+// The most clones that came at once lately: as many will be wanted when the like comes again.
+class BurstSize {
+ public:
+  static constexpr milliseconds kAtOnce{50};
+  static constexpr double kHalfLifeS = 60;
+
+  void add(SteadyTime now) {
+    if (now - began_ > kAtOnce) {
+      began_ = now;
+      size_ = 0;
+    }
+    ++size_;
+    if (size_ < expected(now)) return;
+    peak_ = size_;
+    peak_at_ = now;
+  }
+  double expected(SteadyTime now) const {
+    const double age_s = double(std::max<std::int64_t>(0, to_us(now - peak_at_))) / 1e6;
+    return peak_ * std::exp2(-age_s / kHalfLifeS);
+  }
+
+ private:
+  SteadyTime began_{}, peak_at_{};
+  double size_ = 0, peak_ = 0;
+};
+
 constexpr unsigned kShellsMax = 16;
 // A shell costs a process and its namespaces: a version that is not called has none.
 constexpr microseconds kShellsIdle{5 * 60 * 1'000'000ll};
 // Taking the place of one that was used takes about so long on a busy machine.
 constexpr double kShellRefillS = 0.1;
 
-inline unsigned shells_wanted(double clones_per_second, microseconds unused_for) {
+inline unsigned shells_wanted(double clones_per_second, double burst, microseconds unused_for) {
   if (unused_for >= kShellsIdle) return 0;
   const double used_meanwhile = std::ceil(std::max(0.0, clones_per_second) * kShellRefillS);
-  return 1 + static_cast<unsigned>(std::min<double>(used_meanwhile, kShellsMax - 1));
+  const double wanted = std::max(1 + used_meanwhile, std::ceil(burst));
+  return static_cast<unsigned>(std::min<double>(wanted, kShellsMax));
 }
 
 // Before the next template after so many that failed or died in a row. Instances start all the
