@@ -47,8 +47,7 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr double kMemoryShare = 0.8;  // of the machine, for instances: EngineSettings' own default
-// What one thread makes and another one frees collects in their caches; with the allocator's own
-// bound (32 MB) that took hours to level off.
+// What one thread makes and another one frees collects in their caches: up to 32 MB without this.
 constexpr std::uint64_t kAllocatorCacheBytes = 8u << 20;
 
 // What must happen while there is one thread: limits and signals are inherited by all that follow.
@@ -59,7 +58,6 @@ void prepare_process() {
     setrlimit(RLIMIT_NOFILE, &files);
   }
   std::signal(SIGPIPE, SIG_IGN);
-  os::limit_allocator_caches(kAllocatorCacheBytes);
 }
 
 void watch_memory(telemetry::Metrics& metrics) {
@@ -452,6 +450,7 @@ void Server::finish() {
 }  // namespace
 
 int serve(Settings settings, const std::string& version) {
+  os::limit_allocator_caches(kAllocatorCacheBytes);
   const std::string& level = settings.log_level;
   log::set_level(level == "debug"   ? log::Level::debug
                  : level == "warn"  ? log::Level::warn

@@ -37,7 +37,6 @@ constexpr std::uint64_t kFreeBytesRemoving = 6u << 20;
 // A write takes room twice, in the log and in the table that it is flushed to.
 constexpr std::uint64_t kCopies = 2;
 constexpr auto kResumePause = std::chrono::seconds(3);
-constexpr std::size_t kBatchHeaderBytes = 12, kBatchRowBytes = 12;  // tag, family, two lengths
 rocksdb::Slice slice(std::string_view bytes) {
   return {bytes.data(), bytes.size()};
 }
@@ -95,9 +94,7 @@ class RocksdbStore final : public Store {
   void commit_group(std::span<Change> group) override {
     check_space(group);
     const auto locks = lock_keys(group);
-    std::size_t bytes = kBatchHeaderBytes;
-    for (const auto& change : group) bytes += batch_bytes_of(*change.transaction);
-    rocksdb::WriteBatch batch(bytes);
+    rocksdb::WriteBatch batch;
     std::vector<bool> accepted(group.size());
     bool synced = false;
     accept(group, batch, accepted, synced);
@@ -249,14 +246,6 @@ class RocksdbStore final : public Store {
   static std::uint64_t bytes_of(const Transaction& transaction) {
     std::uint64_t bytes = 0;
     for (const auto& entry : transaction.puts) bytes += entry.key.size() + entry.value.size();
-    return bytes;
-  }
-
-  // About what its rows take in a batch; sums and removed ranges are few.
-  static std::size_t batch_bytes_of(const Transaction& transaction) {
-    std::size_t bytes = bytes_of(transaction) +
-                        kBatchRowBytes * (transaction.puts.size() + transaction.deletes.size());
-    for (const auto& key : transaction.deletes) bytes += key.size();
     return bytes;
   }
 

@@ -223,6 +223,20 @@ def test_keys_made_before_the_clone_are_named(tmp_path):
         assert any("crypto.generateKeyPairSync" in note for note in template.ready["notes"])
 
 
+def test_what_only_looks_like_the_package_uuid_is_left_alone(tmp_path):
+    for folder, text in (("uuid", "module.exports = (text) => text;"),
+                         ("node_modules/uuid", "Object.defineProperty(exports, 'default', { get: () => () => 1 });"),
+                         ("node_modules/uuid/dist", "module.exports = null;")):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "v1.js").write_text(text)
+    source = (
+        "const seen = [require('./uuid/v1.js')('text'), require('uuid/v1').default(), require('uuid/dist/v1.js')];"
+        " exports.handler = () => seen;"
+    )
+    with start(JS, "index.js", source, tmp_path) as template, template.clone() as clone:
+        assert clone.event({}).result() == ["text", 1, None]
+
+
 def test_packages_whose_ids_would_be_the_same_are_named(tmp_path):
     folder = tmp_path / "node_modules" / "hyperid"
     folder.mkdir(parents=True)

@@ -228,7 +228,7 @@ function installCaches() {
 // v1 of the package uuid (of all its versions, as CommonJS) keeps the node and the clock sequence of
 // its first call, and two clones that call it within a millisecond would get the same UUID. In a
 // template each call has others, so that a clone's first call finds none kept.
-const UUID_V1 = /[\\/]uuid[\\/](?:dist[\\/](?:cjs[\\/])?)?v1\.js$/;
+const UUID_V1 = /[\\/]node_modules[\\/]uuid[\\/](?:dist[\\/](?:cjs[\\/])?)?v1\.js$/;
 
 function withoutKeptNode(v1) {
   return function (options, ...rest) {
@@ -252,9 +252,10 @@ function installPackages() {
     const keeper = KEEPERS.exec(filename);
     if (keeper !== null) keepers.add(keeper[1]);
     if (UUID_V1.test(filename)) {
+      const own = Object.getOwnPropertyDescriptor(Object(this.exports), 'default');
       if (typeof this.exports === 'function') this.exports = withoutKeptNode(this.exports);
-      else if (typeof this.exports.default === 'function') {
-        this.exports.default = withoutKeptNode(this.exports.default);
+      else if (typeof own?.value === 'function' && own.writable) {
+        this.exports.default = withoutKeptNode(own.value);
       }
     }
     return result;

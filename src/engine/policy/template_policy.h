@@ -10,22 +10,26 @@
 
 namespace mayfly::engine::policy {
 
+// What is left at now of a value of since, when half of it goes in each half_life_s.
+inline double faded(double value, SteadyTime since, SteadyTime now, double half_life_s) {
+  const double age_s = double(std::max<std::int64_t>(0, to_us(now - since))) / 1e6;
+  return value <= 0 ? 0 : value * std::exp2(-age_s / half_life_s);
+}
+
 // Clones made lately, for each second: a count that fades.
 class CloneRate {
  public:
   static constexpr double kHalfLifeS = 5.0;
 
   void add(SteadyTime now) {
-    count_ = faded(now) + 1;
+    count_ = faded(count_, last_, now, kHalfLifeS) + 1;
     last_ = now;
   }
-  double per_second(SteadyTime now) const { return faded(now) * 0.693147 / kHalfLifeS; }
+  double per_second(SteadyTime now) const {
+    return faded(count_, last_, now, kHalfLifeS) * 0.693147 / kHalfLifeS;
+  }
 
  private:
-  double faded(SteadyTime now) const {
-    const double age_s = double(std::max<std::int64_t>(0, to_us(now - last_))) / 1e6;
-    return count_ <= 0 ? 0 : count_ * std::exp2(-age_s / kHalfLifeS);
-  }
   double count_ = 0;
   SteadyTime last_{};
 };
@@ -46,10 +50,7 @@ class BurstSize {
     peak_ = size_;
     peak_at_ = now;
   }
-  double expected(SteadyTime now) const {
-    const double age_s = double(std::max<std::int64_t>(0, to_us(now - peak_at_))) / 1e6;
-    return peak_ * std::exp2(-age_s / kHalfLifeS);
-  }
+  double expected(SteadyTime now) const { return faded(peak_, peak_at_, now, kHalfLifeS); }
 
  private:
   SteadyTime began_{}, peak_at_{};
