@@ -13,6 +13,7 @@
 
 #include "engine/instance_protocol.h"
 #include "engine/park.h"
+#include "engine/policy/portions.h"
 #include "os/fd.h"
 #include "wire/frames.h"
 
@@ -104,6 +105,7 @@ class FrameConnection : public std::enable_shared_from_this<FrameConnection> {
   std::string out_;
   std::size_t out_at_ = 0;
   std::uint64_t sent_ = 0;  // bytes since the beginning
+  policy::Portions portions_;
   bool flush_scheduled_ = false, write_waiting_ = false;
   bool closed_ = false;
   std::string breach_;

@@ -5,6 +5,8 @@
 
 namespace mayfly::engine {
 
+inline constexpr std::size_t kOutKeepMax = 256 * 1024;  // capacity kept between bursts
+
 struct FrameConnection::Stream {
   std::uint32_t id = 0;
   std::uint64_t serial = 0;
