@@ -17,7 +17,7 @@ struct CallsSettings {
   triggers::CallSettings calls;
   triggers::ScheduleSettings schedules;
   triggers::WebhookSettings webhooks;
-  std::uint32_t messages_beside_callers = 50;  // triggers.messages_beside_callers
+  std::uint32_t messages_beside_callers = 25;  // triggers.messages_beside_callers
 };
 
 // Everything in parts outlives it.
