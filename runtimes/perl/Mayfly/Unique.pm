@@ -15,7 +15,7 @@ my %AGAIN = (
 );
 
 # Their generators are objects that only the user's code can reach.
-my @KEEPERS = qw(Session::Token Math::Random::MT Math::Random::MT::Auto Math::Random::ISAAC);
+my @KEEPERS = qw(Session::Token Math::Random::MT Math::Random::MT::Auto);
 
 my @again;
 
