@@ -26,13 +26,14 @@
 enum {
   OPEN_MAX_KEPT = 1024, /* descriptors above that are taken for the user's */
   THREADS_MAX = 256,
-  OPENSSL_MAX = 8,      /* copies of it in one process */
+  COPIES_MAX = 8,       /* of OpenSSL or SQLite in one process */
   LOWEST_FD = 5,        /* those below are the instance's own */
   THREAD_WAIT_MS = 4000 /* Ruby keeps a thread that has ended for 3 s, for the next one */
 };
 static const char kAdvice[] = "open it in a hook for after the restore or in the handler";
 
 typedef int (*openssl_poll)(void);
+typedef void (*sqlite_randomness)(int, void*);
 
 int mayfly_template_result;
 const char* mayfly_template_text = "";
@@ -53,8 +54,10 @@ static struct {
   int thread_count;
   int connections[OPEN_MAX_KEPT];
   int connection_count;
-  openssl_poll polls[OPENSSL_MAX];
+  openssl_poll polls[COPIES_MAX];
   int poll_count;
+  sqlite_randomness forgets[COPIES_MAX];
+  int forget_count;
   struct sigaction child_signals; /* as the clones are to have it */
   int child_signals_taken;
   char text[65536];
@@ -297,22 +300,23 @@ static void look_for_descriptors(void) {
    its own namespace */
 
 struct names {
-  const char* of[OPENSSL_MAX];
+  const char* word;
+  const char* of[COPIES_MAX];
   int count;
 };
 
-static int take_openssl(struct dl_phdr_info* info, size_t size, void* names) {
+static int take_name(struct dl_phdr_info* info, size_t size, void* names) {
   struct names* found = names;
   (void)size;
-  if (strstr(info->dlpi_name, "libcrypto") != NULL && found->count < OPENSSL_MAX) {
+  if (strcasestr(info->dlpi_name, found->word) != NULL && found->count < COPIES_MAX) {
     found->of[found->count++] = info->dlpi_name;
   }
   return 0;
 }
 
 static void look_for_openssl(void) {
-  struct names names = {.count = 0};
-  dl_iterate_phdr(take_openssl, &names);
+  struct names names = {.word = "libcrypto"};
+  dl_iterate_phdr(take_name, &names);
   state.poll_count = 0;
   for (int i = 0; i < names.count; ++i) {
     void* library = dlopen(names.of[i], RTLD_LAZY | RTLD_NOLOAD);
@@ -324,12 +328,30 @@ static void look_for_openssl(void) {
   }
 }
 
+/* SQLite draws random() and randomblob() from a state of its own, which it forgets when asked for
+   nothing; by itself it does so when it opens a file and sees another pid. */
+static void look_for_sqlite(void) {
+  struct names names = {.word = "sqlite"}; /* the library, or a package that has it inside */
+  dl_iterate_phdr(take_name, &names);
+  state.forget_count = 0;
+  for (int i = 0; i < names.count; ++i) {
+    void* library = dlopen(names.of[i], RTLD_LAZY | RTLD_NOLOAD);
+    sqlite_randomness forget = NULL;
+    if (library != NULL) *(void**)&forget = dlsym(library, "sqlite3_randomness");
+    for (int k = 0; k < state.forget_count; ++k) {
+      if (state.forgets[k] == forget) forget = NULL; /* a package finds that of the library */
+    }
+    if (forget != NULL) state.forgets[state.forget_count++] = forget;
+  }
+}
+
 const char* mayfly_template_look(void) {
   begin_text();
   look_for_threads();
   if (state.text_size > 0) return mayfly_template_text;
   look_for_descriptors();
   look_for_openssl();
+  look_for_sqlite();
   return mayfly_template_text;
 }
 
@@ -383,6 +405,7 @@ const char* mayfly_template_enter(void) {
   (void)fcntl(3, F_SETFD, FD_CLOEXEC);
   cut_connections();
   for (int i = 0; i < state.poll_count; ++i) state.polls[i]();
+  for (int i = 0; i < state.forget_count; ++i) state.forgets[i](0, NULL);
   return mayfly_template_text = state.environment();
 }
 

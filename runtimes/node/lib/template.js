@@ -101,7 +101,7 @@ class Template {
     if (this.why !== null) return { cloneable: false, why: this.why };
     const { connections, notes } = census.opened(this.descriptors);
     this.connections = connections;
-    app.notes.push(...notes, ...unique.notes());
+    app.notes.push(...notes, ...unique.notes(process.env.LAMBDA_TASK_ROOT));
     return { cloneable: true };
   }
 

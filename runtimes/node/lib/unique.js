@@ -5,7 +5,9 @@
 // install() comes before the user's code is loaded, keep() and reseed() first thing in a clone.
 
 const crypto = require('crypto');
+const fs = require('fs');
 const { Module, syncBuiltinESMExports } = require('module');
+const path = require('path');
 const vm = require('vm');
 
 const COPY_BYTES = 16 << 20; // of random bytes that are remembered
@@ -241,8 +243,29 @@ function withoutKeptNode(v1) {
 }
 
 // These compute what makes their ids unique when they are loaded, and keep it as text or numbers.
-const KEEPERS = /[\\/]node_modules[\\/](hyperid|uniqid|xid-js|flake-idgen|mongoid-js)[\\/]/;
+const KEEPERS = /[\\/]node_modules[\\/](hyperid|uniqid|xid-js|flake-idgen|mongoid-js|id128)[\\/]/;
 const keepers = new Set();
+
+// From this version on uuid has ES modules that Node imports past Module.prototype.load.
+const UUID_OF_MODULES = 11;
+let required = false; // v1 of uuid, and so handled
+
+function manifest(...folder) {
+  try {
+    return JSON.parse(fs.readFileSync(path.join(...folder, 'package.json'), 'utf8')) || {};
+  } catch {
+    return {};
+  }
+}
+
+// The version of uuid that the user's code depends on, if it may be imported as an ES module.
+function importedUuid(root) {
+  if (required || !root) return null;
+  const { dependencies } = manifest(root);
+  if (dependencies && !Object.hasOwn(Object(dependencies), 'uuid')) return null;
+  const { name, version } = manifest(root, 'node_modules', 'uuid');
+  return name === 'uuid' && parseInt(version, 10) >= UUID_OF_MODULES ? String(version) : null;
+}
 
 function installPackages() {
   const { load } = Module.prototype;
@@ -252,6 +275,7 @@ function installPackages() {
     const keeper = KEEPERS.exec(filename);
     if (keeper !== null) keepers.add(keeper[1]);
     if (UUID_V1.test(filename)) {
+      required = true;
       const own = Object.getOwnPropertyDescriptor(Object(this.exports), 'default');
       if (typeof this.exports === 'function') this.exports = withoutKeptNode(this.exports);
       else if (typeof own?.value === 'function' && own.writable) {
@@ -305,8 +329,8 @@ function reseed(addon) {
   if (uuidsCached) for (let i = 0; i < UUIDS_CACHED; i++) original.randomUUID();
 }
 
-// What every clone will have in common.
-function notes() {
+// What every clone will have in common. root: the folder of the user's code.
+function notes(root) {
   const found = [];
   if (made.size > 0) {
     found.push(
@@ -318,6 +342,14 @@ function notes() {
     found.push(
       `initialisation has loaded ${[...keepers].join(', ')}: instances may give out the same ids ` +
         'unless it is loaded in mayfly.afterRestore() or in the handler',
+    );
+  }
+  const uuid = importedUuid(root);
+  if (uuid !== null) {
+    found.push(
+      `the package has uuid ${uuid}: imported as an ES module, its v1() and v6() may give instances ` +
+        'the same ids if initialisation calls them; call them first in mayfly.afterRestore() or in the ' +
+        'handler, or use v4() or v7()',
     );
   }
   if (forgotten > 0) {

@@ -7,6 +7,7 @@ use strict;
 use warnings;
 
 use Mayfly::Forking ();
+use Mayfly::Unique ();
 
 sub new {
     my ($class) = @_;
@@ -28,6 +29,7 @@ sub settle {
             else              { push @{ $app->{notes} }, $words }
         }
     }
+    push @{ $app->{notes} }, Mayfly::Unique::look() if !defined $self->{why};
     return { cloneable => \1 } if !defined $self->{why};
     return { cloneable => \0, why => $self->{why} };
 }
@@ -42,7 +44,7 @@ sub run {
 
 sub become_clone {
     my @lines = Mayfly::Forking::text('enter');
-    srand;
+    Mayfly::Unique::reseed();
     $^T = time;    ## no critic (RequireLocalizedPunctuationVars)
     Mayfly::Leaving::own();
     for my $line (@lines) {
