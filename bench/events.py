@@ -36,7 +36,7 @@ def handler(event, context):
 """
 # The instance may be new: Node compiles what is hot for so many calls, up to 15 ms at a time, and a percentile of
 # the first second would be about that.
-WARM_UP = 3000
+WARM_UP = 5000
 
 
 def percentile(values, share):
