@@ -34,7 +34,7 @@ COUNTER = """\
 def handler(event, context):
     context.state.add("counted", len(event["Records"]))
 """
-# The instance may be new: Node compiles what is hot for so many calls, up to 15 ms at a time, and a percentile of
+# The instance may be new: Node compiles what is hot for so many calls, up to 12 ms at a time, and a percentile of
 # the first second would be about that.
 WARM_UP = 5000
 

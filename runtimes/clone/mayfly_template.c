@@ -296,8 +296,8 @@ static void look_for_descriptors(void) {
   }
 }
 
-/* ---- OpenSSL: it notices a fork by the pid, and a clone may have the pid of its template, each in
-   its own namespace */
+/* ---- libraries that notice a fork by the pid, or not at all: a clone may have the pid of its
+   template, each in its own namespace */
 
 struct names {
   const char* word;
@@ -314,35 +314,38 @@ static int take_name(struct dl_phdr_info* info, size_t size, void* names) {
   return 0;
 }
 
-static void look_for_openssl(void) {
-  struct names names = {.word = "libcrypto"};
+/* The function of that name in each library that has the word in the name of its file, once each:
+   a package may find that of the library it uses. Returns how many. */
+static int look_for_function(const char* word, const char* name, void* found[COPIES_MAX]) {
+  struct names names = {.word = word};
+  int count = 0;
   dl_iterate_phdr(take_name, &names);
-  state.poll_count = 0;
   for (int i = 0; i < names.count; ++i) {
     void* library = dlopen(names.of[i], RTLD_LAZY | RTLD_NOLOAD);
-    openssl_poll poll = NULL;
-    if (library != NULL) *(void**)&poll = dlsym(library, "RAND_poll");
-    if (poll == NULL) continue; /* not OpenSSL's */
-    poll();                     /* what it sets up at its first use is set up here */
-    state.polls[state.poll_count++] = poll;
+    void* function = library != NULL ? dlsym(library, name) : NULL;
+    for (int k = 0; k < count; ++k) {
+      if (found[k] == function) function = NULL;
+    }
+    if (function != NULL) found[count++] = function;
+  }
+  return count;
+}
+
+static void look_for_openssl(void) {
+  void* found[COPIES_MAX];
+  state.poll_count = look_for_function("libcrypto", "RAND_poll", found);
+  for (int i = 0; i < state.poll_count; ++i) {
+    *(void**)&state.polls[i] = found[i];
+    state.polls[i](); /* what it sets up at its first use is set up here */
   }
 }
 
 /* SQLite draws random() and randomblob() from a state of its own, which it forgets when asked for
    nothing; by itself it does so when it opens a file and sees another pid. */
 static void look_for_sqlite(void) {
-  struct names names = {.word = "sqlite"}; /* the library, or a package that has it inside */
-  dl_iterate_phdr(take_name, &names);
-  state.forget_count = 0;
-  for (int i = 0; i < names.count; ++i) {
-    void* library = dlopen(names.of[i], RTLD_LAZY | RTLD_NOLOAD);
-    sqlite_randomness forget = NULL;
-    if (library != NULL) *(void**)&forget = dlsym(library, "sqlite3_randomness");
-    for (int k = 0; k < state.forget_count; ++k) {
-      if (state.forgets[k] == forget) forget = NULL; /* a package finds that of the library */
-    }
-    if (forget != NULL) state.forgets[state.forget_count++] = forget;
-  }
+  void* found[COPIES_MAX];
+  state.forget_count = look_for_function("sqlite", "sqlite3_randomness", found);
+  for (int i = 0; i < state.forget_count; ++i) *(void**)&state.forgets[i] = found[i];
 }
 
 const char* mayfly_template_look(void) {

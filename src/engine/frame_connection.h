@@ -1,7 +1,8 @@
 #pragma once
 // The engine's end of one frame channel (wire/frames.h): streams, windows and batching. Reads take
 // up to 256 KB at once into a buffer that all instances of a thread share, so that an idle instance
-// holds none; writes gather what one turn of the loop produced. On one loop only.
+// holds none; writes gather what one turn of the loop produced,
+// or portions of it (policy/portions.h). On one loop only.
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/cancellation_signal.hpp>

@@ -159,7 +159,7 @@ void FrameConnection::flush() {
     }
     return;
   }
-  portions_.written(std::chrono::steady_clock::now());
+  if (portions_.written()) portions_.began(std::chrono::steady_clock::now());
   out_at_ = 0;
   if (out_.capacity() > kOutKeepMax)
     out_ = {};

@@ -1,6 +1,8 @@
 """What packages of Python, Ruby, PHP and Perl keep from before the clone: tests/support/ids.py has them.
 Those of Node are in test_unique.py and test_packages.py."""
 
+import json
+
 import pytest
 
 import clones
@@ -69,8 +71,6 @@ NAMED = [
 
 @pytest.mark.parametrize("own, dependencies, named", [case[1:] for case in NAMED], ids=[case[0] for case in NAMED])
 def test_uuid_that_may_be_imported_as_a_module_is_named(own, dependencies, named, tmp_path):
-    import json
-
     folder = tmp_path / "node_modules" / "uuid"
     folder.mkdir(parents=True)
     (folder / "package.json").write_text(json.dumps({**own, "type": "module", "exports": "./index.js"}))

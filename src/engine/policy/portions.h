@@ -21,15 +21,15 @@ class Portions {
   // A request joined those that wait for the write. True: write them now.
   bool add() { return ++waiting_ >= kSize && call_us_ >= kWorthUs; }
 
-  // All that waited has been written.
-  void written(SteadyTime now) {
-    if (running_ == 0 && waiting_ >= kSize) {
-      measured_ = left_ = waiting_;
-      since_ = now;
-    }
+  // All that waited has been written. True: began() wants to know when.
+  bool written() {
+    const bool measure = running_ == 0 && waiting_ >= kSize;
+    if (measure) measured_ = left_ = waiting_;
     running_ += waiting_;
     waiting_ = 0;
+    return measure;
   }
+  void began(SteadyTime now) { since_ = now; }
 
   // The instance has ended a call. True: measured() wants to know when.
   bool ended() {
@@ -37,8 +37,8 @@ class Portions {
     return left_ > 0 && --left_ == 0;
   }
 
-  // As many calls have ended as an instance with nothing to do was given at since_. Its waking up
-  // and what else the loop did meanwhile are in it, so the least of late counts.
+  // As many calls have ended as an instance with nothing to do was given when they began(). Its
+  // waking up and what else the loop did meanwhile are in it, so the least of late counts.
   void measured(SteadyTime now) {
     const double us = static_cast<double>(to_us(now - since_)) / measured_;
     call_us_ = call_us_ == 0 ? us : std::min(call_us_ * kFade, us);

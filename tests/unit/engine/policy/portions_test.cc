@@ -10,11 +10,15 @@ namespace {
 
 const SteadyTime kStart = SteadyTime{} + std::chrono::hours(100);
 
+void write(Portions& portions, SteadyTime now) {
+  if (portions.written()) portions.began(now);
+}
+
 // calls reach an instance at once, each of which takes it so long.
 void turn(Portions& portions, int calls, microseconds each, SteadyTime& now) {
   for (int n = 0; n < calls; ++n)
-    if (portions.add()) portions.written(now);
-  portions.written(now);
+    if (portions.add()) write(portions, now);
+  write(portions, now);
   for (int n = 0; n < calls; ++n) {
     now += each;
     if (portions.ended()) portions.measured(now);
@@ -28,10 +32,10 @@ std::vector<int> writes(Portions& portions, int calls, SteadyTime now) {
   for (int n = 0; n < calls; ++n) {
     ++waiting;
     if (!portions.add()) continue;
-    portions.written(now);
+    write(portions, now);
     sizes.push_back(std::exchange(waiting, 0));
   }
-  portions.written(now);
+  write(portions, now);
   if (waiting > 0) sizes.push_back(waiting);
   return sizes;
 }
@@ -83,7 +87,7 @@ TEST(Portions, ABusyInstanceIsNotMeasured) {
   Portions portions;
   auto now = kStart;
   portions.add();
-  portions.written(now);  // one that takes an hour
+  write(portions, now);  // one that takes an hour
   turn(portions, 32, microseconds(2), now);
   EXPECT_EQ(portions.call_us(), 0);
 }
