@@ -7,7 +7,6 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <link.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
@@ -23,17 +22,16 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "mayfly_engines.h"
+#include "mayfly_libraries.h"
+
 enum {
   OPEN_MAX_KEPT = 1024, /* descriptors above that are taken for the user's */
   THREADS_MAX = 256,
-  COPIES_MAX = 8,       /* of OpenSSL or SQLite in one process */
   LOWEST_FD = 5,        /* those below are the instance's own */
   THREAD_WAIT_MS = 4000 /* Ruby keeps a thread that has ended for 3 s, for the next one */
 };
 static const char kAdvice[] = "open it in a hook for after the restore or in the handler";
-
-typedef int (*openssl_poll)(void);
-typedef void (*sqlite_randomness)(int, void*);
 
 int mayfly_template_result;
 const char* mayfly_template_text = "";
@@ -54,10 +52,6 @@ static struct {
   int thread_count;
   int connections[OPEN_MAX_KEPT];
   int connection_count;
-  openssl_poll polls[COPIES_MAX];
-  int poll_count;
-  sqlite_randomness forgets[COPIES_MAX];
-  int forget_count;
   struct sigaction child_signals; /* as the clones are to have it */
   int child_signals_taken;
   char text[65536];
@@ -139,6 +133,8 @@ const char* mayfly_template_open(void) {
     state.open[numbers[i]].ino = info.st_ino;
   }
   state.thread_count = numbers_in("/proc/self/task", state.threads, THREADS_MAX);
+  mayfly_libraries_know();
+  mayfly_engines_watch();
   return mayfly_template_text;
 }
 
@@ -296,65 +292,52 @@ static void look_for_descriptors(void) {
   }
 }
 
-/* ---- libraries that notice a fork by the pid, or not at all: a clone may have the pid of its
-   template, each in its own namespace */
+/* ---- what C libraries keep */
 
-struct names {
-  const char* word;
-  const char* of[COPIES_MAX];
-  int count;
-};
-
-static int take_name(struct dl_phdr_info* info, size_t size, void* names) {
-  struct names* found = names;
-  (void)size;
-  if (strcasestr(info->dlpi_name, found->word) != NULL && found->count < COPIES_MAX) {
-    found->of[found->count++] = info->dlpi_name;
-  }
-  return 0;
+static void add_note(void* unused, const char* sentence) {
+  (void)unused;
+  add_text("-%s", sentence);
 }
 
-/* The function of that name in each library that has the word in the name of its file, once each:
-   a package may find that of the library it uses. Returns how many. */
-static int look_for_function(const char* word, const char* name, void* found[COPIES_MAX]) {
-  struct names names = {.word = word};
-  int count = 0;
-  dl_iterate_phdr(take_name, &names);
-  for (int i = 0; i < names.count; ++i) {
-    void* library = dlopen(names.of[i], RTLD_LAZY | RTLD_NOLOAD);
-    void* function = library != NULL ? dlsym(library, name) : NULL;
-    for (int k = 0; k < count; ++k) {
-      if (found[k] == function) function = NULL;
-    }
-    if (function != NULL) found[count++] = function;
-  }
-  return count;
+static void add_sentence(void* unused, const char* sentence) {
+  (void)unused;
+  add_text("%s", sentence);
 }
 
-static void look_for_openssl(void) {
-  void* found[COPIES_MAX];
-  state.poll_count = look_for_function("libcrypto", "RAND_poll", found);
-  for (int i = 0; i < state.poll_count; ++i) {
-    *(void**)&state.polls[i] = found[i];
-    state.polls[i](); /* what it sets up at its first use is set up here */
-  }
+void mayfly_template_know(void) {
+  mayfly_libraries_know();
 }
 
-/* SQLite draws random() and randomblob() from a state of its own, which it forgets when asked for
-   nothing; by itself it does so when it opens a file and sees another pid. */
-static void look_for_sqlite(void) {
-  void* found[COPIES_MAX];
-  state.forget_count = look_for_function("sqlite", "sqlite3_randomness", found);
-  for (int i = 0; i < state.forget_count; ++i) *(void**)&state.forgets[i] = found[i];
+const char* mayfly_template_libraries(void) {
+  begin_text();
+  mayfly_libraries_look(0, add_sentence, NULL);
+  return mayfly_template_text;
+}
+
+void mayfly_template_renew(void) {
+  mayfly_libraries_renew();
+}
+
+static void look_at_engines(void) {
+  const int lost = mayfly_engines_lost();
+  if (lost == 0) return;
+  add_text(
+      "-initialisation has made so many objects of Random\\Engine without a seed that %d of them "
+      "give "
+      "all instances the same numbers; make them in a hook for after the restore or in the handler",
+      lost);
 }
 
 const char* mayfly_template_look(void) {
   begin_text();
   look_for_threads();
-  if (state.text_size > 0) return mayfly_template_text;
+  if (state.text_size > 0) {
+    mayfly_engines_stop();
+    return mayfly_template_text;
+  }
   look_for_descriptors();
-  look_for_openssl();
-  look_for_sqlite();
+  mayfly_libraries_look(0, add_note, NULL);
+  look_at_engines();
   return mayfly_template_text;
 }
 
@@ -407,8 +390,8 @@ const char* mayfly_template_enter(void) {
   give_back_child_signals();
   (void)fcntl(3, F_SETFD, FD_CLOEXEC);
   cut_connections();
-  for (int i = 0; i < state.poll_count; ++i) state.polls[i]();
-  for (int i = 0; i < state.forget_count; ++i) state.forgets[i](0, NULL);
+  mayfly_libraries_renew();
+  mayfly_engines_renew();
   return mayfly_template_text = state.environment();
 }
 

@@ -48,9 +48,15 @@ MAYFLY_TEMPLATE_API void mayfly_template_forked(int pid);
 MAYFLY_TEMPLATE_API void mayfly_template_forked_env(void);
 
 /* In the child, before anything else: enters the sandbox, replaces the connections that
-   mayfly_template_look has named by one that the other side has closed, and seeds each OpenSSL in
-   the process. Text: the order's environment, to be set over the template's. */
+   mayfly_template_look has named by one that the other side has closed, and seeds each OpenSSL and
+   SQLite in the process. Text: the order's environment, to be set over the template's. */
 MAYFLY_TEMPLATE_API const char* mayfly_template_enter(void);
+
+/* For Python, which does all else by itself: before the user's code is loaded; after initialisation
+   (text: notes for who deploys); and in the child, where each OpenSSL and SQLite is seeded. */
+MAYFLY_TEMPLATE_API void mayfly_template_know(void);
+MAYFLY_TEMPLATE_API const char* mayfly_template_libraries(void);
+MAYFLY_TEMPLATE_API void mayfly_template_renew(void);
 
 /* Ends the process at once: no handler of the user's runs, no buffer is written. */
 MAYFLY_TEMPLATE_API void mayfly_template_exit(void);

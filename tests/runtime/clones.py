@@ -61,7 +61,7 @@ def arguments(language, argv):
     if language == "node":
         extra.update(MAYFLY_NODE_ADDON=ADDON, LD_PRELOAD=PRELOAD)
         argv = argv[:1] + NODE_OPTIONS + argv[1:]
-    elif language != "python":
+    else:
         extra.update(MAYFLY_TEMPLATE_LIB=SHARED)
     return argv, extra
 

@@ -383,7 +383,7 @@ def test_a_loop_made_before_the_clone_is_each_clones_own(tmp_path):
 # ---- the preloaded library by itself
 
 
-@pytest.mark.parametrize("language", [RB, PHP, PL], ids=["ruby", "php", "perl"])
+@pytest.mark.parametrize("language", [PY, RB, PHP, PL], ids=["python", "ruby", "php", "perl"])
 def test_without_its_library_a_language_is_not_cloned(language, tmp_path):
     (tmp_path / main_file(language)).write_text(source_of(language, *ONE))
     argv, extra = clones.arguments(language.name, language.argv)

@@ -5,8 +5,12 @@ Debian unpacked (dpkg-deb -x), instead of installed ones: python3-numpy, python3
 libmath-random-secure-perl, libmath-prime-util-perl, libdata-entropy-perl, libdbd-sqlite3-perl and what they need.
 """
 
+import glob
 import os
 import shutil
+import subprocess
+
+import pytest
 
 # Each answers {"drawn": {package: values}, "kept": what came from seeds that were given}.
 PYTHON = """
@@ -52,8 +56,16 @@ TWO = Random.new.dup
 THREE = ONE.clone
 GIVEN = Random.new(7)
 GIVEN_COPY = GIVEN.dup
-[ONE, TWO, THREE].each(&:rand)
-USES['Random.new_seed'] = -> { [ONE.rand, TWO.rand, THREE.rand] }
+FOUR = Marshal.load(Marshal.dump(TWO))
+FIVE = Marshal.load(Marshal.dump(FOUR.dup))
+class Kind < Random
+  def rand = super + 1
+end
+SIX = Marshal.load(Marshal.dump(Kind.new))
+OWN = [ONE, TWO, THREE, FOUR, FIVE, SIX]
+OWN.each(&:rand)
+GIVEN_MARSHALLED = Marshal.load(Marshal.dump(Random.new(8)))
+USES['Random.new_seed'] = -> { OWN.map(&:rand) }
 def try(name)
   require name
   yield
@@ -72,7 +84,7 @@ try('sqlite3') do
   USES['sqlite3'] = -> { memory.execute('select random(), hex(randomblob(16))').first }
 end
 def handler(event:, context:)
-  { drawn: USES.transform_values { |use| use.call.map(&:to_s) }, kept: [GIVEN.rand, GIVEN_COPY.rand].inspect }
+  { drawn: USES.transform_values { |use| use.call.map(&:to_s) }, kept: [GIVEN.rand, GIVEN_COPY.rand, GIVEN_MARSHALLED.rand].inspect }
 end
 """
 
@@ -95,8 +107,35 @@ if (class_exists('MongoDB\\\\BSON\\\\ObjectId')) {
     $uses['mongodb'] = fn () => [(string) new MongoDB\\BSON\\ObjectId()];
     $uses['mongodb']();
 }
-return function () use ($uses) {
-    return ['drawn' => array_map(fn ($use) => array_map('strval', $use()), $uses), 'kept' => ''];
+$kept = fn () => '';
+if (class_exists('Random\\\\Randomizer')) {
+    final class Holder
+    {
+        public static array $all = [];
+    }
+    $classes = ['Mt19937', 'PcgOneseq128XslRr64', 'Xoshiro256StarStar'];
+    foreach ($classes as $class) {
+        $name = "Random\\\\Engine\\\\$class";
+        $one = new $name();
+        $one->generate();
+        Holder::$all[] = $one; // as it is, in a Randomizer, a copy, by a null, one that is constructed again
+        Holder::$all[] = new Random\\Randomizer(new $name());
+        Holder::$all[] = clone $one;
+        Holder::$all[] = new $name(seed: null);
+        $again = new $name(9);
+        $again->__construct();
+        Holder::$all[] = $again;
+        $seeded = new $name();
+        $seeded->__construct(5);
+        $given[] = [new $name(5), clone new $name(6), $seeded, unserialize(serialize(new $name(7)))];
+    }
+    Holder::$all[] = new Random\\Randomizer();
+    $draw = fn ($one) => bin2hex($one instanceof Random\\Randomizer ? $one->getBytes(8) : $one->generate() . $one->generate());
+    $uses['engines'] = fn () => array_map($draw, Holder::$all);
+    $kept = fn () => implode(' ', array_map($draw, array_merge(...$given)));
+}
+return function () use ($uses, $kept) {
+    return ['drawn' => array_map(fn ($use) => array_map('strval', $use()), $uses), 'kept' => $kept()];
 };
 """
 
@@ -126,17 +165,73 @@ sub handler { return { drawn => { map { $_ => [$uses{$_}->()] } keys %uses }, ke
 1;
 """
 
+# Packages with a SQLite of their own, and Node's.
+NODE_SQLITE = r"""
+const uses = {}, query = 'select random() a, hex(randomblob(16)) b';
+const missing = /^(MODULE_NOT_FOUND|ERR_UNKNOWN_BUILTIN_MODULE|ERR_DLOPEN_FAILED)$/; // the last: built for another Node
+const tryTo = (name, make) => {
+  try { uses[name] = make(require(name)); } catch (error) { if (!missing.test(error.code)) throw error; }
+};
+tryTo('better-sqlite3', (Database) => {
+  const memory = new Database(':memory:');
+  return async () => Object.values(memory.prepare(query).safeIntegers().get());
+});
+tryTo('sqlite3', ({ Database }) => {
+  const memory = new Database(':memory:');
+  return () => new Promise((resolve, reject) =>
+    memory.get("select hex(randomblob(16)) a, hex(randomblob(16)) b", (error, row) => (error ? reject(error) : resolve(Object.values(row)))));
+});
+tryTo('node:sqlite', ({ DatabaseSync }) => {
+  const memory = new DatabaseSync(':memory:');
+  return async () => { const all = memory.prepare(query); all.setReadBigInts(true); return Object.values(all.get()); };
+});
+const drawn = async () => {
+  const all = {};
+  for (const name in uses) all[name] = (await uses[name]()).map(String);
+  return all;
+};
+const early = drawn();
+mayfly.beforeSnapshot(() => early);
+exports.handler = async () => ({ drawn: await drawn(), kept: '' });
+"""
+
+# How a package's own SQLite may be linked into it, and whether it can be made anew.
+SQLITES = {
+    "shown": (["-Wl,-Bsymbolic"], True),
+    "hidden": (["-Wl,--exclude-libs,ALL"], True),
+    "stripped": (["-Wl,--exclude-libs,ALL", "-s"], False),
+}
+
+NODE_ADDON = """
+const { draw } = require('./own.node');
+draw();
+exports.handler = () => ({ drawn: { addon: [...draw(), ...draw()] }, kept: '' });
+"""
+
+
+def build_addon(folder, kind):
+    """own.node, a package with a SQLite of its own; returns its path."""
+    archives = glob.glob("/usr/lib/*/libsqlite3.a")
+    if not archives or shutil.which("cc") is None:
+        pytest.skip("needs cc and libsqlite3.a (apt-get install gcc libsqlite3-dev)")
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "sqlite_addon.c")
+    path = os.path.join(str(folder), "own.node")
+    options, _ = SQLITES[kind]
+    subprocess.run(["cc", "-shared", "-fPIC", *options, "-o", path, source, archives[0], "-lm"], check=True)
+    return path
+
+
 SOURCES = {
     "python": ("app.py", PYTHON),
     "ruby": ("app.rb", RUBY),
     "php": ("app.php", PHP),
     "perl": ("app.pl", PERL),
 }
-_MULTIARCH = "usr/lib/x86_64-linux-gnu"
+# Patterns: machines and versions have names of their own.
 _FOLDERS = {
     "python": ("usr/lib/python3/dist-packages",),
-    "ruby": ("usr/lib/ruby/vendor_ruby", "usr/share/rubygems-integration/all/gems/ffaker-2.20.0/lib"),
-    "perl": ("usr/share/perl5", _MULTIARCH + "/perl5/5.36"),
+    "ruby": ("usr/lib/ruby/vendor_ruby", "usr/share/rubygems-integration/all/gems/ffaker-*/lib"),
+    "perl": ("usr/share/perl5", "usr/lib/*-linux-*/perl5/5.*"),
 }
 _ONLY = {"python": ("numpy", "random2.py"), "ruby": ("uuidtools.rb", "uuidtools", "ffaker", "ffaker.rb")}
 
@@ -147,18 +242,25 @@ def write_function(language, folder):
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, name), "w") as file:
         file.write(source)
-    root = os.environ.get("MAYFLY_TEST_DEBIAN_ROOT")
-    for part in _FOLDERS.get(language, ()) if root else ():
+    for part in unpacked(language):
         only = _ONLY.get(language)
-        for entry in os.listdir(os.path.join(root, part)) if os.path.isdir(os.path.join(root, part)) else ():
+        for entry in os.listdir(part):
             if only and entry not in only:
                 continue
-            path, to = os.path.join(root, part, entry), os.path.join(folder, "packages", entry)
+            path, to = os.path.join(part, entry), os.path.join(folder, "packages", entry)
             if os.path.isdir(path):
                 shutil.copytree(path, to, dirs_exist_ok=True, ignore=shutil.ignore_patterns("tests", "*.pod"))
             else:
                 os.makedirs(os.path.dirname(to), exist_ok=True)
                 shutil.copy(path, to)
+
+
+def unpacked(language):
+    """The folders of the language's packages in MAYFLY_TEST_DEBIAN_ROOT."""
+    root = os.environ.get("MAYFLY_TEST_DEBIAN_ROOT")
+    patterns = _FOLDERS.get(language, ()) if root else ()
+    found = [path for pattern in patterns for path in sorted(glob.glob(os.path.join(root, pattern)))]
+    return [path for path in found if os.path.isdir(path)]
 
 
 def assert_nothing_shared_ever(results):

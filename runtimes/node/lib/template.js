@@ -101,7 +101,9 @@ class Template {
     if (this.why !== null) return { cloneable: false, why: this.why };
     const { connections, notes } = census.opened(this.descriptors);
     this.connections = connections;
-    app.notes.push(...notes, ...unique.notes(process.env.LAMBDA_TASK_ROOT));
+    const ownSqlite = process.moduleLoadList?.includes('NativeModule sqlite') === true;
+    app.notes.push(...notes, ...this.addon.look(ownSqlite));
+    app.notes.push(...unique.notes(process.env.LAMBDA_TASK_ROOT));
     return { cloneable: true };
   }
 

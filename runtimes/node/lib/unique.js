@@ -9,6 +9,7 @@ const fs = require('fs');
 const { Module, syncBuiltinESMExports } = require('module');
 const path = require('path');
 const vm = require('vm');
+const wasm = require('./wasm');
 
 const COPY_BYTES = 16 << 20; // of random bytes that are remembered
 const RUN_BYTES = 4; // fewer equal bytes in a row may be chance
@@ -313,6 +314,7 @@ function install(addon) {
   installCaches();
   installPackages();
   installKeys();
+  wasm.install(() => cloned);
   syncBuiltinESMExports();
 }
 
@@ -358,6 +360,7 @@ function notes(root) {
         'bytes are the same in every instance',
     );
   }
+  found.push(...wasm.notes());
   return found;
 }
 

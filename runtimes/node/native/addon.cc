@@ -13,6 +13,7 @@
 
 #include "forksafe.h"
 #include "huge_text.h"
+#include "mayfly_libraries.h"
 #include "napi.h"
 #include "platform.h"
 
@@ -81,14 +82,38 @@ bool kernel_random(void* out, size_t size) {
   return true;
 }
 
-// reseed(): new seeds from the kernel for Math.random and for OpenSSL. OpenSSL looks at the pid to
-// notice a fork, and a clone may have the same pid as its template, each in its own namespace.
+// reseed(): new seeds from the kernel for Math.random, for OpenSSL and for what look() has found.
+// OpenSSL looks at the pid to notice a fork, and a clone may have the same pid as its template,
+// each in its own namespace.
 napi_value reseed(napi_env env, napi_callback_info) {
   if (!kernel_random(&generator, sizeof generator)) return fail(env, "getrandom failed");
   const auto poll = symbol<int (*)()>(RTLD_DEFAULT, "RAND_poll");
   if (poll == nullptr) return fail(env, "RAND_poll of OpenSSL is not there");
   if (poll() != 1) return fail(env, "OpenSSL could not be seeded");
+  mayfly_libraries_renew();
   return undefined(env);
+}
+
+// look(usesOwn): after initialisation, sentences about what libraries of the user's will have in
+// common in all instances. usesOwn: Node's own SQLite is in use.
+napi_value look(napi_env env, napi_callback_info info) {
+  napi_value arg[1];
+  arguments(env, info, arg);
+  bool uses_own = false;
+  if (napi_get_value_bool(env, arg[0], &uses_own) != 0) return fail(env, "a boolean is needed");
+  std::vector<std::string> found;
+  const auto says = [](void* to, const char* sentence) {
+    static_cast<std::vector<std::string>*>(to)->emplace_back(sentence);
+  };
+  mayfly_libraries_look(uses_own ? 1 : 0, says, &found);
+  napi_value list = nullptr;
+  napi_create_array(env, &list);
+  for (size_t i = 0; i < found.size(); ++i) {
+    napi_value sentence = nullptr;
+    napi_create_string_utf8(env, found[i].c_str(), kAutoLength, &sentence);
+    napi_set_element(env, list, static_cast<uint32_t>(i), sentence);
+  }
+  return list;
 }
 
 // fill(Float64Array): numbers in [0, 1).
@@ -205,6 +230,7 @@ napi_value load(napi_env env, napi_callback_info info) {
   library.zygote_environment = symbol<const char* (*)()>(opened, "mayfly_zygote_environment");
   if (!library.next || !library.forked || !library.enter || !library.environment)
     return fail(env, "the clone library is incomplete");
+  mayfly_libraries_know();
   return undefined(env);
 }
 
@@ -368,6 +394,7 @@ extern "C" __attribute__((visibility("default"))) napi_value napi_register_modul
       {"reseed", reseed}, {"fill", fill},     {"activeRequests", active_requests},
       {"exit", leave},    {"pid", pid},       {"hideWorkers", hide_workers},
       {"pair", pair},     {"zygote", zygote}, {"hugeText", huge_text},
+      {"look", look},
   };
   for (const auto& each : all) {
     napi_value function = nullptr;

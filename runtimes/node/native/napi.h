@@ -25,6 +25,7 @@ napi_status napi_set_named_property(napi_env, napi_value object, const char* nam
 napi_status napi_get_cb_info(napi_env, napi_callback_info, size_t* argc, napi_value* argv,
                              napi_value* self, void** data);
 napi_status napi_get_value_int32(napi_env, napi_value, int32_t* result);
+napi_status napi_get_value_bool(napi_env, napi_value, bool* result);
 napi_status napi_get_value_string_utf8(napi_env, napi_value, char* buffer, size_t size,
                                        size_t* result);
 napi_status napi_get_array_length(napi_env, napi_value, uint32_t* result);

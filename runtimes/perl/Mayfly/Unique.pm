@@ -28,9 +28,19 @@ sub look {
         . 'same values unless it is made in a hook registered with Mayfly::after_restore or in the handler';
 }
 
+# Math::Random::MT::Auto, which Data::UUID::MT seeds anew when it sees another pid, asks for this as soon
+# as threads::shared is loaded; that has it only with threads. Nothing is shared without.
+sub help_mt {
+    return if !$INC{'Math/Random/MT/Auto.pm'} || !$INC{'threads/shared.pm'} || defined &threads::shared::_id;
+    no warnings 'once';
+    *threads::shared::_id = sub { return undef };    ## no critic (ProhibitExplicitReturnUndef)
+    return;
+}
+
 # First thing in a clone.
 sub reseed {
     srand;
+    help_mt();
     for my $seed (@again) {
         local ($@, $!);
         eval { $seed->(); 1 } or print STDERR "mayfly: a package's random numbers are not this instance's own: $@";

@@ -16,7 +16,10 @@ class Template:
         self.control = int(environ.pop("MAYFLY_TEMPLATE_FD"))
         os.set_inheritable(self.control, False)
         path = environ.pop("MAYFLY_CLONE_LIB", "")
+        beside = os.path.join(os.path.dirname(path), "libmayfly_template.so")
+        beside = environ.pop("MAYFLY_TEMPLATE_LIB", beside)
         self.why = self.prepared = None
+        which = "clone"
         try:
             library = ctypes.PyDLL(path)  # one thread: nobody waits for the lock
             # Looked up here: each clone would look again.
@@ -24,8 +27,14 @@ class Template:
             self.enter_sandbox = library.mayfly_clone_enter
             self.environment = library.mayfly_clone_environment
             self.environment.restype = ctypes.c_void_p
+            which = "template"
+            shared = ctypes.PyDLL(beside)
+            self.look, self.renew = shared.mayfly_template_libraries, shared.mayfly_template_renew
+            self.look.restype = ctypes.c_void_p
+            self.renew.restype = None
+            shared.mayfly_template_know()
         except (OSError, AttributeError) as error:
-            self.why = "Mayfly's clone library cannot be used: %s" % error
+            self.why = "Mayfly's %s library cannot be used: %s" % (which, error)
             return
         self.cloning = False
         # As the first of all such handlers, so that the others run inside the clone's sandbox.
@@ -45,7 +54,8 @@ class Template:
         from .rehearsal import rehearse  # imports what runs the functions
         from .serve import prepare
 
-        self.reseeder = unique.Reseeder()
+        app.notes.extend(line.decode(errors="replace") for line in read_lines(self.look()))
+        self.reseeder = unique.Reseeder(self.renew)
         rehearse(app)
         gc.collect()
         self.loops = list(_open_loops())

@@ -11,7 +11,10 @@ import weakref
 
 _cloned = False
 _unseeded = []  # weak references to generators whose seed the kernel has chosen
-_entropies = set()  # what numpy has drawn for those that were given no seed
+_entropies = {}  # what numpy has drawn for those that were given no seed, as keys
+_ENTROPIES = 4096  # more are looked through for those that are in use
+_LATEST = 64  # of which nobody may know yet
+_look_at = _ENTROPIES
 
 
 def _after_random(module):
@@ -47,10 +50,26 @@ def _after_bit_generator(module):
     def randbits(k):
         drawn = draw(k)
         if not _cloned:
-            _entropies.add(drawn)
+            if len(_entropies) >= _look_at:
+                _forget_entropies(module)
+            _entropies[drawn] = True
         return drawn
 
     module.randbits = randbits
+
+
+def _forget_entropies(module):
+    """Those of generators that are gone."""
+    global _look_at
+    used = {
+        found.entropy
+        for found in gc.get_objects()
+        if type(found) is module.SeedSequence and _is_chosen(found)
+    }
+    used.update(list(_entropies)[-_LATEST:])
+    _entropies.clear()
+    _entropies.update(dict.fromkeys(used, True))
+    _look_at = max(_ENTROPIES, 2 * len(_entropies))
 
 
 AFTER_IMPORT = {
@@ -63,19 +82,15 @@ AFTER_IMPORT = {
 class Reseeder:
     """Made in the template; reseed() is for the clone."""
 
-    def __init__(self):
-        self.polls = list(_openssl())
-        self.forgets = list(_sqlite())
+    def __init__(self, renew_libraries):
+        self.renew_libraries = renew_libraries  # OpenSSL, SQLite
         self.sequences, self.bits = _numpys_own(sys.modules.get("numpy.random.bit_generator"))
 
     def reseed(self):
         """First thing in a clone, before anything of the user's runs."""
         global _cloned
         _cloned = True
-        for poll in self.polls:
-            poll()
-        for forget in self.forgets:
-            forget(0, None)
+        self.renew_libraries()
         for ref in _unseeded:
             generator = ref()
             if generator is not None:
@@ -113,40 +128,6 @@ def _numpys_own(module):
 
 def _is_chosen(sequence):
     return isinstance(sequence.entropy, int) and sequence.entropy in _entropies
-
-
-def _copies(word):
-    """The libraries in the process whose file has that word in its name."""
-    import ctypes
-
-    with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
-        paths = {line.split(maxsplit=5)[-1].rstrip("\n") for line in maps if word in line}
-    for path in sorted(paths):
-        try:
-            yield ctypes.PyDLL(path)
-        except OSError:
-            continue  # deleted, or no library
-
-
-def _sqlite():
-    """SQLite draws random() and randomblob() from a state of its own, which it forgets when asked
-    for nothing; by itself it does so when it opens a file and sees another pid."""
-    for library in _copies("sqlite"):
-        forget = getattr(library, "sqlite3_randomness", None)
-        if forget is not None:
-            forget.restype = None
-            yield forget
-
-
-def _openssl():
-    """RAND_poll of each libcrypto in the process. OpenSSL looks at the pid to notice a fork, and a
-    clone may have the same pid as its template, each in its own namespace."""
-    for library in _copies("libcrypto"):
-        poll = getattr(library, "RAND_poll", None)
-        if poll is None:
-            continue  # not OpenSSL's
-        poll()  # what it sets up at its first use is set up here
-        yield poll
 
 
 def _reset_modules(loaded):

@@ -8,12 +8,21 @@ module Mayfly
     module Remember
       def initialize(*seed)
         super
+        Unique.choose(self.seed) if seed.empty?
         Unique.made(self, seed.empty? || Unique.chosen?(seed.first))
       end
 
       def initialize_copy(other)
         super
         Unique.made(self, Unique.unseeded?(other))
+      end
+
+      private
+
+      # What was dumped says the seed it began with.
+      def marshal_load(dump)
+        super
+        Unique.made(self, Unique.chosen?(seed))
       end
     end
 
