@@ -57,6 +57,12 @@ def send_to(server, connection, queue, bodies):
     assert answer.status == 200, body
 
 
+def fill(server, connection, queue, numbers, body):
+    """A message body(n) for each of the numbers, a thousand in a request."""
+    for start in range(0, len(numbers), 1000):
+        send_to(server, connection, queue, [body(n) for n in numbers[start:start + 1000]])
+
+
 def state(server, key):
     answer = server.api("GET", "/v1/state/" + key.replace("/", "%2F"))
     return answer.json["value"] if answer.status == 200 else None
@@ -81,8 +87,7 @@ def drain(server, rows, backlog):
     server.api("PUT", "/v1/queues/backlog", {}).expect(201)
     connection = connect(server.api_url)
     began = time.monotonic()
-    for start in range(0, backlog, 1000):
-        send_to(server, connection, "backlog", [f'{{"n": {n}}}' for n in range(start, min(start + 1000, backlog))])
+    fill(server, connection, "backlog", range(backlog), lambda n: f'{{"n": {n}}}')
     rows["sends of 1,000 in a request, messages/s"] = backlog / (time.monotonic() - began)
     began = time.monotonic()
     server.api("POST", "/v1/triggers", {"queue": "backlog", "function": "counter", "batch": 1000}).expect(201)
@@ -102,12 +107,6 @@ def clicks(server, seconds, least=0):
     return took
 
 
-def fill(server, connection, first, count):
-    for start in range(first, first + count, 1000):
-        send_to(server, connection, "clicks",
-                [json.dumps({"id": f"b{n}", "ad": "sandal", "at": 0}) for n in range(start, start + 1000)])
-
-
 def redirect(server, rows, seconds, rounds):
     """Alone and beside full work in turns: a 99th percentile is a few requests, and the host's as well."""
     server.deploy(os.path.join(EXAMPLES, "adclick"))
@@ -117,7 +116,8 @@ def redirect(server, rows, seconds, rounds):
     for number in range(rounds):
         clicks(server, 0, WARM_UP)
         alone = clicks(server, seconds)
-        fill(server, connection, number * backlog, backlog)
+        fill(server, connection, "clicks", range(number * backlog, (number + 1) * backlog),
+             lambda n: json.dumps({"id": f"b{n}", "ad": "sandal", "at": 0}))
         before = state(server, "clicks/sandal") or 0
         server.cli("trigger", "enable", "clicks:charge")
         eventually(lambda: (state(server, "clicks/sandal") or 0) > before, "charging has begun", 60)

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "aws/text.h"
+#include "base/hex.h"
 
 namespace mayfly::aws {
 namespace {

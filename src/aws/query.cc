@@ -6,6 +6,8 @@
 
 #include "aws/text.h"
 #include "aws/times.h"
+#include "base/hex.h"
+#include "wire/query.h"
 #include "wire/utf8.h"
 
 namespace mayfly::aws {
@@ -47,17 +49,10 @@ std::optional<std::string> decode(std::string_view text) {
 
 Outcome<Form> Form::parse(std::string_view text) {
   Form form;
-  while (!text.empty()) {
-    const auto end = text.find('&');
-    const std::string_view pair = text.substr(0, end);
-    text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
-    if (pair.empty()) continue;
+  while (const auto one = wire::take_parameter(text)) {
     if (form.parameters_.size() >= kParametersMax)
       return malformed("The form has more than 20,000 parameters.");
-    const auto equals = pair.find('=');
-    auto name = decode(pair.substr(0, equals));
-    auto value =
-        decode(equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1));
+    auto name = decode(one->name), value = decode(one->value);
     if (!name || !value || !wire::is_utf8(*name) || !wire::is_utf8(*value))
       return malformed("The form has a broken %-escape, or bytes that are not UTF-8.");
     form.parameters_.emplace_back(std::move(*name), std::move(*value));

@@ -8,6 +8,7 @@
 
 #include "aws/json_body.h"
 #include "aws/text.h"
+#include "wire/query.h"
 #include "wire/utf8.h"
 
 namespace mayfly::aws {
@@ -167,15 +168,9 @@ using Parameters = std::vector<std::pair<std::string, std::string>>;
 
 Outcome<Parameters> parameters_of(std::string_view query) {
   Parameters parameters;
-  while (!query.empty()) {
-    const auto end = query.find('&');
-    const std::string_view pair = query.substr(0, end);
-    query = end == std::string_view::npos ? std::string_view() : query.substr(end + 1);
-    if (pair.empty()) continue;
-    const auto equals = pair.find('=');
-    auto name = wire::percent_decode(pair.substr(0, equals));
-    auto value = wire::percent_decode(equals == std::string_view::npos ? std::string_view()
-                                                                       : pair.substr(equals + 1));
+  while (const auto one = wire::take_parameter(query)) {
+    auto name = wire::percent_decode(one->name);
+    auto value = wire::percent_decode(one->value);
     if (!name || !value || !wire::is_utf8(*name) || !wire::is_utf8(*value))
       return Fault{"SerializationException",
                    "The query has a broken %-escape, or bytes that are not UTF-8."};

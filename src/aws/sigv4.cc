@@ -7,6 +7,8 @@
 
 #include "aws/session.h"
 #include "aws/times.h"
+#include "base/hex.h"
+#include "wire/query.h"
 
 namespace mayfly::aws {
 namespace {
@@ -53,21 +55,14 @@ void append_encoded(std::string& out, std::string_view text) {
   }
 }
 
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 // A broken escape stays as it is: then the signature is what decides.
 std::string lenient_decode(std::string_view text) {
   std::string out;
   out.reserve(text.size());
   for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size() && hex_value(text[i + 1]) >= 0 &&
-        hex_value(text[i + 2]) >= 0) {
-      out += static_cast<char>(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2]));
+    if (text[i] == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 &&
+        hex_digit(text[i + 2]) >= 0) {
+      out += static_cast<char>(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2]));
       i += 2;
     } else {
       out += text[i];
@@ -76,18 +71,11 @@ std::string lenient_decode(std::string_view text) {
   return out;
 }
 
-// Calls visit(name, value), both as received, for each parameter.
-template <class Visit>
-void each_parameter(std::string_view query, Visit visit) {
-  while (!query.empty()) {
-    const auto end = query.find('&');
-    const std::string_view pair = query.substr(0, end);
-    query = end == std::string_view::npos ? std::string_view() : query.substr(end + 1);
-    if (pair.empty()) continue;
-    const auto equals = pair.find('=');
-    visit(pair.substr(0, equals),
-          equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1));
-  }
+std::optional<std::string> last_parameter(std::string_view query, std::string_view name) {
+  std::optional<std::string> last;
+  while (const auto one = wire::take_parameter(query))
+    if (one->name == name) last = lenient_decode(one->value);
+  return last;
 }
 
 // Segments . and .. and empty ones are resolved, then every byte but / is encoded once more: the
@@ -124,13 +112,13 @@ void append_path_once(std::string& out, std::string_view path) {
 
 void append_query(std::string& out, std::string_view query, bool presigned) {
   std::vector<std::pair<std::string, std::string>> parameters;
-  each_parameter(query, [&](std::string_view name, std::string_view value) {
-    if (presigned && name == "X-Amz-Signature") return;
+  while (const auto one = wire::take_parameter(query)) {
+    if (presigned && one->name == "X-Amz-Signature") continue;
     std::string encoded_name, encoded_value;
-    append_encoded(encoded_name, lenient_decode(name));
-    append_encoded(encoded_value, lenient_decode(value));
+    append_encoded(encoded_name, lenient_decode(one->name));
+    append_encoded(encoded_value, lenient_decode(one->value));
     parameters.emplace_back(std::move(encoded_name), std::move(encoded_value));
-  });
+  }
   std::sort(parameters.begin(), parameters.end());
   bool first = true;
   for (const auto& [name, value] : parameters) {
@@ -243,9 +231,8 @@ Outcome<void> parse_header(std::string_view text, SignatureClaim& claim) {
 Outcome<void> parse_presigned(std::string_view query, SignatureClaim& claim) {
   claim.presigned = true;
   std::map<std::string, std::string, std::less<>> given;
-  each_parameter(query, [&](std::string_view name, std::string_view value) {
-    if (name.starts_with("X-Amz-")) given.emplace(name, lenient_decode(value));
-  });
+  while (const auto one = wire::take_parameter(query))
+    if (one->name.starts_with("X-Amz-")) given.emplace(one->name, lenient_decode(one->value));
   for (const auto name : {"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires",
                           "X-Amz-SignedHeaders", "X-Amz-Signature"})
     if (!given.contains(name))
@@ -458,9 +445,7 @@ identity::AccessKeyPtr Verifier::key_of(const wire::RequestHead& head, const Sig
   if (const auto field = head.headers.find("X-Amz-Security-Token"))
     token = *field;
   else
-    each_parameter(head.query(), [&](std::string_view name, std::string_view value) {
-      if (name == "X-Amz-Security-Token") token = lenient_decode(value);
-    });
+    token = last_parameter(head.query(), "X-Amz-Security-Token").value_or("");
   const std::string& wanted = session->token();
   if (token.size() != wanted.size() ||
       CRYPTO_memcmp(token.data(), wanted.data(), wanted.size()) != 0)
@@ -492,11 +477,9 @@ Outcome<SignedHead> Verifier::verify_head(const wire::RequestHead& head,
       return Fault{"AccessDenied",
                    "There were headers present in the request which were not signed: " + name, 403};
   }
-  std::string payload(named ? *named : kUnsigned);
-  if (!named)
-    each_parameter(head.query(), [&](std::string_view name, std::string_view value) {
-      if (name == "X-Amz-Content-Sha256") payload = lenient_decode(value);
-    });
+  std::string payload =
+      named ? std::string(*named)
+            : last_parameter(head.query(), "X-Amz-Content-Sha256").value_or(std::string(kUnsigned));
   AWS_TRY(check_signature(*key, *claim, canonical_request(head, *claim, payload, PathForm::once)));
   const HmacKey& derived_key = derived(*key, *claim);
   std::string scope = claim->scope();

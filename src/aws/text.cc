@@ -11,13 +11,6 @@
 
 namespace mayfly::aws {
 
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 void append_xml(std::string& out, std::string_view text) {
   while (!text.empty()) {
     const std::size_t size = wire::utf8_length(text);

@@ -11,8 +11,6 @@
 
 namespace mayfly::aws {
 
-int hex_digit(char c);  // -1: none
-
 // Escaped for XML text and attributes; characters that XML 1.0 cannot hold become U+FFFD.
 void append_xml(std::string& out, std::string_view text);
 

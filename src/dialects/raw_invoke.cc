@@ -1,5 +1,7 @@
 #include "dialects/raw_invoke.h"
 
+#include "triggers/event_post.h"
+
 namespace mayfly::dialects {
 
 engine::Invocation raw_invocation(functions::VersionPtr version, functions::Model model,
@@ -8,20 +10,9 @@ engine::Invocation raw_invocation(functions::VersionPtr version, functions::Mode
   invocation.version = std::move(version);
   invocation.source = "invoke";
   invocation.arrived = std::chrono::steady_clock::now();
-  if (!functions::takes_http(model)) {
-    invocation.kind = engine::PayloadKind::event;
-  } else {
-    invocation.kind = engine::PayloadKind::http;
-    wire::RequestHead head;
-    head.method = "POST";
-    head.target = "/";
-    head.remote_ip = "127.0.0.1";
-    head.headers.add("Host", "mayfly");
-    head.headers.add("Content-Type", content_type.empty() ? "application/json" : content_type);
-    head.headers.add("Content-Length", std::to_string(payload.size()));
-    invocation.head = wire::encode_request_head(head, "/", "");
-  }
+  invocation.kind = engine::PayloadKind::event;
   invocation.body = std::move(payload);
+  if (functions::takes_http(model)) triggers::make_post(invocation, content_type);
   return invocation;
 }
 

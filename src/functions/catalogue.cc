@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "functions/catalogue_state.h"
 #include "functions/checks.h"
+#include "functions/commit.h"
 #include "functions/install.h"
 #include "functions/tree.h"
 
@@ -452,14 +453,11 @@ io::Task<Status> Catalogue::remove(std::string function) {
   auto guard = co_await std::move(locking);
   if (guard.has_error()) co_return std::move(guard).error();
   if (s.entry(function) == nullptr) co_return unknown_function(function);
-  auto write = [&parts = s.parts, function]() -> Status {
-    store::Transaction transaction;
-    transaction.remove(latest_key(function)).remove(belongings_key(function));  // the count stays
-    const std::string prefix = versions_prefix(function);
-    transaction.delete_ranges.emplace_back(prefix, store::prefix_end(prefix));
-    return parts.store.commit(transaction, store::Durability::synced);
-  };
-  auto writing = s.parts.pool.run(std::move(write));
+  store::Transaction transaction;
+  transaction.remove(latest_key(function)).remove(belongings_key(function));  // the count stays
+  const std::string prefix = versions_prefix(function);
+  transaction.delete_ranges.emplace_back(prefix, store::prefix_end(prefix));
+  auto writing = functions::commit(s.parts.store, s.parts.pool, std::move(transaction));
   Status written = co_await std::move(writing);
   if (written.has_error()) co_return std::move(written).error();
   s.functions.erase(function);
@@ -500,12 +498,9 @@ io::Task<Status> Catalogue::remove_app(std::string name) {
   if (guard.has_error()) co_return std::move(guard).error();
   if (!s.apps.contains(name))
     co_return Error{Code::not_found, "There is no application '" + name.substr(0, 100) + "'."};
-  auto write = [&parts = s.parts, name]() -> Status {
-    store::Transaction transaction;
-    transaction.remove(app_key(name));
-    return parts.store.commit(transaction, store::Durability::synced);
-  };
-  auto writing = s.parts.pool.run(std::move(write));
+  store::Transaction transaction;
+  transaction.remove(app_key(name));
+  auto writing = functions::commit(s.parts.store, s.parts.pool, std::move(transaction));
   Status written = co_await std::move(writing);
   if (written.has_error()) co_return std::move(written).error();
   s.apps.erase(name);

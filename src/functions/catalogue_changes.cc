@@ -5,6 +5,7 @@
 #include "base/ids.h"
 #include "functions/catalogue_state.h"
 #include "functions/checks.h"
+#include "functions/commit.h"
 
 namespace mayfly::functions {
 
@@ -53,12 +54,9 @@ io::Task<Status> Catalogue::change_belongings(std::string function,
   Belongings belongings = entry->belongings;
   MAYFLY_CO_TRY(change(belongings));
   if (belongings == entry->belongings) co_return ok();
-  auto write = [&parts = s.parts, function, json = belongings_to_json(belongings)]() -> Status {
-    store::Transaction transaction;
-    transaction.put(belongings_key(function), kStoredVersion + json);
-    return parts.store.commit(transaction, store::Durability::synced);
-  };
-  auto writing = s.parts.pool.run(std::move(write));
+  store::Transaction transaction;
+  transaction.put(belongings_key(function), kStoredVersion + belongings_to_json(belongings));
+  auto writing = functions::commit(s.parts.store, s.parts.pool, std::move(transaction));
   Status written = co_await std::move(writing);
   if (written.has_error()) co_return std::move(written).error();
   s.functions[function].belongings = std::move(belongings);
@@ -87,14 +85,11 @@ io::Task<Status> Catalogue::remove_version(std::string function, std::uint64_t n
                         aliases + "]"};
   Belongings belongings = entry->belongings;
   const bool provisioned = belongings.provisioned.erase(std::to_string(number)) > 0;
-  auto write = [&parts = s.parts, function, number,
-                kept = provisioned ? belongings_to_json(belongings) : ""]() -> Status {
-    store::Transaction transaction;
-    transaction.remove(version_key(function, number));
-    if (!kept.empty()) transaction.put(belongings_key(function), kStoredVersion + kept);
-    return parts.store.commit(transaction, store::Durability::synced);
-  };
-  auto writing = s.parts.pool.run(std::move(write));
+  store::Transaction transaction;
+  transaction.remove(version_key(function, number));
+  if (provisioned)
+    transaction.put(belongings_key(function), kStoredVersion + belongings_to_json(belongings));
+  auto writing = functions::commit(s.parts.store, s.parts.pool, std::move(transaction));
   Status written = co_await std::move(writing);
   if (written.has_error()) co_return std::move(written).error();
   if (provisioned) s.functions[function].belongings = std::move(belongings);

@@ -3,15 +3,21 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "base/result.h"
 
 namespace mayfly::functions {
 
 // As it may be shown: control characters would reach people's terminals.
-inline std::string shown_entry(std::string_view name) {
-  std::string text;
-  for (const char c : name.substr(0, 200))
-    text += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
-  return text;
-}
+std::string shown_entry(std::string_view name);
+
+// "The package was refused: the entry 'x' is a device."
+Error refused_entry(std::string_view archive, std::string_view name, std::string_view why);
+
+// The parts of an entry's path, or of a link's, from the top of archive ("package"): none for the
+// top itself, and never "..". name: of the entry, for errors.
+Result<std::vector<std::string>> entry_parts(std::string_view archive, std::string_view name,
+                                             std::string_view path, std::size_t depth_max);
 
 }  // namespace mayfly::functions

@@ -27,15 +27,14 @@ namespace mayfly::functions {
 
 namespace {
 
-constexpr std::size_t kEntryPathMax = 2048, kEntryNameMax = 255, kEntryDepthMax = 128,
-                      kEntryLinkMax = 4095;
+constexpr std::size_t kEntryDepthMax = 128, kEntryLinkMax = 4095;
 constexpr std::size_t kHeaderBytes = 4096;  // of an entry in a tar archive, its long names included
 constexpr std::string_view kWhiteout = ".wh.", kOpaque = ".wh..wh..opq", kReservedName = ".wh..wh.";
 
 using LayerArchive = std::unique_ptr<archive, int (*)(archive*)>;
 
 Error refuse_entry(std::string_view name, std::string_view why) {
-  return invalid(fmt::format("The image was refused: the entry '{}' {}.", shown_entry(name), why));
+  return refused_entry("image", name, why);
 }
 
 Error entry_error(std::string_view name, int error) {
@@ -153,26 +152,6 @@ std::string join_parts(const std::vector<std::string>& parts, std::size_t count)
   return path;
 }
 
-// The parts of an entry's path from the tree's top; none for the top itself.
-Result<std::vector<std::string>> entry_parts(std::string_view name, std::string_view path) {
-  if (path.size() > kEntryPathMax)
-    return refuse_entry(name, fmt::format("has a path of more than {} bytes", kEntryPathMax));
-  std::vector<std::string> parts;
-  for (std::size_t at = 0; at <= path.size();) {
-    const std::size_t end = std::min(path.find('/', at), path.size());
-    const std::string_view part = path.substr(at, end - at);
-    at = end + 1;
-    if (part.empty() || part == ".") continue;
-    if (part == "..") return refuse_entry(name, "has .. in its path");
-    if (part.size() > kEntryNameMax || part.find('\0') != std::string_view::npos)
-      return refuse_entry(name, "has a name that no file can have");
-    parts.emplace_back(part);
-  }
-  if (parts.size() > kEntryDepthMax)
-    return refuse_entry(name, fmt::format("is more than {} directories deep", kEntryDepthMax));
-  return parts;
-}
-
 class LayerUnpacker {
  public:
   LayerUnpacker(archive* in, int tree, const ImageLimits& limits, ImageSize& size)
@@ -188,7 +167,7 @@ class LayerUnpacker {
                    fmt::format("The image was refused at the entry '{}': it has more than {} files "
                                "and directories (setting images.files_max).",
                                shown_entry(name_), limits_.files_max)};
-    auto parts = entry_parts(name_, name_);
+    auto parts = entry_parts("image", name_, name_, kEntryDepthMax);
     if (parts.has_error()) return parts.error();
     if (parts->empty()) return ok();  // the top, as tar writes it
     parts_ = std::move(*parts);
@@ -297,7 +276,7 @@ class LayerUnpacker {
 
   // A second name of a file of this or an earlier layer.
   Status make_hardlink(std::string_view target) {
-    auto parts = entry_parts(name_, target);
+    auto parts = entry_parts("image", name_, target, kEntryDepthMax);
     if (parts.has_error()) return parts.error();
     if (parts->empty()) return refuse_entry(name_, "is a hard link to nothing");
     if (*parts == parts_) return ok();

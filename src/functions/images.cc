@@ -8,6 +8,7 @@
 #include <boost/json.hpp>
 
 #include "functions/checks.h"
+#include "functions/commit.h"
 #include "functions/image_forms.h"
 #include "functions/json_fields.h"
 #include "functions/json_forms.h"
@@ -118,15 +119,6 @@ std::vector<ImagePtr> Images::list() const {
   return all;
 }
 
-io::Task<Status> Images::commit(store::Transaction transaction) {
-  auto write = [&store = parts_.store, transaction = std::move(transaction)] {
-    return store.commit(transaction, store::Durability::synced);
-  };
-  auto writing = parts_.pool.run(std::move(write));
-  Status written = co_await std::move(writing);
-  co_return written;
-}
-
 io::Task<Result<ImagePtr>> Images::put(Image image) {
   const std::string name = image.full_name();
   auto locking = locks_.lock(name);
@@ -134,7 +126,7 @@ io::Task<Result<ImagePtr>> Images::put(Image image) {
   if (guard.has_error()) co_return std::move(guard).error();
   store::Transaction transaction;
   transaction.put(image_key(name), kStoredVersion + image_to_json(image));
-  auto writing = commit(std::move(transaction));
+  auto writing = commit(parts_.store, parts_.pool, std::move(transaction));
   const Status written = co_await std::move(writing);
   if (written.has_error()) co_return written.error();
   ImagePtr visible = std::make_shared<const Image>(std::move(image));
@@ -152,7 +144,7 @@ io::Task<Status> Images::remove(std::string uri) {
   if (!images_.contains(name)) co_return no_such_image(uri);
   store::Transaction transaction;
   transaction.remove(image_key(name));
-  auto writing = commit(std::move(transaction));
+  auto writing = commit(parts_.store, parts_.pool, std::move(transaction));
   const Status written = co_await std::move(writing);
   if (written.has_error()) co_return written.error();
   images_.erase(name);

@@ -66,8 +66,6 @@ class Images {
   Result<std::string> resolve(ImageSettings& image) const;
 
  private:
-  io::Task<Status> commit(store::Transaction transaction);
-
   const Parts parts_;
   KeyedLock locks_;
   std::map<std::string, ImagePtr, std::less<>> images_;  // by full_name()

@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "functions/checks.h"
+#include "functions/commit.h"
 #include "functions/json_forms.h"
 
 namespace mayfly::functions {
@@ -164,15 +165,6 @@ std::vector<std::string> Layers::names() const {
   return all;
 }
 
-io::Task<Status> Layers::commit(store::Transaction transaction) {
-  auto write = [&store = parts_.store, transaction = std::move(transaction)] {
-    return store.commit(transaction, store::Durability::synced);
-  };
-  auto writing = parts_.pool.run(std::move(write));
-  Status written = co_await std::move(writing);
-  co_return written;
-}
-
 io::Task<Result<LayerVersionPtr>> Layers::publish(LayerVersion layer) {
   auto locking = locks_.lock(layer.name);
   auto guard = co_await std::move(locking);
@@ -209,7 +201,7 @@ io::Task<Result<LayerVersionPtr>> Layers::publish_locked(LayerVersion layer) {
   store::Transaction transaction;
   transaction.require(key, std::nullopt).put(key, kStoredVersion + layer_to_json(layer));
   transaction.put(layer_counter_key(layer.name), kStoredVersion + std::to_string(layer.number));
-  auto writing = commit(std::move(transaction));
+  auto writing = commit(parts_.store, parts_.pool, std::move(transaction));
   const Status written = co_await std::move(writing);
   if (written.has_error()) co_return written.error();
   last_numbers_[layer.name] = layer.number;
@@ -232,7 +224,7 @@ io::Task<Result<LayerVersionPtr>> Layers::change(std::string name, std::uint64_t
   if (good.has_error()) co_return good.error();
   store::Transaction transaction;
   transaction.put(layer_key(name, number), kStoredVersion + layer_to_json(changed));
-  auto writing = commit(std::move(transaction));
+  auto writing = commit(parts_.store, parts_.pool, std::move(transaction));
   const Status written = co_await std::move(writing);
   if (written.has_error()) co_return written.error();
   LayerVersionPtr visible = std::make_shared<const LayerVersion>(std::move(changed));
@@ -247,7 +239,7 @@ io::Task<Status> Layers::remove(std::string name, std::uint64_t number) {
   if (!find(name, number)) co_return ok();
   store::Transaction transaction;
   transaction.remove(layer_key(name, number));
-  auto writing = commit(std::move(transaction));
+  auto writing = commit(parts_.store, parts_.pool, std::move(transaction));
   const Status written = co_await std::move(writing);
   if (written.has_error()) co_return written.error();
   auto& versions = layers_[name];

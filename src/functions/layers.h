@@ -80,7 +80,6 @@ class Layers {
   std::set<std::string> packages_in_use() const;
 
  private:
-  io::Task<Status> commit(store::Transaction transaction);
   // The name's lock is held.
   io::Task<Result<LayerVersionPtr>> publish_locked(LayerVersion layer);
 

@@ -3,6 +3,8 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "functions/pollers.h"
+
 namespace mayfly::functions::yaml {
 namespace {
 
@@ -157,10 +159,12 @@ Manifest::QueueTrigger read_queue_trigger(const YAML::Node& node, const std::str
   keys.with("concurrency",
             [&](auto& v) { t.concurrency = whole_from(v, what + ": concurrency", 1, 1'000); });
   keys.with("minimum_pollers", [&](auto& v) {
-    t.minimum_pollers = whole_from(v, what + ": minimum_pollers", 2, 200);
+    t.minimum_pollers =
+        whole_from(v, what + ": minimum_pollers", kMinimumPollers, kMinimumPollersMax);
   });
   keys.with("maximum_pollers", [&](auto& v) {
-    t.maximum_pollers = whole_from(v, what + ": maximum_pollers", 2, 10'000);
+    t.maximum_pollers =
+        whole_from(v, what + ": maximum_pollers", kMinimumPollers, kMaximumPollersMax);
   });
   check_pollers(node, what, t);
   keys.with("attempts", [&](auto& v) { t.attempts = whole_of(v, what + ": attempts", 1'000); });

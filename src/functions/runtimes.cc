@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <set>
 #include <sstream>
 
@@ -24,11 +25,13 @@ namespace fs = std::filesystem;
 const std::vector<std::string> kCleanEnv = {"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8",
                                             "HOME=/nonexistent"};
 
-std::string first_lines(std::vector<std::string> argv) {
+std::string first_lines(std::vector<std::string> argv, milliseconds limit, bool* late = nullptr) {
   ProgramRun run;
   run.argv = std::move(argv);
   run.env = kCleanEnv;
+  run.limit = limit;
   const auto result = run_program(run);
+  if (late != nullptr) *late = result.has_value() && result->over_limit;
   return result.has_value() && result->succeeded() ? result->output : "";
 }
 
@@ -51,14 +54,16 @@ void add_prefix(Runtime& runtime, const std::string& directory) {
 
 // A program outside of /usr is not in the sandbox by itself. The interpreter knows best where it
 // lives: the path may be a wrapper script, or a virtual environment.
-void locate(Runtime& runtime) {
+void locate(Runtime& runtime, milliseconds limit) {
   if (under_usr(real_path(runtime.program))) return;
   std::string executable = runtime.program, said;
   if (runtime.language == "python")
     said = first_lines({runtime.program, "-c",
                         "import sys; print(sys.executable); print(sys.prefix); "
-                        "print(sys.base_prefix)"});
-  if (runtime.language == "node") said = first_lines({runtime.program, "-p", "process.execPath"});
+                        "print(sys.base_prefix)"},
+                       limit);
+  if (runtime.language == "node")
+    said = first_lines({runtime.program, "-p", "process.execPath"}, limit);
   std::istringstream lines(said);
   std::string line;
   if (std::getline(lines, line) && !line.empty() && line[0] == '/') runtime.program = line;
@@ -69,32 +74,39 @@ void locate(Runtime& runtime) {
 }
 
 // A virtual machine takes long to say its version; a file beside it says the same.
-std::string java_release(const std::string& program) {
+std::string java_release(const std::string& program, milliseconds limit, bool* late) {
   const auto home = fs::path(real_path(program)).parent_path().parent_path();
   std::ifstream file(home / "release");
   std::string line, version;
   while (std::getline(file, line))
     if (RE2::FullMatch(line, R"re(JAVA_VERSION="(.+)")re", &version)) return "openjdk " + version;
-  return first_lines({program, "--version"});
+  return first_lines({program, "--version"}, limit, late);
 }
 
 std::string install_hint(const Language& language) {
   return fmt::format("apt-get install {}", language.package);
 }
 
-// Fills language, version, program and prefixes from what the program says of itself.
-bool inspect(Runtime& runtime, const Language* expected = nullptr) {
+// Fills language, version, program and prefixes from what the program says of itself; of one that
+// says nothing in time, the hint.
+bool inspect(Runtime& runtime, milliseconds limit, const Language* expected = nullptr) {
   if (access(runtime.program.c_str(), X_OK) != 0) return false;
   const bool java = expected != nullptr && expected->name == "java";
-  const std::string said =
-      java ? java_release(runtime.program) : first_lines({runtime.program, "--version"});
+  bool late = false;
+  const std::string said = java ? java_release(runtime.program, limit, &late)
+                                : first_lines({runtime.program, "--version"}, limit, &late);
+  if (late)
+    runtime.install_hint = fmt::format(
+        "{} --version did not answer within {} ms when the server started; start it again when the "
+        "machine is less busy",
+        runtime.program, limit.count());
   for (const auto& language : languages()) {
     if (expected != nullptr && expected != &language) continue;
     if (!RE2::PartialMatch(said, RE2(language.said), &runtime.version)) continue;
     runtime.language = language.name;
     runtime.install_hint = install_hint(language);
     runtime.cloneable = language.cloneable;
-    locate(runtime);
+    locate(runtime, limit);
     runtime.installed = true;
     return true;
   }
@@ -159,22 +171,29 @@ std::vector<std::string> candidates(const Language& language) {
   return paths;
 }
 
-void discover_language(const Language& language, std::vector<Runtime>& found) {
+// Returns a hint when a program was there and did not answer.
+std::string discover_language(const Language& language, milliseconds limit,
+                              std::vector<Runtime>& found) {
   std::set<std::string> seen;
+  std::string hint;
   for (const auto& program : candidates(language)) {
     std::error_code error;
     if (!fs::exists(program, error) || !seen.insert(real_path(program)).second) continue;
     Runtime runtime;
     runtime.program = program;
-    if (!inspect(runtime, &language)) continue;
+    if (!inspect(runtime, limit, &language)) {
+      if (hint.empty()) hint = runtime.install_hint;
+      continue;
+    }
     runtime.name = default_name(runtime);
     const bool known = std::any_of(found.begin(), found.end(), [&](const Runtime& other) {
       return other.name == runtime.name ||
              (other.language == runtime.language && other.version == runtime.version);
     });
     if (!known) found.push_back(std::move(runtime));
-    if (language.name == "node") return;
+    if (language.name == "node") break;
   }
+  return hint;
 }
 
 bool has_language(const std::vector<Runtime>& runtimes, std::string_view language) {
@@ -206,23 +225,29 @@ void give_aliases(std::vector<Runtime>& runtimes) {
 
 }  // namespace
 
-RuntimeTable RuntimeTable::discover(const std::vector<RuntimeSetting>& overrides) {
+RuntimeTable RuntimeTable::discover(const std::vector<RuntimeSetting>& overrides,
+                                    milliseconds limit) {
   RuntimeTable table;
   auto& found = table.runtimes_;
   for (const auto& setting : overrides) {
     Runtime runtime;
     runtime.program = setting.program;
-    if (!inspect(runtime)) {
+    if (!inspect(runtime, limit)) {
       const Language* language = language_of_id(setting.name);
       runtime.language = language == nullptr ? "" : language->name;
-      runtime.install_hint = "correct the setting runtimes." + setting.name + ": " +
-                             setting.program +
-                             " does not answer --version as a language that is known here does";
+      if (runtime.install_hint.empty())
+        runtime.install_hint = "correct the setting runtimes." + setting.name + ": " +
+                               setting.program +
+                               " does not answer --version as a language that is known here does";
     }
     runtime.name = setting.name;
     found.push_back(std::move(runtime));
   }
-  for (const auto& language : languages()) discover_language(language, found);
+  std::map<std::string_view, std::string> hints;
+  for (const auto& language : languages()) {
+    auto hint = discover_language(language, limit, found);
+    hints[language.name] = hint.empty() ? install_hint(language) : std::move(hint);
+  }
   give_aliases(found);
   // What could be here and is not is listed too, with what brings it.
   for (const auto& language : languages()) {
@@ -230,7 +255,7 @@ RuntimeTable RuntimeTable::discover(const std::vector<RuntimeSetting>& overrides
     Runtime runtime;
     runtime.name = language.name == "python" ? "python3" : language.name;
     runtime.language = language.name;
-    runtime.install_hint = install_hint(language);
+    runtime.install_hint = hints[language.name];
     found.push_back(std::move(runtime));
   }
   found.push_back(native("native", {"executable", "binary"}));
@@ -249,7 +274,7 @@ bool answers_to(const Runtime& runtime, std::string_view name) {
 
 Error not_installed(std::string_view name, const std::string& hint) {
   return Error{Code::unsupported,
-               fmt::format("The runtime {} is not installed on this machine: {}.", name, hint)};
+               fmt::format("The runtime {} is not available on this machine: {}.", name, hint)};
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/result.h"
 #include "functions/types.h"
 
@@ -17,8 +18,9 @@ struct RuntimeSetting {
 class RuntimeTable {
  public:
   // Runs each candidate program once with --version (at start, before threads matter: it uses
-  // posix_spawn and a two second limit). overrides come first and win.
-  static RuntimeTable discover(const std::vector<RuntimeSetting>& overrides);
+  // posix_spawn), for no longer than limit. overrides come first and win.
+  static RuntimeTable discover(const std::vector<RuntimeSetting>& overrides,
+                               milliseconds limit = milliseconds(15'000));
 
   const std::vector<Runtime>& all() const { return runtimes_; }
   // By name or alias; "python" takes the newest. An unknown name is an error that lists the known

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "functions/entry_name.h"
 #include "os/fd.h"
 
 namespace mayfly::functions {
@@ -20,9 +21,8 @@ namespace fs = std::filesystem;
 
 constexpr std::uint64_t kSyncEachMax = 64;
 
-Error refused_entry(const std::string& entry, const std::string& why) {
-  return Error{Code::invalid_argument,
-               "The package was refused_entry: '" + entry + "' " + why + "."};
+Error refuse_file(std::string_view name, std::string_view why) {
+  return refused_entry("package", name, why);
 }
 
 // 0, or the errno of resolving path with root as the top: EXDEV when it leaves.
@@ -68,7 +68,8 @@ Status check_links(const std::string& root, const std::vector<std::string>& link
     const fs::path target = fs::read_symlink(fs::path(root) / link, error);
     if (error) return errno_error("read the link " + link, error.value());
     if (target.is_absolute())
-      return refused_entry(link, "is a link to an absolute path (" + target.string() + ")");
+      return refuse_file(link,
+                         "is a link to an absolute path (" + shown_entry(target.string()) + ")");
     int failed = resolve_beneath(top.get(), link);
     if (failed == ENOSYS || failed == EPERM) {  // old kernel, or a filter that does not know it
       const auto real = fs::weakly_canonical(fs::path(root) / link, error);
@@ -80,8 +81,9 @@ Status check_links(const std::string& root, const std::vector<std::string>& link
       failed = !written.empty() && *written.begin() == ".." ? EXDEV : 0;
     }
     if (failed == EXDEV)
-      return refused_entry(link, "is a link that leaves the package (" + target.string() + ")");
-    if (failed == ELOOP) return refused_entry(link, "is a link that leads back to itself");
+      return refuse_file(
+          link, "is a link that leaves the package (" + shown_entry(target.string()) + ")");
+    if (failed == ELOOP) return refuse_file(link, "is a link that leads back to itself");
     if (failed != 0) return errno_error("follow the link " + link, failed);
   }
   return ok();
@@ -109,7 +111,7 @@ Result<TreeSummary> normalise_tree(const std::string& root) {
       if (chmod(path.c_str(), 0755) != 0) return errno_error("set the mode of " + name, errno);
       continue;
     }
-    if (!S_ISREG(info.st_mode)) return refused_entry(name, "is neither file, directory nor link");
+    if (!S_ISREG(info.st_mode)) return refuse_file(name, "is neither file, directory nor link");
     const mode_t mode = (info.st_mode & 0111) != 0 ? 0755 : 0644;
     if (chmod(path.c_str(), mode) != 0) return errno_error("set the mode of " + name, errno);
     summary.bytes += static_cast<std::uint64_t>(info.st_size);

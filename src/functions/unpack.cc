@@ -22,8 +22,6 @@ namespace mayfly::functions {
 namespace {
 
 constexpr std::size_t kDepthMax = 64;
-constexpr std::size_t kNameBytesMax = 255;
-constexpr std::size_t kPathBytesMax = 2048;
 constexpr std::size_t kLinkBytesMax = 1024;
 
 using Archive = std::unique_ptr<archive, int (*)(archive*)>;
@@ -32,31 +30,14 @@ using Archive = std::unique_ptr<archive, int (*)(archive*)>;
 void ignore_mode(int) {}
 
 Error refused(std::string_view name, std::string_view why) {
-  return invalid(
-      fmt::format("The package was refused: the entry '{}' {}.", shown_entry(name), why));
+  return refused_entry("package", name, why);
 }
 
 // The parts of a path that stays inside; no parts for the top itself.
 Result<std::vector<std::string>> split_path(std::string_view name, std::string_view path) {
   if (path.empty()) return refused(name, "has an empty name");
   if (path.front() == '/') return refused(name, "has an absolute path");
-  if (path.size() > kPathBytesMax)
-    return refused(name, fmt::format("has a path of more than {} bytes", kPathBytesMax));
-  std::vector<std::string> parts;
-  for (std::size_t at = 0; at <= path.size();) {
-    const std::size_t end = std::min(path.find('/', at), path.size());
-    const std::string_view part = path.substr(at, end - at);
-    at = end + 1;
-    if (part.empty() || part == ".") continue;
-    if (part == "..") return refused(name, "has .. in its path");
-    if (part.size() > kNameBytesMax)
-      return refused(name, fmt::format("has a name of more than {} bytes", kNameBytesMax));
-    if (part.find('\0') != std::string_view::npos) return refused(name, "has a NUL in its name");
-    parts.emplace_back(part);
-    if (parts.size() > kDepthMax)
-      return refused(name, fmt::format("is more than {} directories deep", kDepthMax));
-  }
-  return parts;
+  return entry_parts("package", name, path, kDepthMax);
 }
 
 class Unpacker {

@@ -10,15 +10,24 @@ extern "C" {
 
 namespace mayfly::os {
 
+namespace {
+
+std::uint64_t property(const char* name) {
+  std::size_t value = 0;
+  return MallocExtension_GetNumericProperty(name, &value) != 0 ? value : 0;
+}
+
+}  // namespace
+
 std::optional<AllocatorUse> allocator_use() {
   if (MallocExtension_GetNumericProperty == nullptr) return std::nullopt;
-  std::size_t in_use = 0, heap = 0, unmapped = 0;
-  if (MallocExtension_GetNumericProperty("generic.current_allocated_bytes", &in_use) == 0 ||
-      MallocExtension_GetNumericProperty("generic.heap_size", &heap) == 0 ||
-      MallocExtension_GetNumericProperty("tcmalloc.pageheap_unmapped_bytes", &unmapped) == 0)
-    return std::nullopt;
-  const std::size_t gone = in_use + unmapped;
-  return AllocatorUse{in_use, heap > gone ? heap - gone : 0};
+  AllocatorUse use;
+  use.in_use = property("generic.current_allocated_bytes");
+  use.thread_caches = property("tcmalloc.current_total_thread_cache_bytes");
+  use.free_lists = property("tcmalloc.central_cache_free_bytes") +
+                   property("tcmalloc.transfer_cache_free_bytes");
+  use.free_pages = property("tcmalloc.pageheap_free_bytes");
+  return use;
 }
 
 void limit_allocator_caches(std::uint64_t bytes) {

@@ -7,9 +7,12 @@
 
 namespace mayfly::os {
 
+// In bytes. What was freed and waits for the next request lies in one of the last three.
 struct AllocatorUse {
-  std::uint64_t in_use = 0;  // bytes that the program holds
-  std::uint64_t kept = 0;    // bytes that were freed and wait for the next request
+  std::uint64_t in_use = 0;
+  std::uint64_t thread_caches = 0;
+  std::uint64_t free_lists = 0;  // of one size each, shared by the threads
+  std::uint64_t free_pages = 0;  // those that the kernel has back do not count
 };
 std::optional<AllocatorUse> allocator_use();
 

@@ -66,12 +66,16 @@ void watch_memory(telemetry::Metrics& metrics) {
   const char* help =
       "Memory of the server's own allocations: in use, and freed but kept for the next ones.";
   auto& in_use = metrics.gauge(name, help, {{"state", "in_use"}});
-  auto& kept = metrics.gauge(name, help, {{"state", "kept"}});
-  metrics.before_exposition([&in_use, &kept] {
+  auto& thread_caches = metrics.gauge(name, help, {{"state", "thread_caches"}});
+  auto& free_lists = metrics.gauge(name, help, {{"state", "free_lists"}});
+  auto& free_pages = metrics.gauge(name, help, {{"state", "free_pages"}});
+  metrics.before_exposition([&in_use, &thread_caches, &free_lists, &free_pages] {
     const auto use = os::allocator_use();
     if (!use) return;
     in_use.set(static_cast<double>(use->in_use));
-    kept.set(static_cast<double>(use->kept));
+    thread_caches.set(static_cast<double>(use->thread_caches));
+    free_lists.set(static_cast<double>(use->free_lists));
+    free_pages.set(static_cast<double>(use->free_pages));
   });
 }
 

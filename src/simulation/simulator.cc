@@ -7,8 +7,10 @@
 
 #include "engine/policy/felt_wait.h"
 #include "engine/policy/placement.h"
+#include "simulation/costs.h"
 #include "simulation/event_queue.h"
 #include "simulation/keeper.h"
+#include "simulation/recorder.h"
 #include "simulation/state.h"
 
 namespace mayfly::simulation {
@@ -18,7 +20,6 @@ namespace policy = engine::policy;
 namespace scaler = engine::scaler;
 
 enum Event : std::uint32_t { kArrival, kReady, kDone, kIdleTimer, kReview, kPrewarm, kSample };
-enum class Met { warm, queued, clone, boot };
 
 // How long a call stands in line at most: deadline and initialisation, as in the engine.
 constexpr milliseconds kPatience{610'000};
@@ -32,7 +33,7 @@ class Simulation {
  private:
   // Calls.
   void on_arrival(std::uint32_t application);
-  void refuse(std::uint32_t function);
+  void refuse(std::uint32_t function) { recorder_.refused(function, now_); }
   void begin(std::uint32_t id, WaitingCall call, Met met, bool clone);
   void on_done(std::uint32_t id, std::uint64_t detail);
   bool serve_line(std::uint32_t id, Met met, bool clone);
@@ -55,21 +56,20 @@ class Simulation {
   void on_prewarm(std::uint32_t id, std::uint64_t token);
   // Views and costs.
   scaler::PoolView view(const Pool& pool, bool with_times) const;
-  std::uint64_t bytes(const Pool& pool, bool clone) const;
-  std::uint64_t template_bytes(const Pool& pool) const;
-  policy::TemplateCost template_cost(const Pool& pool) const;
-  std::int64_t boot_us(const Pool& pool) const;
-  std::int64_t clone_us(const Pool& pool) const;
+  std::uint64_t bytes(const Pool& pool, bool clone) const {
+    return costs_.bytes(function(pool), clone);
+  }
   std::int64_t next_start_us(const Pool& pool) const;
+  policy::TemplateCost template_cost(const Pool& pool) const;
   void sample();
-  void finish();
 
   const Function& function(const Pool& pool) const { return load_.functions()[pool.function]; }
-  bool measured(std::int64_t at) const { return at >= load_.warmup_us(); }
 
   const Load& load_;
   const Cluster cluster_;
   const PolicyOptions options_;
+  const Costs costs_;
+  Recorder recorder_;
   Arrivals arrivals_;
   EventQueue queue_;
   std::unique_ptr<Keeper> keeper_;
@@ -78,25 +78,18 @@ class Simulation {
   std::vector<Pool> pools_;
   std::vector<std::vector<std::uint32_t>> pools_of_;  // of each function
   double budget_bytes_ = 0;                           // for templates, of each node
-
-  Outcome outcome_;
-  Gauge idle_, templates_, busy_;
-  WeightedHistogram delays_, slowdowns_, slowdowns_capped_;
-  struct PerFunction {
-    double calls = 0, excess = 0, cold = 0;
-  };
-  std::vector<PerFunction> per_function_;
 };
 
 Simulation::Simulation(const Load& load, const Cluster& cluster, const PolicyOptions& options)
     : load_(load),
       cluster_(cluster),
       options_(options),
+      costs_(cluster.model, options.kind),
+      recorder_(load, options),
       arrivals_(load),
       keeper_(make_keeper(options)),
       nodes_(std::max(1u, cluster.nodes)),
-      pools_of_(load.functions().size()),
-      per_function_(load.functions().size()) {
+      pools_of_(load.functions().size()) {
   double all = 0;
   for (const auto& function : load.functions()) all += function.memory_mb * 1e6;
   budget_bytes_ =
@@ -106,44 +99,19 @@ Simulation::Simulation(const Load& load, const Cluster& cluster, const PolicyOpt
     node.view.memory_max = gb > 0 ? static_cast<std::uint64_t>(gb * 1e9) : UINT64_MAX / 2;
     node.view.instances_max = UINT32_MAX;
   }
-  outcome_.policy = options.name();
-  outcome_.label = options.label();
-  outcome_.hours = load.options().hours;
 }
 
 // ---- views and costs
 
-std::uint64_t Simulation::bytes(const Pool& pool, bool clone) const {
-  const double all = function(pool).memory_mb * 1e6;
-  if (!clone) return static_cast<std::uint64_t>(all);
-  const auto& model = cluster_.model;
-  return static_cast<std::uint64_t>(
-      std::min(all, model.clone_own_mb * 1e6 + model.clone_own_share * all));
-}
-
-std::uint64_t Simulation::template_bytes(const Pool& pool) const {
-  return static_cast<std::uint64_t>(cluster_.model.template_share * function(pool).memory_mb * 1e6);
-}
-
-std::int64_t Simulation::boot_us(const Pool& pool) const {
-  const auto& model = cluster_.model;
-  const bool zygote = options_.kind == PolicyKind::mayfly && model.zygote_ms >= 0;
-  return std::llround(1000 * (zygote ? model.zygote_ms : model.boot_ms)) + function(pool).init_us;
-}
-
-std::int64_t Simulation::clone_us(const Pool& pool) const {
-  return std::llround(1000 * cluster_.model.clone_ms +
-                      cluster_.model.clone_us_per_mb * double(template_bytes(pool)) / 1e6);
-}
-
 std::int64_t Simulation::next_start_us(const Pool& pool) const {
-  if (!pool.has_template()) return boot_us(pool);
-  return std::max<std::int64_t>(0, pool.template_ready - now_) + clone_us(pool);
+  if (!pool.has_template()) return costs_.boot_us(function(pool));
+  return std::max<std::int64_t>(0, pool.template_ready - now_) + costs_.clone_us(function(pool));
 }
 
 policy::TemplateCost Simulation::template_cost(const Pool& pool) const {
-  const microseconds saved(boot_us(pool) - clone_us(pool));
-  return {template_bytes(pool), policy::felt_wait(saved, pool.runs.value())};
+  const Function& own = function(pool);
+  const microseconds saved(costs_.boot_us(own) - costs_.clone_us(own));
+  return {costs_.template_bytes(own), policy::felt_wait(saved, pool.runs.value())};
 }
 
 scaler::PoolView Simulation::view(const Pool& pool, bool with_times) const {
@@ -184,8 +152,8 @@ void Simulation::on_arrival(std::uint32_t application) {
     const IdleInstance instance = pool.idle.back();
     pool.idle.pop_back();
     const auto held = std::int64_t(bytes(pool, instance.clone));
-    idle_.add(-held, now_);
-    busy_.add(held, now_);
+    recorder_.idle.add(-held, now_);
+    recorder_.busy.add(held, now_);
     keeper_->on_reuse(id, microseconds(now_ - instance.since));
     return begin(id, {now_, call.run_us}, Met::warm, instance.clone);
   }
@@ -200,34 +168,11 @@ void Simulation::on_arrival(std::uint32_t application) {
   review(id);
 }
 
-void Simulation::refuse(std::uint32_t function) {
-  if (!measured(now_)) return;
-  const double weight = load_.functions()[function].weight;
-  outcome_.calls += weight;
-  outcome_.simulated_calls += 1;
-  outcome_.refused += weight;
-}
-
 void Simulation::begin(std::uint32_t id, WaitingCall call, Met met, bool clone) {
   Pool& pool = pools_[id];
   ++pool.busy;
   queue_.push({now_ + call.run, kDone, id, std::uint64_t(call.run) << 1 | (clone ? 1 : 0)});
-  if (!measured(call.at)) return;
-  const double weight = function(pool).weight;
-  const double delay = double(now_ - call.at), excess = delay / double(call.run);
-  delays_.add(delay / 1000, weight);
-  slowdowns_.add(excess, weight);
-  slowdowns_capped_.add(excess, 1);
-  outcome_.calls += weight;
-  outcome_.simulated_calls += 1;
-  auto& own = per_function_[pool.function];
-  own.calls += 1;
-  own.excess += excess;
-  if (met == Met::warm) outcome_.warm += weight;
-  if (met == Met::queued) outcome_.queued += weight;
-  if (met == Met::clone) outcome_.cloned += weight;
-  if (met == Met::boot) outcome_.booted += weight;
-  if (met == Met::clone || met == Met::boot) own.cold += 1;
+  recorder_.begun(pool.function, call.at, call.run, met, now_);
 }
 
 // The first call in line, if there is one.
@@ -344,7 +289,7 @@ bool Simulation::reserve(std::uint32_t id, std::uint64_t wanted) {
     // Of each pool in the order of its list, so that the longest idle one goes.
     for (const auto victim : *victims) {
       end_idle(owners[victim], 0);
-      ++outcome_.instances_evicted;
+      recorder_.count(&Outcome::instances_evicted, now_);
     }
     if (!scaler::fits(node.view, wanted)) return false;
   }
@@ -364,30 +309,25 @@ bool Simulation::start(std::uint32_t id, bool ahead) {
     use_template(pools_[id]);
     clone = true;
   } else {
-    takes = boot_us(pools_[id]);
+    takes = costs_.boot_us(function(pools_[id]));
     if (cloning && make_template(id)) {
       pools_[id].template_ready = now_ + takes;
-      takes += clone_us(pools_[id]);
+      takes += costs_.clone_us(function(pools_[id]));
       clone = true;
     }
     if (!reserve(id, bytes(pools_[id], clone))) {
       if (clone) end_template(nodes_[pools_[id].node], pools_[id].template_at);
       return false;
     }
-    if (measured(now_)) {
-      ++outcome_.boots;
-      outcome_.boot_cpu_h += double(boot_us(pools_[id])) / 3600e6;
-    }
+    recorder_.booted(costs_.boot_us(function(pools_[id])), now_);
   }
   Pool& pool = pools_[id];
   ++pool.starting;
   if (clone) ++pool.clones;
   if (pool.has_template()) nodes_[pool.node].templates[pool.template_at].pinned = pool.clones > 0;
-  if (measured(now_)) {
-    if (clone) ++outcome_.clones;
-    if (ahead) ++outcome_.prewarmed;
-  }
-  busy_.add(std::int64_t(bytes(pool, clone)), now_);
+  if (clone) recorder_.count(&Outcome::clones, now_);
+  if (ahead) recorder_.count(&Outcome::prewarmed, now_);
+  recorder_.busy.add(std::int64_t(bytes(pool, clone)), now_);
   // A call that waited for the making of the template met a boot.
   const bool booted = !clone || pool.template_ready > now_;
   queue_.push({now_ + takes, kReady, id,
@@ -405,7 +345,7 @@ void Simulation::use_template(Pool& pool) {
 bool Simulation::make_template(std::uint32_t id) {
   Pool& pool = pools_[id];
   Node& node = nodes_[pool.node];
-  const std::uint64_t size = template_bytes(pool);
+  const std::uint64_t size = costs_.template_bytes(function(pool));
   const double room = budget_bytes_ - double(node.template_bytes);
   const double lacking = std::max(0.0, double(size) - room);
   const policy::TemplateCost cost = template_cost(pool);
@@ -418,16 +358,16 @@ bool Simulation::make_template(std::uint32_t id) {
   std::sort(admission.victims.begin(), admission.victims.end(), std::greater<>());
   for (const auto victim : admission.victims) {
     end_template(node, victim);
-    if (measured(now_)) ++outcome_.templates_evicted;
+    recorder_.count(&Outcome::templates_evicted, now_);
   }
   if (node.view.memory_used + size > node.view.memory_max) return false;
   node.view.memory_used += size;
   node.template_bytes += size;
-  templates_.add(std::int64_t(size), now_);
+  recorder_.templates.add(std::int64_t(size), now_);
   pool.template_at = static_cast<std::uint32_t>(node.templates.size());
   node.templates.push_back({pool.value.priority, size, true});
   node.template_pools.push_back(id);
-  if (measured(now_)) ++outcome_.templates_made;
+  recorder_.count(&Outcome::templates_made, now_);
   return true;
 }
 
@@ -435,7 +375,7 @@ void Simulation::end_template(Node& node, std::size_t at) {
   const std::uint64_t size = node.templates[at].bytes;
   node.view.memory_used -= size;
   node.template_bytes -= size;
-  templates_.add(-std::int64_t(size), now_);
+  recorder_.templates.add(-std::int64_t(size), now_);
   pools_[node.template_pools[at]].template_at = Pool::kNoTemplate;
   if (at + 1 != node.templates.size()) {
     node.templates[at] = node.templates.back();
@@ -457,7 +397,7 @@ void Simulation::on_ready(std::uint32_t id, std::uint64_t detail) {
   }
   if (!ahead) return becomes_idle(id, clone);
   const auto held = std::int64_t(bytes(pool, clone));
-  busy_.add(-held, now_);
+  recorder_.busy.add(-held, now_);
   stays_idle(id, {pool.prewarm_since, std::max(now_, pool.prewarm_until), clone});
 }
 
@@ -465,7 +405,7 @@ void Simulation::on_ready(std::uint32_t id, std::uint64_t detail) {
 
 void Simulation::becomes_idle(std::uint32_t id, bool clone) {
   Pool& pool = pools_[id];
-  busy_.add(-std::int64_t(bytes(pool, clone)), now_);
+  recorder_.busy.add(-std::int64_t(bytes(pool, clone)), now_);
   const microseconds start(next_start_us(pool));
   const policy::KeepCosts costs{double(policy::felt_wait(start, pool.runs.value()).count()),
                                 double(start.count()), double(bytes(pool, clone)),
@@ -490,7 +430,7 @@ void Simulation::becomes_idle(std::uint32_t id, bool clone) {
 // Enters the list, or ends at once.
 void Simulation::stays_idle(std::uint32_t id, IdleInstance instance) {
   Pool& pool = pools_[id];
-  idle_.add(std::int64_t(bytes(pool, instance.clone)), now_);
+  recorder_.idle.add(std::int64_t(bytes(pool, instance.clone)), now_);
   pool.idle.push_back(instance);
   if (instance.until <= now_) return end_idle(id, pool.idle.size() - 1);
   arm_timer(id, instance.until);
@@ -501,7 +441,7 @@ void Simulation::end_idle(std::uint32_t id, std::size_t at) {
   const IdleInstance instance = pool.idle[at];
   pool.idle.erase(pool.idle.begin() + std::ptrdiff_t(at));
   const std::uint64_t held = bytes(pool, instance.clone);
-  idle_.add(-std::int64_t(held), now_);
+  recorder_.idle.add(-std::int64_t(held), now_);
   Node& node = nodes_[pool.node];
   node.view.memory_used -= held;
   --node.view.instances;
@@ -547,43 +487,9 @@ void Simulation::on_prewarm(std::uint32_t id, std::uint64_t token) {
 // ---- the run
 
 void Simulation::sample() {
-  if (now_ == load_.warmup_us()) {
-    idle_.restart(now_);
-    templates_.restart(now_);
-    busy_.restart(now_);
-  }
-  outcome_.series.push_back({double(now_ - load_.warmup_us()) / 3600e6, idle_.gigabytes(),
-                             templates_.gigabytes(), busy_.gigabytes()});
+  recorder_.sample(now_);
   const auto step = std::max<std::int64_t>(1, std::llround(cluster_.sample_minutes * 60e6));
   if (now_ + step < load_.end_us()) queue_.push({now_ + step, kSample, 0});
-}
-
-void Simulation::finish() {
-  now_ = load_.end_us();
-  idle_.settle(now_);
-  templates_.settle(now_);
-  busy_.settle(now_);
-  outcome_.idle_gb_h = idle_.gigabyte_hours();
-  outcome_.templates_gb_h = templates_.gigabyte_hours();
-  outcome_.busy_gb_h = busy_.gigabyte_hours();
-  outcome_.delay_p50_ms = delays_.at(0.5);
-  outcome_.delay_p99_ms = delays_.at(0.99);
-  outcome_.delay_p999_ms = delays_.at(0.999);
-  outcome_.slowdown_p50 = 1 + slowdowns_.at(0.5);
-  outcome_.slowdown_p99 = 1 + slowdowns_.at(0.99);
-  outcome_.slowdown_p999 = 1 + slowdowns_.at(0.999);
-  outcome_.slowdown_p99_capped = 1 + slowdowns_capped_.at(0.99);
-  std::vector<double> slow, cold;
-  for (const auto& own : per_function_) {
-    if (own.calls <= 0) continue;
-    slow.push_back(1 + own.excess / own.calls);
-    cold.push_back(own.cold / own.calls);
-  }
-  outcome_.function_slowdown_p50 = percentile(slow, 0.5);
-  outcome_.function_slowdown_p90 = percentile(slow, 0.9);
-  outcome_.function_slowdown_p99 = percentile(slow, 0.99);
-  outcome_.function_cold_p50 = percentile(cold, 0.5);
-  outcome_.function_cold_p75 = percentile(cold, 0.75);
 }
 
 Outcome Simulation::run() {
@@ -618,8 +524,7 @@ Outcome Simulation::run() {
         sample();
     }
   }
-  finish();
-  return std::move(outcome_);
+  return recorder_.finish();
 }
 
 }  // namespace

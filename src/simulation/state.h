@@ -60,28 +60,4 @@ struct Node {
   double floor = 0;
 };
 
-// A quantity and its integral over time.
-class Gauge {
- public:
-  void add(std::int64_t change, std::int64_t now) {
-    settle(now);
-    current_ += change;
-  }
-  void restart(std::int64_t now) {
-    integral_ = 0;
-    last_ = now;
-  }
-  void settle(std::int64_t now) {
-    integral_ += double(current_) * double(now - last_);
-    last_ = now;
-  }
-  double gigabytes() const { return double(current_) / 1e9; }
-  double gigabyte_hours() const { return integral_ / 1e9 / 3600e6; }
-  std::int64_t current() const { return current_; }
-
- private:
-  std::int64_t current_ = 0, last_ = 0;
-  double integral_ = 0;
-};
-
 }  // namespace mayfly::simulation

@@ -9,6 +9,7 @@
 #include "base/ids.h"
 #include "base/log.h"
 #include "telemetry/record.h"
+#include "triggers/event_post.h"
 #include "triggers/poller.h"
 #include "triggers/services.h"
 #include "wire/http_message.h"
@@ -105,19 +106,6 @@ Ended kind_of(const engine::Failure& failure) {
   return stopping ? Ended::refused : Ended::broken;
 }
 
-// Functions that take HTTP get the event as a POST.
-void make_http(engine::Invocation& invocation) {
-  invocation.kind = engine::PayloadKind::http;
-  wire::RequestHead head;
-  head.method = "POST";
-  head.target = "/";
-  head.remote_ip = "127.0.0.1";
-  head.headers.add("Host", "mayfly");
-  head.headers.add("Content-Type", "application/json");
-  head.headers.add("Content-Length", std::to_string(invocation.body.size()));
-  invocation.head = wire::encode_request_head(head, "/", "");
-}
-
 // The whole answer of such a function; true for a status that means success.
 io::Task<bool> http_ended_well(engine::Answer* answer) {
   const auto head = wire::decode_response_head(answer->reply.head);
@@ -178,7 +166,7 @@ io::Task<Run> run_once(Batch* batch, Indices indices) {
   const auto settlement = settlement_of(*batch, indices);
   const bool http = model.has_value() && functions::takes_http(*model);
   if (http)
-    make_http(invocation);  // whether it ended well is in its answer: nothing is settled before
+    make_post(invocation, "");  // whether it ended well is in its answer: nothing is settled before
   else
     invocation.settlement = settlement;
   auto invoking = parts.runner.invoke(std::move(invocation));

@@ -4,6 +4,7 @@
 #include <boost/asio/co_spawn.hpp>
 
 #include "triggers/call_state.h"
+#include "triggers/event_post.h"
 #include "triggers/services.h"
 #include "wire/http_message.h"
 
@@ -15,22 +16,6 @@ namespace asio = boost::asio;
 // What clients of HTTP try again, too.
 bool is_http_failure(int status) {
   return status >= 500 || status == 429 || status == 408;
-}
-
-// POST / with the payload, for functions that take HTTP and events that come without.
-void wrap_in_http(engine::Invocation& invocation, const CallMessage& message) {
-  wire::RequestHead head;
-  head.method = "POST";
-  head.target = "/";
-  head.remote_ip = "127.0.0.1";
-  head.headers.add("Host", "mayfly");
-  head.headers.add("Content-Type",
-                   message.content_type.empty() ? "application/json" : message.content_type);
-  head.headers.add("Content-Length", std::to_string(invocation.body.size()));
-  head.headers.add("X-Mayfly-Source", message.source);
-  head.headers.add("X-Mayfly-Call-Id", message.id);
-  invocation.kind = engine::PayloadKind::http;
-  invocation.head = wire::encode_request_head(head, "/", "");
 }
 
 engine::Invocation invocation_of(const Running& call, functions::VersionPtr version,
@@ -49,7 +34,8 @@ engine::Invocation invocation_of(const Running& call, functions::VersionPtr vers
   invocation.body = std::move(body);
   if (message.kind == engine::PayloadKind::event &&
       functions::takes_http(invocation.version->model))
-    wrap_in_http(invocation, message);
+    make_post(invocation, message.content_type,
+              {{"X-Mayfly-Source", message.source}, {"X-Mayfly-Call-Id", message.id}});
   return invocation;
 }
 

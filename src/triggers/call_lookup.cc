@@ -86,6 +86,15 @@ io::Task<Result<CallRecord>> AsyncCalls::State::read_record(std::string id) {
   co_return decode_record(*bytes);
 }
 
+io::Task<Result<CallRecord>> AsyncCalls::State::look_up(std::string id) {
+  io::Task<Result<std::string>> resolving = resolve(std::move(id));
+  Result<std::string> resolved = co_await std::move(resolving);
+  if (resolved.has_error()) co_return resolved.error();
+  io::Task<Result<CallRecord>> reading = read_record(std::move(*resolved));
+  Result<CallRecord> record = co_await std::move(reading);
+  co_return record;
+}
+
 void AsyncCalls::State::overlay(CallRecord& record) const {
   const auto found = running.find(record.id);
   if (record.state != CallState::waiting || found == running.end()) return;
@@ -95,11 +104,8 @@ void AsyncCalls::State::overlay(CallRecord& record) const {
 
 io::Task<Result<CallRecord>> AsyncCalls::find(std::string id) {
   const auto state = state_;
-  io::Task<Result<std::string>> resolving = state->resolve(std::move(id));
-  const Result<std::string> resolved = co_await std::move(resolving);
-  if (resolved.has_error()) co_return resolved.error();
-  io::Task<Result<CallRecord>> reading = state->read_record(*resolved);
-  Result<CallRecord> record = co_await std::move(reading);
+  io::Task<Result<CallRecord>> looking = state->look_up(std::move(id));
+  Result<CallRecord> record = co_await std::move(looking);
   if (record.has_value()) state->overlay(*record);
   co_return record;
 }
@@ -142,20 +148,17 @@ io::Task<Result<CallPage>> AsyncCalls::State::list(CallFilter filter) {
 
 io::Task<Result<CallRecord>> AsyncCalls::State::cancel(std::string id) {
   const auto self = shared_from_this();
-  io::Task<Result<std::string>> resolving = resolve(std::move(id));
-  const Result<std::string> resolved = co_await std::move(resolving);
-  if (resolved.has_error()) co_return resolved.error();
-  io::Task<Result<CallRecord>> reading = read_record(*resolved);
-  Result<CallRecord> record = co_await std::move(reading);
+  io::Task<Result<CallRecord>> looking = look_up(std::move(id));
+  Result<CallRecord> record = co_await std::move(looking);
   if (record.has_error()) co_return record.error();
   RunningPtr call;
-  if (const auto found = running.find(*resolved); found != running.end()) call = found->second;
+  if (const auto found = running.find(record->id); found != running.end()) call = found->second;
   if (is_over(record->state) || (call && call->ending))
     co_return Error{Code::conflict,
-                    fmt::format("The call {} is over: it has {}.", *resolved,
+                    fmt::format("The call {} is over: it has {}.", record->id,
                                 is_over(record->state) ? state_name(record->state) : "just ended")};
   // In memory first: whatever runs or comes up from now on sees it.
-  cancelled.insert(*resolved);
+  cancelled.insert(record->id);
   if (call) {
     call->cancelled = true;
     record->attempts = call->attempt;
@@ -164,13 +167,13 @@ io::Task<Result<CallRecord>> AsyncCalls::State::cancel(std::string id) {
   record->ended_us = now_us();
   record->next_us = 0;
   store::Transaction transaction;
-  transaction.put(call_key(*resolved), encode(*record));
-  transaction.put(std::string(kCancelPrefix) + *resolved, "1");
+  transaction.put(call_key(record->id), encode(*record));
+  transaction.put(std::string(kCancelPrefix) + record->id, "1");
   io::Task<Status> committing =
       parts.committer.commit(std::move(transaction), store::Durability::synced);
   const Status committed = co_await std::move(committing);
   if (committed.has_error()) {
-    cancelled.erase(*resolved);
+    cancelled.erase(record->id);
     if (call) call->cancelled = false;
     co_return committed.error();
   }
@@ -180,26 +183,23 @@ io::Task<Result<CallRecord>> AsyncCalls::State::cancel(std::string id) {
 }
 
 io::Task<Result<AcceptedCall>> AsyncCalls::State::run_again(std::string id) {
-  io::Task<Result<std::string>> resolving = resolve(std::move(id));
-  const Result<std::string> resolved = co_await std::move(resolving);
-  if (resolved.has_error()) co_return resolved.error();
-  io::Task<Result<CallRecord>> reading = read_record(*resolved);
-  Result<CallRecord> record = co_await std::move(reading);
+  io::Task<Result<CallRecord>> looking = look_up(std::move(id));
+  Result<CallRecord> record = co_await std::move(looking);
   if (record.has_error()) co_return record.error();
   if (!is_over(record->state))
-    co_return Error{Code::conflict, fmt::format("The call {} is not over yet.", *resolved)};
+    co_return Error{Code::conflict, fmt::format("The call {} is not over yet.", record->id)};
   if (record->message.empty())
     co_return Error{Code::conflict,
                     fmt::format("The payload of call {} was not kept: of calls that succeeded only "
                                 "short ones are (setting calls.keep_payload_bytes); of a cancelled "
                                 "one it is once its turn in the queue has come.",
-                                *resolved)};
+                                record->id)};
   auto message = decode_message(record->message);
   if (message.has_error()) co_return message.error();
   NewCall call;
   if (message->spilled_bytes > 0) {
     auto loading =
-        parts.pool.run([files = &spill, name = *resolved, bytes = message->spilled_bytes] {
+        parts.pool.run([files = &spill, name = record->id, bytes = message->spilled_bytes] {
           return files->read(name, bytes);
         });
     Result<std::string> body = co_await std::move(loading);
@@ -209,7 +209,7 @@ io::Task<Result<AcceptedCall>> AsyncCalls::State::run_again(std::string id) {
   }
   call.message = std::move(*message);
   call.message.hops = 0;
-  call.message.again_of = *resolved;
+  call.message.again_of = record->id;
   io::Task<Result<AcceptedCall>> accepting = accept(std::move(call));
   Result<AcceptedCall> accepted = co_await std::move(accepting);
   co_return accepted;

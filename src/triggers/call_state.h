@@ -120,6 +120,7 @@ struct AsyncCalls::State : std::enable_shared_from_this<AsyncCalls::State> {
   // call_lookup.cc
   io::Task<Result<CallRecord>> read_record(std::string id);
   io::Task<Result<std::string>> resolve(std::string id);
+  io::Task<Result<CallRecord>> look_up(std::string id);  // both
   io::Task<Result<CallPage>> list(CallFilter filter);
   io::Task<Result<CallRecord>> cancel(std::string id);
   io::Task<Result<AcceptedCall>> run_again(std::string id);

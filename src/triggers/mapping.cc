@@ -1,11 +1,14 @@
 #include "triggers/mapping.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <boost/json.hpp>
 
 #include <re2/re2.h>
 
 #include "functions/checks.h"
+#include "functions/pollers.h"
 #include "triggers/patterns.h"
 #include "triggers/targets.h"
 
@@ -145,10 +148,15 @@ Result<json::object> parse_object(std::string_view text) {
 
 Status check_pollers(const Mapping& m) {
   if (m.minimum_pollers == 0 && m.maximum_pollers == 0) return ok();
+  using functions::kMinimumPollers, functions::kMinimumPollersMax, functions::kMaximumPollersMax;
   if (m.minimum_pollers < kMinimumPollers || m.minimum_pollers > kMinimumPollersMax)
-    return invalid("minimum_pollers must be from 2 to 200, and 0 with maximum_pollers: none.");
+    return invalid(
+        fmt::format("minimum_pollers must be from {} to {}, and 0 with maximum_pollers: none.",
+                    kMinimumPollers, kMinimumPollersMax));
   if (m.maximum_pollers < kMinimumPollers || m.maximum_pollers > kMaximumPollersMax)
-    return invalid("maximum_pollers must be from 2 to 10000, and 0 with minimum_pollers: none.");
+    return invalid(
+        fmt::format("maximum_pollers must be from {} to {}, and 0 with minimum_pollers: none.",
+                    kMinimumPollers, kMaximumPollersMax));
   if (m.minimum_pollers > m.maximum_pollers)
     return invalid("minimum_pollers must not be more than maximum_pollers.");
   if (m.concurrency != 0)

@@ -13,8 +13,6 @@
 namespace mayfly::triggers {
 
 inline constexpr std::uint32_t kInvocationsOfPoller = 10;
-inline constexpr std::uint32_t kMinimumPollers = 2, kMinimumPollersMax = 200,
-                               kMaximumPollersMax = 10'000, kMaximumPollersDefault = 200;
 
 struct Mapping {
   std::string id;     // a UUID
@@ -24,7 +22,7 @@ struct Mapping {
   std::uint32_t window_s = 0;     // how long to wait for a full batch: 0 to 300
   std::uint32_t concurrency = 0;  // invocations at once; 0: no limit of its own
   // Provisioned mode: so many pollers, each of which has kInvocationsOfPoller invocations at once.
-  // Both or neither: 2 to 200, 2 to 10,000; 0: none.
+  // Both or neither (functions/pollers.h has the bounds); 0: none.
   std::uint32_t minimum_pollers = 0, maximum_pollers = 0;
   std::uint32_t attempts = 0;        // then a message is given up; 0: as its queue says
   std::vector<std::string> filters;  // patterns (patterns.h), one of which must match

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <set>
 
+#include "base/hex.h"
 #include "wire/utf8.h"
 
 namespace mayfly::wire {
@@ -14,13 +15,6 @@ bool is_blank(char c) {
 
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
-}
-
-int hex_of(char c) {
-  if (is_digit(c)) return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 class Scanner {
@@ -89,7 +83,7 @@ class Scanner {
     const char c = text_[at_++];
     if (c != 'u') return std::string_view("\"\\/bfnrt").find(c) != std::string_view::npos;
     for (int i = 0; i < 4; ++i)
-      if (done() || hex_of(text_[at_++]) < 0) return false;
+      if (done() || hex_digit(text_[at_++]) < 0) return false;
     return true;
   }
   bool word(std::string_view word) {
@@ -171,7 +165,7 @@ void append_utf8(std::string& out, unsigned code) {
 unsigned code_at(std::string_view text, std::size_t at) {
   unsigned code = 0;
   for (std::size_t i = at; i < at + 4; ++i)
-    code = code * 16 + static_cast<unsigned>(hex_of(text[i]));
+    code = code * 16 + static_cast<unsigned>(hex_digit(text[i]));
   return code;
 }
 

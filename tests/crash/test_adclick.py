@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from events import counts, state
 from harness import EXAMPLES, Census, Server, eventually
+from workers import Workers
 
 ROUNDS = int(os.environ.get("MAYFLY_CRASH_ROUNDS", "8"))
 SEED = int(os.environ.get("MAYFLY_CRASH_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 31)
@@ -42,16 +43,13 @@ class Acknowledged:
                 f.write(f"{click} {ad}\n")
 
 
-class Visitors:
+class Visitors(Workers):
     """Click as fast as they are answered, until the server is gone."""
 
     def __init__(self, server, acknowledged, seed):
         self.address = urlsplit(server.gateway)
-        self.acknowledged, self.stop, self.done = acknowledged, threading.Event(), threading.Semaphore(0)
-        self.faults = []
-        self.threads = [threading.Thread(target=self.visit, args=(random.Random(seed + n),)) for n in range(VISITORS)]
-        for t in self.threads:
-            t.start()
+        self.acknowledged = acknowledged
+        super().__init__([self.visit] * VISITORS, seed)
 
     def visit(self, rng):
         connection = http.client.HTTPConnection(self.address.hostname, self.address.port, timeout=20)
@@ -70,18 +68,6 @@ class Visitors:
                 self.done.release()
             elif answer.status not in (429, 502, 503, 504):
                 self.faults.append(f"{ad}: {answer.status}")
-
-    def wait_for(self, count):
-        for _ in range(count):
-            if not self.done.acquire(timeout=20):
-                return
-
-    def end(self):
-        self.stop.set()
-        for t in self.threads:
-            t.join(60)
-        assert not any(t.is_alive() for t in self.threads), "a click does not end"
-        assert self.faults == []
 
 
 def waiting(server):
@@ -139,7 +125,7 @@ def test_no_click_is_lost_or_charged_twice(tmp_path):
         assert server.invoke("adclick-seed", {}).expect(200).json == {"seeded": []}
         for number in range(ROUNDS):
             visitors = Visitors(server, acknowledged, rng.randrange(1 << 30))
-            visitors.wait_for(rng.randrange(1, 120))
+            visitors.wait_for(rng.randrange(1, 120), timeout=20)
             if rng.random() < 0.2:  # the books are looked at in the middle of the work, too
                 server.api("GET", "/v1/state?prefix=budget/").expect(200)
             server.kill()

@@ -10,6 +10,7 @@ import random
 import threading
 
 from harness import eventually
+from workers import Workers
 
 ROUNDS = int(os.environ.get("MAYFLY_CRASH_ROUNDS", "6"))
 SEED = int(os.environ.get("MAYFLY_CRASH_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 31)
@@ -18,14 +19,10 @@ CODE = ("import random\ndef handler(event, context):\n    if random.random() < 0
         "        raise ValueError('a bad moment')\n    return [event['n'], len(event['pad'])]\n")
 
 
-class Callers:
+class Callers(Workers):
     def __init__(self, server, acknowledged, counter, lock, rng):
         self.server, self.acknowledged, self.counter, self.lock = server, acknowledged, counter, lock
-        self.stop, self.done = threading.Event(), threading.Semaphore(0)
-        self.threads = [threading.Thread(target=self.call, args=(random.Random(rng.random()),))
-                        for _ in range(3)]
-        for thread in self.threads:
-            thread.start()
+        super().__init__([self.call] * 3, rng.randrange(1 << 30))
 
     def call(self, rng):
         while not self.stop.is_set():
@@ -45,12 +42,6 @@ class Callers:
             finally:
                 self.done.release()
 
-    def end(self):
-        self.stop.set()
-        for thread in self.threads:
-            thread.join(60)
-        assert not any(thread.is_alive() for thread in self.threads)
-
 
 def test_acknowledged_calls_run(make_server):
     print(f"MAYFLY_CRASH_SEED={SEED}")
@@ -60,8 +51,7 @@ def test_acknowledged_calls_run(make_server):
     acknowledged, counter, lock = {}, [0], threading.Lock()
     for _ in range(ROUNDS):
         callers = Callers(own, acknowledged, counter, lock, rng)
-        for _ in range(rng.randrange(5, 120)):
-            callers.done.acquire(timeout=10)
+        callers.wait_for(rng.randrange(5, 120))
         own.kill()
         callers.end()
         own.start()

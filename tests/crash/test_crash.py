@@ -13,6 +13,7 @@ import threading
 import pytest
 
 from harness import Census, Server, descendants, eventually, zip_bytes
+from workers import Workers
 
 ROUNDS = int(os.environ.get("MAYFLY_CRASH_ROUNDS", "20"))
 SEED = int(os.environ.get("MAYFLY_CRASH_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 31)
@@ -53,18 +54,13 @@ class Expected:
             self.save()
 
 
-class Load:
+class Load(Workers):
     """Deployers (each has names of its own, so that the order of its deploys is known) and callers."""
 
     def __init__(self, server, expected, counter, seed):
         self.server, self.expected, self.counter = server, expected, counter
-        self.stop, self.done = threading.Event(), threading.Semaphore(0)
-        self.faults = []
-        self.threads = [threading.Thread(target=self.deploy, args=(NAMES[:3], random.Random(seed))),
-                        threading.Thread(target=self.deploy, args=(NAMES[3:], random.Random(seed + 1))),
-                        threading.Thread(target=self.call, args=(random.Random(seed + 2),))]
-        for t in self.threads:
-            t.start()
+        super().__init__([lambda rng: self.deploy(NAMES[:3], rng), lambda rng: self.deploy(NAMES[3:], rng), self.call],
+                         seed)
 
     def deploy(self, names, rng):
         while not self.stop.is_set():
@@ -104,18 +100,6 @@ class Load:
                 pass
             finally:
                 self.done.release()
-
-    def wait_for(self, count):
-        for _ in range(count):
-            if not self.done.acquire(timeout=10):
-                return
-
-    def end(self):
-        self.stop.set()
-        for t in self.threads:
-            t.join(60)
-        assert not any(t.is_alive() for t in self.threads), "a request to the killed server does not end"
-        assert self.faults == []
 
 
 def check_state(server, expected):

@@ -12,6 +12,7 @@ import threading
 import time
 
 from harness import Server, eventually
+from workers import Workers
 
 ROUNDS = int(os.environ.get("MAYFLY_CRASH_ROUNDS", "20"))
 SEED = int(os.environ.get("MAYFLY_CRASH_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 31)
@@ -60,18 +61,14 @@ class Expected:
                     self.faults.append(f"{group}/{number} came before {name}")
 
 
-class Work:
+class Work(Workers):
     """Producers and consumers; they end when the server does not answer any more, or at stop."""
 
     def __init__(self, server, expected, seed):
         self.server, self.expected = server, expected
-        self.stop, self.done = threading.Event(), threading.Semaphore(0)
         jobs = [self.produce, self.consume, self.consume, self.consume_in_order]
         jobs += [lambda rng, group=group: self.produce_in_order(rng, group) for group in GROUPS]
-        self.threads = [threading.Thread(target=self.repeat, args=(job, random.Random(seed + i)))
-                        for i, job in enumerate(jobs)]
-        for t in self.threads:
-            t.start()
+        super().__init__([lambda rng, job=job: self.repeat(job, rng) for job in jobs], seed)
 
     def repeat(self, job, rng):
         while not self.stop.is_set():
@@ -159,17 +156,6 @@ class Work:
             batch.add(name)
         if messages and rng.random() < 0.9:
             self.settle(FIFO, messages, asked)
-
-    def wait_for(self, count):
-        for _ in range(count):
-            if not self.done.acquire(timeout=10):
-                return
-
-    def end(self):
-        self.stop.set()
-        for t in self.threads:
-            t.join(60)
-        assert not any(t.is_alive() for t in self.threads), "a request to the killed server does not end"
 
 
 def drain(server, expected):

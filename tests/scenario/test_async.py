@@ -7,7 +7,6 @@ import time
 import pytest
 
 from harness import Server, eventually, fixture_path
-from webhooks import Sink
 
 CONFIG = "calls:\n  backoff_ms: 1000\n  hold_s: 3\nwebhooks:\n  allow_loopback: true\n"
 ECHO = "def handler(event, context):\n    return {'got': event, 'id': context.aws_request_id}\n"
@@ -18,13 +17,6 @@ def handler(event, context):
     return {'length': len(event.get('long', ''))}
 """
 SLOW = fixture_path("sleeper.py")
-
-
-@pytest.fixture
-def sink():
-    made = Sink()
-    yield made
-    made.close()
 
 
 @pytest.fixture(scope="module")

@@ -145,9 +145,14 @@ def test_metrics_follow_the_conventions(server):
         assert (kind == "counter") == name.endswith("_total"), (name, kind)
         if kind == "histogram":
             assert name.endswith(("_seconds", "_bytes")), name
-    kept_or_used = [v for k, v in server.metrics().items() if k.startswith("mayfly_server_memory_bytes")]
-    # A sanitizer brings its own allocator.
-    assert all(v > 0 for v in kept_or_used) and len(kept_or_used) == (0 if "sanitize" in BUILD else 2)
+    name = "mayfly_server_memory_bytes"
+    memory = {k[len(name):]: v for k, v in server.metrics().items() if k.startswith(name)}
+    if "sanitize" in BUILD:
+        assert not memory, "a sanitizer brings its own allocator"
+    else:
+        states = ["in_use", "thread_caches", "free_lists", "free_pages"]
+        assert set(memory) == {'{state="%s"}' % state for state in states}
+        assert memory['{state="in_use"}'] > 1_000_000 and sum(memory.values()) < 1e9
     histogram = next(n for n, k in kinds.items() if k == "histogram")
     assert any(k.startswith(histogram + "_bucket") and 'le="+Inf"' in k for k in server.metrics())
 

@@ -6,7 +6,6 @@ import uuid
 import pytest
 
 from harness import Server, eventually
-from webhooks import Sink
 
 CONFIG = "calls:\n  backoff_ms: 100\nwebhooks:\n  allow_loopback: true\n"
 KEEPER = """import json, os
@@ -29,13 +28,6 @@ http.createServer((request, response) => {
   });
 }).listen(process.env.PORT);
 """
-
-
-@pytest.fixture
-def sink():
-    made = Sink()
-    yield made
-    made.close()
 
 
 @pytest.fixture(scope="module")

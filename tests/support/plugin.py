@@ -5,6 +5,7 @@ import os
 import pytest
 
 from harness import MAYFLY, Server
+from webhooks import Sink
 
 
 def pytest_configure(config):
@@ -40,6 +41,14 @@ def make_server():
     yield make
     for s in reversed(made):
         s.close()
+
+
+@pytest.fixture
+def sink():
+    """A web address that takes webhooks."""
+    made = Sink()
+    yield made
+    made.close()
 
 
 @pytest.hookimpl(hookwrapper=True)

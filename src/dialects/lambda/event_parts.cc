@@ -10,6 +10,7 @@
 
 #include "base/base64.h"
 #include "dialects/text.h"
+#include "wire/query.h"
 #include "wire/utf8.h"
 
 namespace mayfly::dialects::lambda {
@@ -98,16 +99,8 @@ void append_jwt(std::string& out, const gateway::Identity& identity) {
 
 std::vector<std::pair<std::string, std::string>> query_pairs(std::string_view query) {
   std::vector<std::pair<std::string, std::string>> pairs;
-  while (!query.empty()) {
-    const auto end = query.find('&');
-    const auto part = query.substr(0, end);
-    query = end == std::string_view::npos ? std::string_view() : query.substr(end + 1);
-    if (part.empty()) continue;
-    const auto equals = part.find('=');
-    pairs.emplace_back(
-        decode_query(part.substr(0, equals)),
-        equals == std::string_view::npos ? std::string() : decode_query(part.substr(equals + 1)));
-  }
+  while (const auto one = wire::take_parameter(query))
+    pairs.emplace_back(decode_query(one->name), decode_query(one->value));
   return pairs;
 }
 

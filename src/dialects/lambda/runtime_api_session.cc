@@ -6,9 +6,8 @@
 #include <boost/asio/query.hpp>
 #include <boost/asio/this_coro.hpp>
 
-#include "base/base64.h"
-#include "dialects/lambda/http_event.h"
 #include "dialects/lambda/runtime_api_replies.h"
+#include "dialects/lambda/runtime_api_response.h"
 
 namespace mayfly::dialects::lambda {
 namespace {
@@ -17,28 +16,14 @@ using engine::crash_failure;
 using engine::function_failure;
 using telemetry::Phase;
 
-constexpr std::string_view kErrorType = "Lambda-Runtime-Function-Error-Type";
-constexpr std::string_view kErrorBody = "Lambda-Runtime-Function-Error-Body";
 constexpr std::string_view kResponseMode = "Lambda-Runtime-Function-Response-Mode";
-constexpr std::size_t kPreludeMax = 128 * 1024;
 constexpr std::size_t kHeadMax = (1u << 20) + 64 * 1024;  // an X-Ray cause may take 1 MiB
-constexpr std::size_t kDiscardMax = 64u << 20;            // of an answer that is refused
 constexpr std::size_t kConnectionsMax = 64;
 // Bytes that the program wrote before its end are read for so long.
 constexpr std::chrono::milliseconds kLastWords{50};
 
 std::string header_of(const wire::Headers& headers, std::string_view name) {
   return std::string(headers.find(name).value_or(std::string_view()));
-}
-
-// What the trailers of a streamed answer say went wrong; empty when nothing
-// did.
-std::string trailer_error(const wire::Headers* trailers) {
-  if (trailers == nullptr) return {};
-  const auto type = trailers->find(kErrorType);
-  if (!type || type->empty()) return {};
-  const auto body = decode_base64(trailers->find(kErrorBody).value_or(std::string_view()));
-  return error_object(body.value_or(std::string()), *type);
 }
 
 std::shared_ptr<engine::Failure> cancelled_failure() {
@@ -77,51 +62,6 @@ struct RuntimeApiSession::Exchange {
     called.reply = std::move(reply);
     park.wake();
   }
-};
-
-// An answer on its way from the program's request to the caller.
-struct RuntimeApiSession::Stream {
-  io::BodyReaderPtr source;
-  std::shared_ptr<const wire::Headers> trailers;
-  engine::Park over;     // of the program's request
-  bool ended = false;    // read to its end, or broken off
-  bool dropped = false;  // the caller does not want the rest
-};
-
-class RuntimeApiSession::StreamReader final : public io::BodyReader {
- public:
-  StreamReader(std::shared_ptr<RuntimeApiSession> session, std::shared_ptr<Stream> stream)
-      : session_(std::move(session)), stream_(std::move(stream)) {}
-  ~StreamReader() override {
-    if (stream_->ended) return;
-    stream_->dropped = true;
-    stream_->over.wake();
-  }
-
-  io::Task<Result<std::string>> read() override {
-    auto reading = stream_->source->read();
-    Result<std::string> part = co_await std::move(reading);
-    if (part.has_value() && !part->empty()) co_return part;
-    if (part.has_error()) {
-      const auto state = co_await boost::asio::this_coro::cancellation_state;
-      if (state.cancelled() != boost::asio::cancellation_type::none)
-        co_return Error{Code::cancelled, "the call was given up", "", 0};
-    }
-    stream_->ended = true;
-    stream_->over.wake();
-    if (part.has_error()) {
-      session_->broken_ = true;
-      co_return Error{Code::unavailable, "the program broke off its answer", "", 0};
-    }
-    const auto wrong = trailer_error(stream_->trailers.get());
-    if (!wrong.empty())
-      co_return Error{Code::function_error, function_failure(Phase::reply, wrong)->message, "", 0};
-    co_return std::string();
-  }
-
- private:
-  std::shared_ptr<RuntimeApiSession> session_;
-  std::shared_ptr<Stream> stream_;
 };
 
 RuntimeApiSession::RuntimeApiSession(boost::asio::any_io_executor executor,
@@ -428,38 +368,6 @@ io::HttpResponse RuntimeApiSession::restore_next() const {
   return io::text_response(200, "");
 }
 
-io::Task<bool> RuntimeApiSession::discard(io::BodyReader& body, std::size_t at_most) {
-  std::size_t seen = 0;
-  while (seen <= at_most) {
-    auto reading = body.read();
-    Result<std::string> part = co_await std::move(reading);
-    if (part.has_error()) co_return false;
-    if (part->empty()) co_return true;
-    seen += part->size();
-  }
-  co_return false;
-}
-
-io::Task<RuntimeApiSession::Taken> RuntimeApiSession::take_body(io::HttpRequest& request,
-                                                                std::size_t limit) {
-  while (request.more && request.body.size() <= limit) {
-    auto reading = request.more->read();
-    Result<std::string> part = co_await std::move(reading);
-    if (part.has_error()) co_return Taken::cut_off;
-    if (part->empty())
-      request.more.reset();
-    else
-      request.body += *part;
-  }
-  if (request.body.size() <= limit) co_return Taken::whole;
-  request.body = {};
-  if (request.more) {
-    auto rest = discard(*request.more, kDiscardMax);
-    (void)co_await std::move(rest);
-  }
-  co_return Taken::too_large;
-}
-
 io::HttpResponse RuntimeApiSession::too_large(Exchange* exchange) {
   const std::string message = "Response payload size exceeded maximum allowed payload size (" +
                               std::to_string(settings_.response_bytes_max) + " bytes).";
@@ -523,42 +431,21 @@ io::Task<io::HttpResponse> RuntimeApiSession::buffered(std::shared_ptr<RuntimeAp
 io::Task<io::HttpResponse> RuntimeApiSession::streamed(std::shared_ptr<RuntimeApiSession> self,
                                                        ExchangePtr exchange,
                                                        io::HttpRequest request, bool integration) {
-  wire::ResponseHead head;
-  std::optional<std::size_t> mark;
-  std::string problem;
+  Prelude prelude;
   if (integration) {
-    std::size_t seen = 0;
-    while (!(mark = find_prelude_end(request.body, seen)) && request.more &&
-           request.body.size() <= kPreludeMax) {
-      seen = request.body.size();
-      auto reading = request.more->read();
-      Result<std::string> part = co_await std::move(reading);
-      if (part.has_error()) co_return self->cut_off(*exchange);
-      if (part->empty())
-        request.more.reset();
-      else
-        request.body += *part;
-    }
-    if (!mark) {
-      problem = "its HTTP answer has no JSON prelude that ends with 8 NUL bytes";
-    } else {
-      auto read = read_v2_prelude(std::string_view(request.body).substr(0, *mark));
-      if (read.has_error())
-        problem = read.error().message;
-      else
-        head = std::move(*read);
-      request.body.erase(0, *mark + kPreludeMark);
-    }
+    auto taking = take_prelude(request);
+    prelude = co_await std::move(taking);
+    if (prelude.cut_off) co_return self->cut_off(*exchange);
   } else {
-    head.headers.add("Content-Type", header_of(request.head.headers, "Content-Type"));
+    prelude.head.headers.add("Content-Type", header_of(request.head.headers, "Content-Type"));
   }
 
   std::string wrong;
-  if (!problem.empty())
-    wrong = error_json("Function.InvalidResponse", problem);
+  if (!prelude.problem.empty())
+    wrong = error_json("Function.InvalidResponse", prelude.problem);
   else if (!request.more)
     wrong = trailer_error(request.trailers.get());
-  const auto stream = std::make_shared<Stream>();
+  const auto stream = std::make_shared<ResponseStream>();
   stream->source = std::move(request.more);
   stream->trailers = std::move(request.trailers);
   if (!wrong.empty()) {
@@ -566,9 +453,9 @@ io::Task<io::HttpResponse> RuntimeApiSession::streamed(std::shared_ptr<RuntimeAp
   } else if (!exchange->settled) {
     engine::Reply reply;
     reply.kind = engine::PayloadKind::http;
-    reply.head = wire::encode_response_head(head);
+    reply.head = wire::encode_response_head(prelude.head);
     reply.body = std::move(request.body);
-    if (stream->source) reply.more = std::make_unique<StreamReader>(self, stream);
+    if (stream->source) reply.more = read_stream(stream, [self] { self->broken_ = true; });
     const bool flows = reply.more != nullptr;
     exchange->settle(nullptr, std::move(reply));
     while (flows && !stream->ended && !stream->dropped) {

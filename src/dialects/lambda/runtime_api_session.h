@@ -47,8 +47,6 @@ class RuntimeApiSession : public std::enable_shared_from_this<RuntimeApiSession>
 
  private:
   struct Exchange;
-  struct Stream;
-  class StreamReader;
   using ExchangePtr = std::shared_ptr<Exchange>;
   using PollPtr = std::shared_ptr<engine::Park>;
 
@@ -69,12 +67,6 @@ class RuntimeApiSession : public std::enable_shared_from_this<RuntimeApiSession>
   static io::Task<io::HttpResponse> init_error(std::shared_ptr<RuntimeApiSession> self,
                                                io::HttpRequest request);
   io::HttpResponse restore_next() const;
-
-  // Reads a whole body. Over the limit the rest is read and dropped, so that
-  // the program gets to see the refusal.
-  enum class Taken { whole, too_large, cut_off };
-  static io::Task<Taken> take_body(io::HttpRequest& request, std::size_t limit);
-  static io::Task<bool> discard(io::BodyReader& body, std::size_t at_most);
 
   // Null when the program may answer id now, going to that state; else what it
   // is told.

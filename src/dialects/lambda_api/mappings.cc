@@ -8,6 +8,7 @@
 #include "dialects/lambda_api/faults.h"
 #include "dialects/lambda_api/lambda_api.h"
 #include "dialects/lambda_api/pages.h"
+#include "functions/pollers.h"
 #include "triggers/queue_trigger.h"
 
 namespace mayfly::dialects::lambda_api {
@@ -70,12 +71,12 @@ Outcome<void> take_scaling(const json::object& input, Mapping& mapping) {
       return invalid_parameter(
           "ProvisionedPollerConfig.PollerGroupName is not for mappings of SQS queues.");
     const bool some = pollers->contains("MinimumPollers") || pollers->contains("MaximumPollers");
-    mapping.minimum_pollers = some ? triggers::kMinimumPollers : 0;
-    mapping.maximum_pollers = some ? triggers::kMaximumPollersDefault : 0;
-    AWS_TRY(take_number(*pollers, "MinimumPollers", triggers::kMinimumPollers,
-                        triggers::kMinimumPollersMax, mapping.minimum_pollers));
-    AWS_TRY(take_number(*pollers, "MaximumPollers", triggers::kMinimumPollers,
-                        triggers::kMaximumPollersMax, mapping.maximum_pollers));
+    mapping.minimum_pollers = some ? functions::kMinimumPollers : 0;
+    mapping.maximum_pollers = some ? functions::kMaximumPollersDefault : 0;
+    AWS_TRY(take_number(*pollers, "MinimumPollers", functions::kMinimumPollers,
+                        functions::kMinimumPollersMax, mapping.minimum_pollers));
+    AWS_TRY(take_number(*pollers, "MaximumPollers", functions::kMinimumPollers,
+                        functions::kMaximumPollersMax, mapping.maximum_pollers));
     if (mapping.minimum_pollers > mapping.maximum_pollers)
       return invalid_parameter(
           "ProvisionedPollerConfig: MinimumPollers must not be greater than MaximumPollers.");

@@ -35,6 +35,18 @@ void add_result(XmlOut& out, const std::string& etag, std::int64_t modified_us, 
 
 }  // namespace
 
+io::Task<Outcome<buckets::Found>> S3::copy_source(RequestPtr request, Address from) {
+  auto getting = parts_.buckets.get(from.bucket, from.key);
+  auto source = co_await std::move(getting);
+  if (source.has_error()) co_return fault_of(source.error());
+  if (auto good = check_conditions(*request, source->object, kCopyIf, false); good.has_error())
+    co_return std::move(good).error();
+  const std::int64_t now_us = to_epoch_us(parts_.clock.wall_now());
+  if (auto good = check_readable(source->object.attributes, now_us); good.has_error())
+    co_return std::move(good).error();
+  co_return std::move(*source);
+}
+
 S3::Answer S3::copy_object(RequestPtr request) {
   if (!parts_.buckets.find(request->address.bucket))
     co_return fault_of(buckets::Failure{buckets::Why::no_such_bucket, {}});
@@ -50,14 +62,9 @@ S3::Answer S3::copy_object(RequestPtr request) {
         "This copy request is illegal because it is trying to copy an object to itself without "
         "changing the object's metadata, storage class, website redirect location or encryption "
         "attributes.");
-  auto getting = parts_.buckets.get(from->bucket, from->key);
-  auto source = co_await std::move(getting);
-  if (source.has_error()) co_return fault_of(source.error());
-  if (auto good = check_conditions(*request, source->object, kCopyIf, false); good.has_error())
-    co_return std::move(good).error();
-  const std::int64_t now_us = to_epoch_us(parts_.clock.wall_now());
-  if (auto good = check_readable(source->object.attributes, now_us); good.has_error())
-    co_return std::move(good).error();
+  auto finding_source = copy_source(request, std::move(*from));
+  auto source = co_await std::move(finding_source);
+  if (source.has_error()) co_return std::move(source).error();
   if (source->object.size > parts_.buckets.limits().put_bytes_max)
     co_return invalid_request(
         "The specified copy source is larger than the maximum allowable size for a copy source: "
@@ -109,14 +116,9 @@ S3::Answer S3::upload_part_copy(RequestPtr request) {
   if (upload.has_error()) co_return fault_of(upload.error());
   auto from = parse_copy_source(request->header("x-amz-copy-source").value_or(""));
   if (from.has_error()) co_return std::move(from).error();
-  auto getting = parts_.buckets.get(from->bucket, from->key);
-  auto source = co_await std::move(getting);
-  if (source.has_error()) co_return fault_of(source.error());
-  if (auto good = check_conditions(*request, source->object, kCopyIf, false); good.has_error())
-    co_return std::move(good).error();
-  const std::int64_t now_us = to_epoch_us(parts_.clock.wall_now());
-  if (auto good = check_readable(source->object.attributes, now_us); good.has_error())
-    co_return std::move(good).error();
+  auto finding_source = copy_source(request, std::move(*from));
+  auto source = co_await std::move(finding_source);
+  if (source.has_error()) co_return std::move(source).error();
   ByteRange range{0, source->object.size};
   if (const auto field = request->header("x-amz-copy-source-range")) {
     auto parsed = parse_range(*field, source->object.size);

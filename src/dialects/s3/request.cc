@@ -5,6 +5,7 @@
 
 #include "buckets/types.h"
 #include "dialects/s3/faults.h"
+#include "wire/query.h"
 #include "wire/utf8.h"
 
 namespace mayfly::dialects::s3 {
@@ -78,16 +79,10 @@ Outcome<Address> parse_copy_source(std::string_view text) {
 
 Outcome<Parameters> parse_query(std::string_view query) {
   Parameters parameters;
-  while (!query.empty()) {
-    const auto end = query.find('&');
-    const std::string_view pair = query.substr(0, end);
-    query = end == std::string_view::npos ? std::string_view() : query.substr(end + 1);
-    if (pair.empty()) continue;
-    const auto equals = pair.find('=');
-    auto name = decoded(pair.substr(0, equals));
+  while (const auto one = wire::take_parameter(query)) {
+    auto name = decoded(one->name);
     if (name.has_error()) return std::move(name).error();
-    std::string text(equals == std::string_view::npos ? std::string_view()
-                                                      : pair.substr(equals + 1));
+    std::string text(one->value);
     for (char& c : text)
       if (c == '+') c = ' ';
     auto value = decoded(text);

@@ -76,6 +76,8 @@ class S3 : public aws::StreamService {
   // copies.cc
   Answer copy_object(RequestPtr request);
   Answer upload_part_copy(RequestPtr request);
+  // The object to copy from, when the request may have it.
+  io::Task<aws::Outcome<buckets::Found>> copy_source(RequestPtr request, Address from);
 
   // upload_calls.cc
   Answer create_upload(RequestPtr request);

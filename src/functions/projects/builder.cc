@@ -54,6 +54,15 @@ Builder::Builder(Project& project, const Surroundings& around, std::string stack
   project_.manifest.name = stack_;
 }
 
+void Builder::set_pseudo_parameters() {
+  intrinsics_.set_pseudo("AWS::Region", region_);
+  intrinsics_.set_pseudo("AWS::AccountId", around_.account);
+  intrinsics_.set_pseudo("AWS::StackName", stack_);
+  intrinsics_.set_pseudo("AWS::StackId", arn("cloudformation", "stack/" + stack_));
+  intrinsics_.set_pseudo("AWS::Partition", "aws");
+  intrinsics_.set_pseudo("AWS::URLSuffix", "amazonaws.com");
+}
+
 std::string Builder::made_up_name(const Value& at, std::string_view logical,
                                   std::size_t max) const {
   std::string name = stack_ + "-" + std::string(logical);

@@ -32,6 +32,8 @@ class Builder {
   const std::string& stack() const { return stack_; }
   const std::string& region() const { return region_; }
   void set_region(std::string region) { region_ = std::move(region); }
+  // Those of CloudFormation: AWS::Region and the like. The region is known by then.
+  void set_pseudo_parameters();
   // Stages of APIs: the first part of paths at AWS, and of none here.
   void add_stage(std::string name) { stages_.insert(std::move(name)); }
   // What references to APIs give; texts with it are turned into the gateway's address.

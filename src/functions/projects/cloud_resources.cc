@@ -8,6 +8,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "functions/checks.h"
+#include "functions/pollers.h"
 
 namespace mayfly::functions::projects {
 namespace {
@@ -502,16 +503,16 @@ namespace {
 
 void read_pollers(const Value& v, Report& report, Manifest::QueueTrigger& t) {
   Section pollers(v, report);
-  const auto number = [&](const char* key, std::int64_t most, std::uint32_t otherwise) {
+  const auto number = [&](const char* key, std::uint32_t most, std::uint32_t otherwise) {
     std::uint32_t out = otherwise;
     pollers.take(key, [&](const Value& n) {
-      out = static_cast<std::uint32_t>(whole_of(n, 2, most));
+      out = static_cast<std::uint32_t>(whole_of(n, kMinimumPollers, most));
       report.used(n);
     });
     return out;
   };
-  t.minimum_pollers = number("MinimumPollers", 200, 2);
-  t.maximum_pollers = number("MaximumPollers", 10'000, 200);
+  t.minimum_pollers = number("MinimumPollers", kMinimumPollersMax, kMinimumPollers);
+  t.maximum_pollers = number("MaximumPollers", kMaximumPollersMax, kMaximumPollersDefault);
   if (t.minimum_pollers > t.maximum_pollers)
     wrong(v, "MinimumPollers must not be more than MaximumPollers.");
   pollers.finish({{"PollerGroupName", "it is for brokers"}});

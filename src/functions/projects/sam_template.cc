@@ -81,13 +81,7 @@ void SamReader::read(const Value& document) {
     }
     if (transformed_) report_.used(v);
   });
-  intrinsics_.set_pseudo("AWS::Region", builder_.region());
-  intrinsics_.set_pseudo("AWS::AccountId", builder_.around().account);
-  intrinsics_.set_pseudo("AWS::StackName", builder_.stack());
-  intrinsics_.set_pseudo("AWS::StackId",
-                         builder_.arn("cloudformation", "stack/" + builder_.stack()));
-  intrinsics_.set_pseudo("AWS::Partition", "aws");
-  intrinsics_.set_pseudo("AWS::URLSuffix", "amazonaws.com");
+  builder_.set_pseudo_parameters();
   top.take("Mappings", [&](const Value& v) {
     intrinsics_.set_mappings(v);
     report_.used(v);

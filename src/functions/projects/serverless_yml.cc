@@ -306,13 +306,7 @@ std::string ServerlessReader::full_name(const std::string& key, const Value& fun
 }
 
 void ServerlessReader::name_things(const Value& document) {
-  intrinsics_.set_pseudo("AWS::Region", builder_.region());
-  intrinsics_.set_pseudo("AWS::AccountId", builder_.around().account);
-  intrinsics_.set_pseudo("AWS::StackName", builder_.stack());
-  intrinsics_.set_pseudo("AWS::StackId",
-                         builder_.arn("cloudformation", "stack/" + builder_.stack()));
-  intrinsics_.set_pseudo("AWS::Partition", "aws");
-  intrinsics_.set_pseudo("AWS::URLSuffix", "amazonaws.com");
+  builder_.set_pseudo_parameters();
   builder_.add_stage(names_.stage);
   for (const std::string api : {"HttpApi", "ApiGatewayRestApi"}) {
     builder_.add_api(api);

@@ -13,6 +13,7 @@
 #include "io/http1.h"
 #include "io/http_test_server.h"
 #include "io/socket.h"
+#include "sandbox/fake_sandbox.h"
 #include "store/temp_dir.h"
 
 namespace mayfly::dialects::lambda::api_testing {
@@ -21,27 +22,6 @@ using engine::InstanceProtocol;
 using engine::Invocation;
 using io::testing::RawClient;
 using namespace std::chrono_literals;
-
-class FakeSandbox final : public sandbox::Sandbox {
- public:
-  const std::string& id() const override { return id_; }
-  sandbox::Usage usage() const override { return {}; }
-  io::Connector connector(std::uint16_t port) override {
-    return io::tcp_connector(*executor, "127.0.0.1:" + std::to_string(port));
-  }
-  io::Task<Result<std::unique_ptr<sandbox::Sandbox>>> clone(sandbox::CloneSpec) override {
-    co_return Error{Code::unavailable, "no template", "clone sandbox", 0};
-  }
-  void keep_shells(unsigned) override {}
-  void set_cpu_share(std::uint32_t, bool) override {}
-  void terminate() override {}
-  void kill() override {}
-  sandbox::Task<sandbox::Exit> wait() override { co_return sandbox::Exit{}; }
-  std::optional<boost::asio::any_io_executor> executor;
-
- private:
-  std::string id_ = "i-1";
-};
 
 struct Seen {
   int status = 0;
@@ -112,7 +92,9 @@ struct RuntimeApiFixture : ::testing::Test {
     const auto bound = io::format_address(*io::local_address(fd->get()));
     port = static_cast<std::uint16_t>(std::stoi(bound.substr(bound.rfind(':') + 1)));
     sandbox.listeners.push_back(std::move(*fd));
-    sandbox.executor = loop.get_executor();
+    sandbox.connect = [this](std::uint16_t inside) {
+      return io::tcp_connector(loop.get_executor(), "127.0.0.1:" + std::to_string(inside));
+    };
     version.function = "hello";
     version.model = functions::Model::runtime_api;
     settings.response_bytes_max = 1 << 20;
@@ -188,7 +170,7 @@ struct RuntimeApiFixture : ::testing::Test {
   boost::asio::io_context loop{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work;
   std::uint16_t port = 0;
-  FakeSandbox sandbox;
+  sandbox::testing::FakeSandbox sandbox{"i-1"};
   functions::Version version;
   RuntimeApiSettings settings;
   std::unique_ptr<engine::ProtocolFactory> factory;

@@ -20,11 +20,13 @@
 #include "engine/dispatcher.h"
 #include "engine/frame_protocol.h"
 #include "engine/park.h"
+#include "telemetry/fake_metrics.h"
 #include "wire/frames.h"
 
 namespace mayfly::engine::testing {
 
 using boost::asio::io_context;
+using telemetry::testing::FakeMetrics;
 using wire::FrameType;
 
 inline std::pair<os::Fd, os::Fd> socket_pair() {
@@ -322,41 +324,6 @@ class FakeTelemetry final : public telemetry::Telemetry {
 
  private:
   telemetry::PriceTable prices_;
-};
-
-class FakeMetrics final : public telemetry::Metrics {
- public:
-  struct Cell final : Counter, Gauge, Histogram {
-    double value = 0;
-    int count = 0;
-    void add(double n) override { value += n; }
-    void set(double v) override { value = v; }
-    void observe(double) override { ++count; }
-  };
-  Counter& counter(const std::string& name, const std::string&, const Labels& labels) override {
-    return at(name, labels);
-  }
-  Gauge& gauge(const std::string& name, const std::string&, const Labels& labels) override {
-    return at(name, labels);
-  }
-  Histogram& histogram(const std::string& name, const std::string&, const Labels& labels,
-                       std::vector<double>) override {
-    return at(name, labels);
-  }
-  void before_exposition(std::function<void()> refresh) override { refresh_ = std::move(refresh); }
-  std::string exposition() override {
-    if (refresh_) refresh_();
-    return {};
-  }
-  Cell& at(const std::string& name, const Labels& labels) {
-    std::string key = name;
-    for (const auto& [label, value] : labels) key += "," + label + "=" + value;
-    return cells_[key];
-  }
-
- private:
-  std::map<std::string, Cell> cells_;
-  std::function<void()> refresh_;
 };
 
 // Frames over the fake sandbox's channel; needs nothing of the machine.

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "functions/packages.h"
-#include "sandbox/sandbox.h"
+#include "sandbox/fake_sandbox.h"
 #include "store/temp_dir.h"
 
 namespace mayfly::functions::test {
@@ -140,44 +140,25 @@ class FakeSandboxes final : public sandbox::Sandboxes {
   io::Task<Result<std::unique_ptr<sandbox::Sandbox>>> launch(sandbox::LaunchSpec spec) override {
     launched.push_back(spec);
     const Played played = play(spec);
-    std::unique_ptr<sandbox::Sandbox> box = std::make_unique<FakeSandbox>(spec.id, played);
+    auto made = std::make_unique<sandbox::testing::FakeSandbox>(spec.id);
+    made->exit.status = played.status;
+    made->exit.reason = "exited with status " + std::to_string(played.status);
+    made->stdout_fd = filled_pipe(played.output);
+    made->stderr_fd = filled_pipe("");
+    std::unique_ptr<sandbox::Sandbox> box = std::move(made);
     co_return box;
   }
   const sandbox::Abilities& abilities() const override { return able; }
   std::size_t running() const override { return 0; }
 
  private:
-  class FakeSandbox final : public sandbox::Sandbox {
-   public:
-    FakeSandbox(std::string id, const Played& played) : id_(std::move(id)) {
-      exit_.status = played.status;
-      exit_.reason = "exited with status " + std::to_string(played.status);
-      stdout_fd = filled_pipe(played.output);
-      stderr_fd = filled_pipe("");
-    }
-    const std::string& id() const override { return id_; }
-    sandbox::Usage usage() const override { return {}; }
-    io::Connector connector(std::uint16_t) override { return {}; }
-    io::Task<Result<std::unique_ptr<sandbox::Sandbox>>> clone(sandbox::CloneSpec) override {
-      co_return Error{Code::unavailable, "no template", "clone sandbox", 0};
-    }
-    void keep_shells(unsigned) override {}
-    void set_cpu_share(std::uint32_t, bool) override {}
-    void terminate() override {}
-    void kill() override {}
-    io::Task<sandbox::Exit> wait() override { co_return exit_; }
-
-   private:
-    static os::Fd filled_pipe(const std::string& text) {
-      int ends[2];
-      EXPECT_EQ(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
-      EXPECT_EQ(write(ends[1], text.data(), text.size()), static_cast<ssize_t>(text.size()));
-      close(ends[1]);
-      return os::Fd(ends[0]);
-    }
-    std::string id_;
-    sandbox::Exit exit_;
-  };
+  static os::Fd filled_pipe(const std::string& text) {
+    int ends[2];
+    EXPECT_EQ(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+    EXPECT_EQ(write(ends[1], text.data(), text.size()), static_cast<ssize_t>(text.size()));
+    close(ends[1]);
+    return os::Fd(ends[0]);
+  }
 };
 
 }  // namespace mayfly::functions::test

@@ -144,7 +144,7 @@ TEST_F(PackagesTest, LinksMayPointInsideOnly) {
     EXPECT_THAT(refusal(pack({{"evil", "", 0777, AE_IFLNK, "/etc/passwd"}}, format)),
                 AllOf(HasSubstr("'evil'"), HasSubstr("absolute path (/etc/passwd)")));
     EXPECT_THAT(refusal(pack({{"d/evil", "", 0777, AE_IFLNK, "../../x"}}, format)),
-                AllOf(HasSubstr("'d/evil'"), HasSubstr("leaves the package")));
+                HasSubstr("refused: the entry 'd/evil' is a link that leaves the package"));
     EXPECT_THAT(refusal(pack({{"evil", "", 0777, AE_IFLNK, ".."}}, format)),
                 HasSubstr("leaves the package"));
     EXPECT_THAT(refusal(pack({{"loop", "", 0777, AE_IFLNK, "loop"}}, format)),

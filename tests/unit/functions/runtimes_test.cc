@@ -159,7 +159,10 @@ TEST(Runtimes, ProgramThatHangsIsGivenUp) {
   mayfly::test::TempDir directory;
   const std::string program = directory.path() + "/hang";
   test::write_file(program, "#!/bin/sh\nexec sleep 600\n", 0755);
-  EXPECT_TRUE(RuntimeTable::discover({{"hang", program}}).find("hang").has_error());
+  const auto found = RuntimeTable::discover({{"hang", program}}, milliseconds(100)).find("hang");
+  ASSERT_TRUE(found.has_error());
+  EXPECT_THAT(found.error().message,
+              HasSubstr(program + " --version did not answer within 100 ms"));
 }
 
 }  // namespace

@@ -13,37 +13,10 @@
 #include <filesystem>
 #include <fstream>
 
+#include "telemetry/fake_metrics.h"
+
 namespace mayfly::gateway {
 namespace {
-
-class FakeMetrics final : public telemetry::Metrics {
- public:
-  struct Value final : Counter, Gauge, Histogram {
-    void add(double n) override { total += n; }
-    void set(double value) override { total = value; }
-    void observe(double) override { total += 1; }
-    double total = 0;
-  };
-  Counter& counter(const std::string& name, const std::string&, const Labels& labels) override {
-    return at(name, labels);
-  }
-  Gauge& gauge(const std::string& name, const std::string&, const Labels& labels) override {
-    return at(name, labels);
-  }
-  Histogram& histogram(const std::string& name, const std::string&, const Labels& labels,
-                       std::vector<double>) override {
-    return at(name, labels);
-  }
-  void before_exposition(std::function<void()>) override {}
-  std::string exposition() override { return ""; }
-
-  Value& at(const std::string& name, const Labels& labels) {
-    std::string key = name;
-    for (const auto& [label, value] : labels) key += "," + label + "=" + value;
-    return values[key];
-  }
-  std::map<std::string, Value> values;
-};
 
 class FakeDialect final : public HttpDialect {
  public:
@@ -171,7 +144,7 @@ class GatewayTest : public ::testing::Test {
   }
 
   boost::asio::io_context loop_;
-  FakeMetrics metrics_;
+  telemetry::testing::FakeMetrics metrics_;
   FakeDialect event_{"event"}, http_{"http"};
   std::map<std::string, functions::VersionPtr> versions_;
   std::vector<functions::App> apps_;
@@ -373,11 +346,11 @@ TEST_F(GatewayTest, CountsRequests) {
   send("GET", "/function/hello");
   send("GET", "/nowhere");
   send("BREW", "/nowhere");
-  const auto value = [&](const std::string& key) { return metrics_.values[key].total; };
+  const auto value = [&](const std::string& key) { return metrics_.at(key).value; };
   EXPECT_EQ(value("mayfly_http_requests_total,method=GET,status=2xx"), 1);
   EXPECT_EQ(value("mayfly_http_requests_total,method=GET,status=4xx"), 1);
   EXPECT_EQ(value("mayfly_http_requests_total,method=other,status=4xx"), 1);
-  EXPECT_EQ(value("mayfly_http_request_duration_seconds"), 3);
+  EXPECT_EQ(metrics_.at("mayfly_http_request_duration_seconds").count, 3);
   EXPECT_EQ(value("mayfly_http_requests_in_flight"), 0);
 }
 
@@ -388,12 +361,12 @@ TEST_F(GatewayTest, CancellingTheRequestCancelsTheInvocation) {
                         boost::asio::bind_cancellation_slot(
                             signal.slot(), [](std::exception_ptr, io::HttpResponse) {}));
   loop_.poll();
-  EXPECT_EQ(metrics_.values["mayfly_http_requests_in_flight"].total, 1);
+  EXPECT_EQ(metrics_.at("mayfly_http_requests_in_flight").value, 1);
   signal.emit(boost::asio::cancellation_type::terminal);
   loop_.restart();
   loop_.run();
   EXPECT_TRUE(cancelled_);
-  EXPECT_EQ(metrics_.values["mayfly_http_requests_in_flight"].total, 0);
+  EXPECT_EQ(metrics_.at("mayfly_http_requests_in_flight").value, 0);
 }
 
 }  // namespace

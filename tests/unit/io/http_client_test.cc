@@ -264,12 +264,7 @@ TEST(HttpClient, RepeatsOnlyWhatMayBeRepeated) {
 
 TEST(HttpClient, GivesUpAfterTheHeadTimeout) {
   const auto gate = Gate::make();
-  TestServer server([gate](HttpRequest request) {
-    return [](auto g, HttpRequest) -> Task<HttpResponse> {
-      co_await g->pass(g);
-      co_return text_response(200, "late");
-    }(gate, std::move(request));
-  });
+  TestServer server([gate](HttpRequest) { return answer_behind(gate, "late"); });
   HttpClientOptions options;
   options.head_timeout = 50ms;
   TestClient client(server.address, options);

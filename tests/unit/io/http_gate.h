@@ -11,7 +11,7 @@
 #include <future>
 #include <memory>
 
-#include "io/body.h"
+#include "io/http.h"
 
 namespace mayfly::io::testing {
 
@@ -59,6 +59,12 @@ class Gate : public std::enable_shared_from_this<Gate> {
   bool cancelled_seen_ = false;
   std::promise<void> arrived_, cancelled_;
 };
+
+// Answers a request with text once the gate is open.
+inline Task<HttpResponse> answer_behind(std::shared_ptr<Gate> gate, std::string text) {
+  co_await gate->pass(gate);
+  co_return text_response(200, std::move(text));
+}
 
 // Yields its pieces; at an empty piece it first waits for the gate; ends or fails after the last.
 class ScriptedBody final : public BodyReader {

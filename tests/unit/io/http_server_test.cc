@@ -211,12 +211,7 @@ TEST(HttpServer, LetsTheClientSeeThatAStreamWasCutOff) {
 
 TEST(HttpServer, CancelsTheHandlerOfAClientThatIsGone) {
   const auto gate = Gate::make();
-  TestServer server([gate](HttpRequest request) {
-    return [](auto g, HttpRequest) -> Task<HttpResponse> {
-      co_await g->pass(g);
-      co_return text_response(200, "late");
-    }(gate, std::move(request));
-  });
+  TestServer server([gate](HttpRequest) { return answer_behind(gate, "late"); });
   RawClient client(server.port);
   client.send(get("/"));
   ASSERT_TRUE(gate->wait_arrived());
@@ -427,12 +422,7 @@ TEST(HttpServer, DropsClientsThatDoNotRead) {
 
 TEST(HttpServer, StopsGracefully) {
   const auto gate = Gate::make();
-  TestServer server([gate](HttpRequest request) {
-    return [](auto g, HttpRequest) -> Task<HttpResponse> {
-      co_await g->pass(g);
-      co_return text_response(200, "done");
-    }(gate, std::move(request));
-  });
+  TestServer server([gate](HttpRequest) { return answer_behind(gate, "done"); });
   RawClient idle(server.port);
   RawClient busy(server.port);
   busy.send(get("/"));
@@ -449,12 +439,7 @@ TEST(HttpServer, StopsGracefully) {
 
 TEST(HttpServer, StopCancelsWhatOutlivesTheGrace) {
   const auto gate = Gate::make();
-  TestServer server([gate](HttpRequest request) {
-    return [](auto g, HttpRequest) -> Task<HttpResponse> {
-      co_await g->pass(g);
-      co_return text_response(200, "done");
-    }(gate, std::move(request));
-  });
+  TestServer server([gate](HttpRequest) { return answer_behind(gate, "done"); });
   RawClient busy(server.port);
   busy.send(get("/"));
   ASSERT_TRUE(gate->wait_arrived());

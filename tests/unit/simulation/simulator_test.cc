@@ -154,20 +154,26 @@ TEST(Simulator, RoomIsMadeFromIdleInstancesOfOthers) {
   const Function function{.memory_mb = 100, .run_mean_us = 1000, .init_us = 1000};
   // Two functions in turn, a call every minute; one instance fits.
   const Load load(options, {{0, 2, 1440, 0}}, {function, function});
+  const PolicyOptions fixed{.kind = PolicyKind::fixed};
   Cluster cluster;
   cluster.model.node_memory_gb = 0.15;
-  const Outcome tight = simulate(load, cluster, {.kind = PolicyKind::fixed});
+  const Outcome tight = simulate(load, cluster, fixed);
   EXPECT_EQ(tight.boots, 60u);
   EXPECT_EQ(tight.instances_evicted, 59u);
   EXPECT_EQ(tight.refused, 0);
+  options.warmup_h = 1;
+  const Outcome later =
+      simulate(Load(options, {{0, 2, 1440, 0}}, {function, function}), cluster, fixed);
+  EXPECT_EQ(later.boots, 60u);
+  EXPECT_EQ(later.instances_evicted, 60u) << "those of the warm-up are not counted";
   cluster.model.node_memory_gb = 0.25;
-  const Outcome roomy = simulate(load, cluster, {.kind = PolicyKind::fixed});
+  const Outcome roomy = simulate(load, cluster, fixed);
   EXPECT_EQ(roomy.boots, 2u);
   EXPECT_EQ(roomy.instances_evicted, 0u);
   // Two nodes of the small size are as good.
   cluster.model.node_memory_gb = 0.15;
   cluster.nodes = 8;
-  const Outcome spread = simulate(load, cluster, {.kind = PolicyKind::fixed});
+  const Outcome spread = simulate(load, cluster, fixed);
   EXPECT_EQ(spread.boots, 2u);
 }
 

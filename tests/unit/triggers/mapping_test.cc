@@ -12,12 +12,6 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::SizeIs;
 
-std::vector<std::string> many(int count) {
-  std::vector<std::string> bodies;
-  for (int i = 0; i < count; ++i) bodies.push_back(std::to_string(i));
-  return bodies;
-}
-
 Mapping full_mapping() {
   Mapping mapping;
   mapping.id = "m-1";
@@ -73,6 +67,22 @@ TEST(MappingMembers, AreChecked) {
   EXPECT_EQ(problem(R"({"kms_key_arn":"","metrics":[]})"), "none");
   EXPECT_THAT(problem(R"({"kms_key_arn":"alias/mine"})"), HasSubstr("no ARN of a key"));
   EXPECT_EQ(problem(R"({"kms_key_arn":"arn:aws-us-gov:kms:us-gov-west-1:1:key/a"})"), "none");
+}
+
+TEST(MappingTags, AreKeptAndBounded) {
+  Mapping mapping;
+  mapping.id = "m-1";
+  mapping.queue = "q";
+  mapping.function = "f";
+  mapping.tags = {{"team", "shop"}, {"empty", ""}};
+  const auto kept = decode_mapping(encode_mapping(mapping));
+  ASSERT_TRUE(kept.has_value());
+  EXPECT_EQ(*kept, mapping);
+  EXPECT_TRUE(decode_mapping(encode_mapping(Mapping(*kept))).has_value());
+  EXPECT_TRUE(mapping_from_json(R"({"tags":{"a":"b"}})", mapping).has_value());
+  EXPECT_TRUE(mapping_from_json(R"({"tags":{"a":1}})", mapping).has_error());
+  EXPECT_TRUE(mapping_from_json(R"({"tags":[]})", mapping).has_error());
+  EXPECT_TRUE(mapping_from_json(R"({"tags":{"":"b"}})", mapping).has_error());
 }
 
 struct CountedTriggers : TriggerTest {
@@ -168,7 +178,7 @@ TEST_F(TriggerTest, MinimumPollersAreNotHeldBack) {
   runner.deploy("f", "r1");
   make_queue("q");
   runner.hold = true;
-  send("q", many(100));
+  send("q", numbered(0, 100));
   Mapping m = mapping("q", 1);
   m.minimum_pollers = 3;
   m.maximum_pollers = 4;
@@ -190,7 +200,7 @@ TEST_F(TriggerTest, MaximumPollersBoundWhatRunsAtOnce) {
   m.minimum_pollers = 2;
   m.maximum_pollers = 2;
   add(m);
-  send("q", many(60));
+  send("q", numbered(0, 60));
   until([&] { return runner.running == 20; });
   world.settle_down();
   EXPECT_EQ(runner.running, 20u);

@@ -13,6 +13,13 @@ namespace mayfly::triggers::testing {
 
 using queues::testing::Embedded;
 
+// Bodies of messages: "from" .. "to - 1".
+inline std::vector<std::string> numbered(int from, int to) {
+  std::vector<std::string> bodies;
+  for (int i = from; i < to; ++i) bodies.push_back(std::to_string(i));
+  return bodies;
+}
+
 // What a test's function does with one event.
 struct Deed {
   std::shared_ptr<engine::Failure> failure;  // null: it ends well
