@@ -13,7 +13,7 @@
 #include "functions/catalogue.h"
 #include "functions/detect.h"
 #include "functions/json_forms.h"
-#include "functions/keyed_lock.h"
+#include "io/keyed_lock.h"
 
 namespace mayfly::functions {
 
@@ -82,7 +82,7 @@ struct Catalogue::State {
   std::unordered_map<std::string, std::uint64_t> last_numbers;
   std::map<std::string, App> apps;
   std::uint64_t generation = 1;
-  KeyedLock locks;
+  io::KeyedLock locks;
   Layers layers;
   Images images;
 

@@ -14,7 +14,7 @@
 #include "base/result.h"
 #include "functions/image_config.h"
 #include "functions/image_trees.h"
-#include "functions/keyed_lock.h"
+#include "io/keyed_lock.h"
 #include "functions/types.h"
 #include "io/blocking.h"
 #include "store/store.h"
@@ -67,7 +67,7 @@ class Images {
 
  private:
   const Parts parts_;
-  KeyedLock locks_;
+  io::KeyedLock locks_;
   std::map<std::string, ImagePtr, std::less<>> images_;  // by full_name()
 };
 

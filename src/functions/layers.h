@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "functions/keyed_lock.h"
+#include "io/keyed_lock.h"
 #include "io/blocking.h"
 #include "store/store.h"
 
@@ -84,7 +84,7 @@ class Layers {
   io::Task<Result<LayerVersionPtr>> publish_locked(LayerVersion layer);
 
   const Parts parts_;
-  KeyedLock locks_;
+  io::KeyedLock locks_;
   std::map<std::string, std::map<std::uint64_t, LayerVersionPtr>, std::less<>> layers_;
   std::map<std::string, std::uint64_t, std::less<>> last_numbers_;
 };

@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 #include "functions/api.h"
-#include "functions/keyed_lock.h"
+#include "io/keyed_lock.h"
 #include "io/blocking.h"
 #include "io/body.h"
 #include "store/store.h"
@@ -44,7 +44,7 @@ class Quotas {
                                   std::uint64_t quota);
 
   Parts parts_;
-  functions::KeyedLock taking_;  // one lease at a time, or a crash would count several too much
+  io::KeyedLock taking_;  // one lease at a time, or a crash would count several too much
   std::map<std::string, Lease> leases_;
 };
 

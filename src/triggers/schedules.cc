@@ -10,6 +10,7 @@
 #include "base/ids.h"
 #include "base/log.h"
 #include "engine/park.h"
+#include "io/keyed_lock.h"
 #include "telemetry/bytes.h"
 #include "triggers/call_state.h"
 #include "wire/http_message.h"
@@ -72,7 +73,6 @@ struct Entry {
   Target target;
   Place place;
   std::string stored;  // the place's bytes as they are on the store
-  bool busy = false;   // a tick or a change is being written
 };
 using EntryPtr = std::shared_ptr<Entry>;
 
@@ -172,6 +172,8 @@ struct Schedules::State : std::enable_shared_from_this<Schedules::State> {
   io::Task<Status> add_tick(queues::Batch* batch, EntryPtr entry, WallTime tick, std::string id);
   io::Task<std::optional<WallTime>> run_due();
   io::Task<void> watch();
+  io::Task<Status> replace(Schedule schedule);
+  bool due(const Entry& entry) const { return entry.place.fire && *entry.place.fire <= now(); }
   void heed_set_back(Entry& entry) const;
   void changed() {
     timer.cancel();
@@ -180,6 +182,7 @@ struct Schedules::State : std::enable_shared_from_this<Schedules::State> {
 
   Parts parts;
   std::map<std::string, EntryPtr> entries;  // by group/name
+  io::KeyedLock locks;                      // who writes a tick or a change holds group/name
   bool stopping = false;
   asio::steady_timer timer;
   engine::Park idle;
@@ -329,7 +332,7 @@ void Schedules::State::heed_set_back(Entry& entry) const {
   const WallTime time = now();
   Schedule& s = entry.schedule;
   const WallTime planned = std::max(entry.place.last.value_or(WallTime::min()), s.modified);
-  if (entry.busy || planned - kSetBack <= time) return;
+  if (planned - kSetBack <= time || locks.held(id_of(s.group, s.name))) return;
   if (entry.when.kind() == When::Kind::at && entry.place.last) return;  // once is once
   s.created = std::min(s.created, time);  // in memory only; what rates count from
   s.modified = std::min(s.modified, time);
@@ -341,21 +344,25 @@ void Schedules::State::heed_set_back(Entry& entry) const {
 
 io::Task<std::optional<WallTime>> Schedules::State::run_due() {
   const auto self = shared_from_this();
-  std::vector<EntryPtr> due;
+  std::vector<std::string> ids;
   std::optional<WallTime> next;
   const auto sooner = [&next](std::optional<WallTime> time) {
     if (time && (!next || *time < *next)) next = time;
   };
   for (const auto& [id, entry] : entries) {
     heed_set_back(*entry);
-    if (entry->place.fire && *entry->place.fire <= now() && !entry->busy) due.push_back(entry);
+    if (due(*entry)) ids.push_back(id);
   }
-  for (const auto& entry : due) {
+  for (const auto& id : ids) {
     if (stopping) break;
-    entry->busy = true;
+    io::Task<Result<io::KeyedLock::Guard>> locking = locks.lock(id);
+    const auto guard = co_await std::move(locking);
+    if (guard.has_error()) break;
+    const auto found = entries.find(id);  // as it is after a change
+    if (found == entries.end() || !due(*found->second)) continue;
+    const EntryPtr entry = found->second;
     io::Task<Status> firing = fire(entry);
     const Status fired = co_await std::move(firing);
-    entry->busy = false;
     if (fired.has_error()) {
       log::error("the schedule {} cannot run now, and is tried again: {}", entry->schedule.name,
                  fired.error().describe());
@@ -438,58 +445,76 @@ io::Task<Result<ScheduleInfo>> Schedules::create(Schedule schedule) {
   schedule.created = schedule.modified = state->now();
   auto entry = make_entry(std::move(schedule));
   if (entry.has_error()) co_return entry.error();
+  io::Task<Result<io::KeyedLock::Guard>> locking =
+      state->locks.lock(id_of((*entry)->schedule.group, (*entry)->schedule.name));
+  const auto guard = co_await std::move(locking);
+  if (guard.has_error()) co_return guard.error();
   state->plan(**entry, state->now());
   io::Task<Status> keeping = state->keep(*entry, true);
   if (Status kept = co_await std::move(keeping); kept.has_error()) co_return kept.error();
   co_return state->info_of(**entry);
 }
 
-io::Task<Result<ScheduleInfo>> Schedules::update(Schedule schedule) {
-  const auto state = state_;
-  auto known = state->entry_of(schedule.group, schedule.name);
+// The caller holds the lock.
+io::Task<Status> Schedules::State::replace(Schedule schedule) {
+  const auto known = entry_of(schedule.group, schedule.name);
   if (known.has_error()) co_return known.error();
-  if ((*known)->busy)
-    co_return Error{Code::unavailable, "The schedule is just running; try again."};
   schedule.created = (*known)->schedule.created;
-  schedule.modified = state->now();
+  schedule.modified = now();
   auto entry = make_entry(std::move(schedule));
   if (entry.has_error()) co_return entry.error();
   (*entry)->place = (*known)->place;
-  state->plan(**entry, state->now());
-  (*known)->busy = true;  // no tick of the old one meanwhile
-  io::Task<Status> keeping = state->keep(*entry, false);
+  plan(**entry, now());
+  io::Task<Status> keeping = keep(*entry, false);
   const Status kept = co_await std::move(keeping);
-  (*known)->busy = false;
-  if (kept.has_error()) co_return kept.error();
+  co_return kept;
+}
+
+io::Task<Result<ScheduleInfo>> Schedules::update(Schedule schedule) {
+  const auto state = state_;
+  const std::string group = schedule.group, name = schedule.name;
+  io::Task<Result<io::KeyedLock::Guard>> locking = state->locks.lock(id_of(group, name));
+  const auto guard = co_await std::move(locking);
+  if (guard.has_error()) co_return guard.error();
+  io::Task<Status> replacing = state->replace(std::move(schedule));
+  if (Status replaced = co_await std::move(replacing); replaced.has_error())
+    co_return replaced.error();
+  const auto entry = state->entry_of(group, name);
+  if (entry.has_error()) co_return entry.error();
   co_return state->info_of(**entry);
 }
 
 io::Task<Result<ScheduleInfo>> Schedules::enable(std::string group, std::string name,
                                                  bool enabled) {
-  auto known = state_->entry_of(group, name);
+  const auto state = state_;
+  io::Task<Result<io::KeyedLock::Guard>> locking = state->locks.lock(id_of(group, name));
+  const auto guard = co_await std::move(locking);
+  if (guard.has_error()) co_return guard.error();
+  const auto known = state->entry_of(group, name);
   if (known.has_error()) co_return known.error();
   Schedule schedule = (*known)->schedule;
   schedule.enabled = enabled;
-  io::Task<Result<ScheduleInfo>> updating = update(std::move(schedule));
-  Result<ScheduleInfo> updated = co_await std::move(updating);
-  co_return updated;
+  io::Task<Status> replacing = state->replace(std::move(schedule));
+  if (Status replaced = co_await std::move(replacing); replaced.has_error())
+    co_return replaced.error();
+  const auto entry = state->entry_of(group, name);
+  if (entry.has_error()) co_return entry.error();
+  co_return state->info_of(**entry);
 }
 
 io::Task<Status> Schedules::remove(std::string group, std::string name) {
   const auto state = state_;
-  auto known = state->entry_of(group, name);
-  if (known.has_error()) co_return known.error();
-  if ((*known)->busy)
-    co_return Error{Code::unavailable, "The schedule is just running; try again."};
   const std::string id = id_of(group, name);
-  (*known)->busy = true;
+  io::Task<Result<io::KeyedLock::Guard>> locking = state->locks.lock(id);
+  const auto guard = co_await std::move(locking);
+  if (guard.has_error()) co_return guard.error();
+  if (const auto known = state->entry_of(group, name); known.has_error()) co_return known.error();
   store::Transaction transaction;
   transaction.remove(std::string(kAskedPrefix) + id);
   transaction.remove(std::string(kPlacePrefix) + id);
   io::Task<Status> committing =
       state->parts.committer.commit(std::move(transaction), store::Durability::synced);
   const Status committed = co_await std::move(committing);
-  (*known)->busy = false;
   if (committed.has_error()) co_return committed.error();
   state->entries.erase(id);
   state->changed();

@@ -227,6 +227,39 @@ TEST_F(SchedulesTest, DisabledIsStillUntilItIsEnabled) {
   EXPECT_EQ(ticked(), "08:06:00 ");  // nothing of before
 }
 
+TEST_F(SchedulesTest, AChangeWaitsForTheTickThatIsBeingWritten) {
+  make_queue("ticks");
+  create(every("* * * * *"));
+  world.clock.pass(seconds(60));
+  auto ticking = world.start(schedules->run_due());
+  auto disabling = world.start(schedules->enable("default", "s", false));
+  auto removing = world.start(schedules->remove("default", "s"));
+  EXPECT_FALSE(world.wait(std::move(ticking)).has_value());
+  const auto disabled = world.wait(std::move(disabling));
+  ASSERT_TRUE(disabled.has_value()) << disabled.error().message;
+  EXPECT_EQ(disabled->ticks, 1u);
+  EXPECT_FALSE(world.wait(std::move(removing)).has_error());
+  EXPECT_TRUE(schedules->list().empty());
+  EXPECT_EQ(ticked(), "08:01:00 ");
+}
+
+TEST_F(SchedulesTest, WhatIsChangedWhileAnotherTicksRunsAsItIsThen) {
+  make_queue("ticks");
+  for (const char* name : {"a", "b", "c"}) {
+    auto schedule = every("* * * * *");
+    schedule.name = name;
+    create(schedule);
+  }
+  world.clock.pass(seconds(60));
+  auto ticking = world.start(schedules->run_due());
+  auto disabling = world.start(schedules->enable("default", "b", false));
+  auto removing = world.start(schedules->remove("default", "c"));
+  EXPECT_TRUE(world.wait(std::move(disabling)).has_value());
+  EXPECT_FALSE(world.wait(std::move(removing)).has_error());
+  EXPECT_TRUE(world.wait(std::move(ticking)).has_value());
+  EXPECT_EQ(ticked(), "08:01:00 ");  // that of a
+}
+
 TEST_F(SchedulesTest, FunctionsAreCalledWithTheRetriesOfTheSchedule) {
   auto& f = function("f");
   f.answer = [](const engine::Invocation&) {

@@ -1,6 +1,6 @@
 #pragma once
-// A lock for coroutines of one loop, one for each key, first come first served: writers of the same
-// function wait for each other, others go on.
+// A lock for coroutines of one loop, one for each key, first come first served: those who change
+// the same thing wait for each other, others go on.
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -15,7 +15,7 @@
 #include "base/result.h"
 #include "io/body.h"
 
-namespace mayfly::functions {
+namespace mayfly::io {
 
 class KeyedLock {
  public:
@@ -41,7 +41,7 @@ class KeyedLock {
   };
 
   // An error only when the caller was cancelled while it waited.
-  io::Task<Result<Guard>> lock(std::string key) {
+  Task<Result<Guard>> lock(std::string key) {
     auto executor = co_await boost::asio::this_coro::executor;
     if (!held_.contains(key)) {
       held_.try_emplace(key);
@@ -54,6 +54,8 @@ class KeyedLock {
     std::erase(held_[key], waiter);
     co_return Error{Code::cancelled, "The request was given up."};
   }
+
+  bool held(const std::string& key) const { return held_.contains(key); }
 
  private:
   struct Waiter {
@@ -80,4 +82,4 @@ class KeyedLock {
   std::unordered_map<std::string, std::deque<std::shared_ptr<Waiter>>> held_;
 };
 
-}  // namespace mayfly::functions
+}  // namespace mayfly::io
