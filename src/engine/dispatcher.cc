@@ -103,7 +103,8 @@ Answer failed(Call& call, std::shared_ptr<Failure> failure, Call::Slot slot) {
 }  // namespace
 
 struct Dispatcher::State : std::enable_shared_from_this<State> {
-  explicit State(Parts parts) : core(std::make_shared<Core>(std::move(parts))) {}
+  explicit State(Parts parts)
+      : beside_another(parts.beside), core(std::make_shared<Core>(std::move(parts))) {}
 
   static io::Task<Answer> run(std::shared_ptr<Core> core, Invocation invocation);
   static io::Task<std::shared_ptr<Failure>> get_slot(std::shared_ptr<Call> call,
@@ -115,11 +116,37 @@ struct Dispatcher::State : std::enable_shared_from_this<State> {
                                               bool as_template);
   void register_gauges();
 
-  std::shared_ptr<Core> core;
+  const bool beside_another;
+  const std::shared_ptr<Core> core;
+  Beside beside;
 };
 
+namespace {
+
+// Of the same version, on two loops.
+void add(PoolStats& sum, const PoolStats& more) {
+  sum.instances += more.instances;
+  sum.starting += more.starting;
+  sum.busy += more.busy;
+  sum.running += more.running;
+  sum.waiting += more.waiting;
+  sum.memory_bytes += more.memory_bytes;
+  sum.templates += more.templates;
+  sum.template_bytes += more.template_bytes;
+  sum.shells += more.shells;
+  sum.clones += more.clones;
+  if (sum.start_failure.empty()) sum.start_failure = more.start_failure;
+}
+
+bool same_pool(const PoolStats& one, const PoolStats& other) {
+  return one.function == other.function && one.version == other.version &&
+         one.revision == other.revision;
+}
+
+}  // namespace
+
 Dispatcher::Dispatcher(Parts parts) : state_(std::make_shared<State>(std::move(parts))) {
-  state_->register_gauges();
+  if (!state_->beside_another) state_->register_gauges();
 }
 
 Dispatcher::~Dispatcher() {
@@ -151,20 +178,16 @@ void Dispatcher::State::register_gauges() {
     const auto self = weak.lock();
     if (!self) return;
     PoolStats sum;
-    for (const auto& [key, pool] : self->core->pools) {
-      const auto stats = pool->stats();
-      sum.instances += stats.instances;
-      sum.busy += stats.busy;
-      sum.starting += stats.starting;
-      sum.waiting += stats.waiting;
-      sum.shells += stats.shells;
-    }
+    for (const auto& [key, pool] : self->core->pools) add(sum, pool->stats());
+    sum.templates = static_cast<std::uint32_t>(self->core->templates->size());
+    sum.template_bytes = self->core->templates->bytes();
+    for (const auto& stats : self->beside.pools) add(sum, stats);
     gauges->idle.set(sum.instances - sum.busy);
     gauges->busy.set(sum.busy);
     gauges->starting.set(sum.starting);
     gauges->waiting.set(sum.waiting);
-    gauges->templates.set(static_cast<double>(self->core->templates->size()));
-    gauges->template_bytes.set(static_cast<double>(self->core->templates->bytes()));
+    gauges->templates.set(sum.templates);
+    gauges->template_bytes.set(static_cast<double>(sum.template_bytes));
     gauges->shells.set(sum.shells);
     gauges->memory.set(static_cast<double>(self->core->node.memory_used));
   });
@@ -464,12 +487,64 @@ std::vector<PoolStats> Dispatcher::pools() const {
   std::vector<PoolStats> stats;
   stats.reserve(state_->core->pools.size());
   for (const auto& [key, pool] : state_->core->pools) stats.push_back(pool->stats());
+  for (const auto& more : state_->beside.pools) {
+    const auto known = std::find_if(stats.begin(), stats.end(),
+                                    [&more](const auto& each) { return same_pool(each, more); });
+    if (known == stats.end())
+      stats.push_back(more);
+    else
+      add(*known, more);
+  }
   return stats;
 }
 
 std::optional<PoolStats> Dispatcher::pool_of(const functions::Version& version) const {
   const auto pool = state_->core->find_pool(version);
-  return pool ? std::optional(pool->stats()) : std::nullopt;
+  std::optional<PoolStats> stats;
+  if (pool) stats = pool->stats();
+  PoolStats wanted;
+  wanted.function = version.function;
+  wanted.version = version.number;
+  wanted.revision = version.revision;
+  for (const auto& more : state_->beside.pools) {
+    if (!same_pool(wanted, more)) continue;
+    if (stats)
+      add(*stats, more);
+    else
+      stats = more;
+  }
+  return stats;
+}
+
+void Dispatcher::set_beside(Beside beside) {
+  if (beside.callers_wait) state_->core->awaited_at = state_->core->now();
+  state_->beside = std::move(beside);
+}
+
+bool Dispatcher::has_room(std::uint64_t memory_bytes, std::uint32_t instances) const {
+  const auto& node = state_->core->node;
+  return node.instances + instances <= node.instances_max &&
+         node.memory_used + memory_bytes <= node.memory_max;
+}
+
+bool Dispatcher::lend(std::uint64_t memory_bytes, std::uint32_t instances) {
+  if (!has_room(memory_bytes, instances)) return false;
+  auto& node = state_->core->node;
+  node.instances += instances;
+  node.memory_used += memory_bytes;
+  return true;
+}
+
+void Dispatcher::take_back(std::uint64_t memory_bytes, std::uint32_t instances) {
+  auto& node = state_->core->node;
+  node.instances -= instances;
+  node.memory_used -= memory_bytes;
+}
+
+void Dispatcher::set_room(std::uint64_t memory_bytes, std::uint32_t instances) {
+  auto& core = *state_->core;
+  core.node.memory_max = core.settings.memory_bytes_max = memory_bytes;
+  core.node.instances_max = core.settings.instances_max = instances;
 }
 
 KeepAliveStats Dispatcher::keep_alive_of(const functions::Version& version) const {

@@ -68,6 +68,12 @@ struct PoolStats {
   std::string start_failure;         // of the last start; empty when it went well
 };
 
+// What the dispatchers of the server's other loops have at work, for one that speaks for all.
+struct Beside {
+  std::vector<PoolStats> pools;
+  bool callers_wait = false;  // Dispatcher::callers_wait() of one of them
+};
+
 // Asked for each invocation before it gets a place: what it returns is let go of when the
 // invocation is over. An error refuses it: 429 with the message.
 using Admit = std::function<Result<std::shared_ptr<void>>(const functions::Version&)>;
@@ -89,6 +95,7 @@ class Dispatcher {
     Admit admit = {};                      // null: no function has a limit of its own
     Warm warm = {};                        // null: what the versions' settings say is all
     ServicesDoor* door = nullptr;          // null: instances have no way to the services
+    bool beside = false;                   // another one's set_beside() tells of this one
   };
   explicit Dispatcher(Parts parts);
   ~Dispatcher();
@@ -136,6 +143,16 @@ class Dispatcher {
   std::optional<PoolStats> pool_of(const functions::Version& version) const;
   // What is in force for a version now.
   KeepAliveStats keep_alive_of(const functions::Version& version) const;
+
+  // Merged into pools(), pool_of(), callers_wait() and the metrics from now on.
+  void set_beside(Beside beside);
+  // Takes room for instances off what this one may use, and gives it back; false: so much is not
+  // free. What is lent counts as used.
+  bool has_room(std::uint64_t memory_bytes, std::uint32_t instances) const;
+  bool lend(std::uint64_t memory_bytes, std::uint32_t instances);
+  void take_back(std::uint64_t memory_bytes, std::uint32_t instances);
+  // In place of settings.memory_bytes_max and instances_max.
+  void set_room(std::uint64_t memory_bytes, std::uint32_t instances);
 
   // No new invocations (503 with phase accept), running ones finish until grace has passed, then
   // everything is killed. Total.

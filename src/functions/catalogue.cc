@@ -226,7 +226,7 @@ Status Catalogue::load() {
   MAYFLY_TRY(s.layers.load());
   MAYFLY_TRY(s.images.load());
   std::erase_if(s.functions, [](const auto& item) { return item.second.latest == nullptr; });
-  ++s.generation;
+  s.changed();
   return ok();
 }
 
@@ -285,6 +285,10 @@ Images& Catalogue::images() {
 ImageTrees* Catalogue::image_trees() {
   return state_->parts.images;
 }
+void Catalogue::on_change(std::function<void()> tell) {
+  state_->tell_change = std::move(tell);
+}
+
 std::uint64_t Catalogue::generation() const {
   return state_->generation;
 }
@@ -417,7 +421,7 @@ io::Task<Result<VersionPtr>> Catalogue::commit(Version version, Along along) {
   s.functions[visible->function].latest = visible;
   if (tagged) s.functions[visible->function].belongings = std::move(belongings);
   if (published) s.show_published(std::make_shared<const Version>(std::move(*published)));
-  ++s.generation;
+  s.changed();
   co_return visible;
 }
 
@@ -443,7 +447,7 @@ io::Task<Result<VersionPtr>> Catalogue::publish(std::string function,
   if (written.has_error()) co_return std::move(written).error();
   VersionPtr visible = std::make_shared<const Version>(std::move(*version));
   s.show_published(visible);
-  ++s.generation;
+  s.changed();
   co_return visible;
 }
 
@@ -461,7 +465,7 @@ io::Task<Status> Catalogue::remove(std::string function) {
   Status written = co_await std::move(writing);
   if (written.has_error()) co_return std::move(written).error();
   s.functions.erase(function);
-  ++s.generation;
+  s.changed();
   co_return ok();
 }
 
@@ -487,7 +491,7 @@ io::Task<Status> Catalogue::put_app(App app) {
   if (written.has_error()) co_return std::move(written).error();
   s.place_sites(app);
   s.apps[app.name] = std::move(app);
-  ++s.generation;
+  s.changed();
   co_return ok();
 }
 
@@ -504,7 +508,7 @@ io::Task<Status> Catalogue::remove_app(std::string name) {
   Status written = co_await std::move(writing);
   if (written.has_error()) co_return std::move(written).error();
   s.apps.erase(name);
-  ++s.generation;
+  s.changed();
   co_return ok();
 }
 

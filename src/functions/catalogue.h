@@ -118,6 +118,8 @@ class Catalogue {
   io::Task<Status> remove_app(std::string name);
   // Counts up with every change of apps or functions, so that routers know when to rebuild.
   std::uint64_t generation() const;
+  // Called with every such change, before whoever asked for it hears of its success.
+  void on_change(std::function<void()> tell);
 
   // What Packages::collect and ImageTrees::collect must keep.
   std::set<std::string> packages_in_use() const;

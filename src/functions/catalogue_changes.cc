@@ -60,7 +60,7 @@ io::Task<Status> Catalogue::change_belongings(std::string function,
   Status written = co_await std::move(writing);
   if (written.has_error()) co_return std::move(written).error();
   s.functions[function].belongings = std::move(belongings);
-  ++s.generation;
+  s.changed();
   co_return ok();
 }
 
@@ -95,7 +95,7 @@ io::Task<Status> Catalogue::remove_version(std::string function, std::uint64_t n
   if (provisioned) s.functions[function].belongings = std::move(belongings);
   std::erase_if(s.functions[function].published,
                 [number](const VersionPtr& one) { return one->number == number; });
-  ++s.generation;
+  s.changed();
   co_return ok();
 }
 
@@ -131,7 +131,7 @@ io::Task<Result<VersionPtr>> Catalogue::adjust(std::string function, std::uint64
   else
     for (auto& one : into.published)
       if (one->number == number) one = visible;
-  ++s.generation;
+  s.changed();
   co_return visible;
 }
 

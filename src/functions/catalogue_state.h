@@ -82,9 +82,15 @@ struct Catalogue::State {
   std::unordered_map<std::string, std::uint64_t> last_numbers;
   std::map<std::string, App> apps;
   std::uint64_t generation = 1;
+  std::function<void()> tell_change;  // may be null
   io::KeyedLock locks;
   Layers layers;
   Images images;
+
+  void changed() {
+    ++generation;
+    if (tell_change) tell_change();
+  }
 
   const Entry* entry(std::string_view function) const {
     const auto found = functions.find(function);

@@ -14,7 +14,7 @@ HttpMetrics::HttpMetrics(telemetry::Metrics& metrics)
           {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30})) {}
 
 void HttpMetrics::end(std::string_view method, int status, SteadyTime::duration took) {
-  in_flight_.set(--running_);
+  in_flight_.add(-1);
   const auto known = std::find(kMethods.begin(), kMethods.end() - 1, method);
   const auto row = static_cast<std::size_t>(known - kMethods.begin());
   const auto column = static_cast<std::size_t>(std::clamp(status / 100, 0, 5));

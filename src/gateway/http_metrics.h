@@ -10,12 +10,12 @@
 
 namespace mayfly::gateway {
 
-// Belongs to one loop.
+// Belongs to one loop; what it counts is that of all gateways of the server.
 class HttpMetrics {
  public:
   explicit HttpMetrics(telemetry::Metrics& metrics);
 
-  void begin() { in_flight_.set(++running_); }
+  void begin() { in_flight_.add(1); }
   // The head of the answer is there, or the client is gone (status 0).
   void end(std::string_view method, int status, SteadyTime::duration took);
 
@@ -30,7 +30,6 @@ class HttpMetrics {
   telemetry::Metrics::Histogram& duration_;
   std::array<std::array<telemetry::Metrics::Counter*, kClasses.size()>, kMethods.size()>
       counters_{};
-  double running_ = 0;
 };
 
 }  // namespace mayfly::gateway

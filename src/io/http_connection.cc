@@ -32,6 +32,21 @@ Connection::Connection(std::shared_ptr<ServerCore> core, const SocketAddress& pe
       parser_({core_->options.head_bytes_max, core_->options.target_bytes_max,
                core_->options.fields_max}) {
   remote_ip_ = ip_of(peer, remote_port_);
+  facts_.number = core_->accepted++;
+}
+
+Connection::Connection(std::shared_ptr<ServerCore> core, MovedConnection& moved)
+    : core_(std::move(core)),
+      socket_(core_->loop.get_executor()),
+      remote_ip_(std::move(moved.remote_ip)),
+      remote_port_(moved.remote_port),
+      facts_(moved.facts),
+      parser_({core_->options.head_bytes_max, core_->options.target_bytes_max,
+               core_->options.fields_max}) {
+  if (moved.rest.empty()) return;
+  capacity_ = std::max(kBufferFirst, moved.rest.size());
+  in_ = std::make_unique_for_overwrite<char[]>(capacity_);
+  end_ = moved.rest.copy(in_.get(), moved.rest.size());
 }
 
 Connection::~Connection() = default;
@@ -257,7 +272,7 @@ Task<void> Connection::drained() {
 
 // ---- the coroutine
 
-void Connection::start(os::Fd fd, int family) {
+void Connection::start(os::Fd fd, int family, std::unique_ptr<ParsedRequest> first) {
   boost::system::error_code problem;
   socket_.assign(boost::asio::generic::stream_protocol(family, IPPROTO_TCP), fd.get(), problem);
   if (problem) return;
@@ -266,9 +281,11 @@ void Connection::start(os::Fd fd, int family) {
   ++core_->open;
   ++core_->running;
   auto self = shared_from_this();
-  boost::asio::co_spawn(core_->loop, run(self),
+  const bool moved = first != nullptr;
+  boost::asio::co_spawn(core_->loop, run(self, std::move(first)),
                         boost::asio::bind_cancellation_slot(
                             cancel_.slot(), [self](std::exception_ptr e) { self->run_ended(e); }));
+  if (moved) arm_read();
 }
 
 void Connection::run_ended(std::exception_ptr problem) {
@@ -288,13 +305,23 @@ void Connection::run_ended(std::exception_ptr problem) {
   if (was_closed && core_->on_change) core_->on_change();
 }
 
-Task<void> Connection::run(std::shared_ptr<Connection> self) {
+Task<void> Connection::run(std::shared_ptr<Connection> self, std::unique_ptr<ParsedRequest> first) {
   // The common request runs through here without a coroutine frame of its own for each step.
   Connection& me = *self;
   while (!me.closed_) {
     ParsedRequest parsed;
-    const bool found = co_await me.next_head(parsed);
-    if (!found) break;
+    if (first) {
+      parsed = std::move(*first);
+      first.reset();
+    } else {
+      const bool found = co_await me.next_head(parsed);
+      if (!found) break;
+    }
+    if (HttpServer* const other = me.steered(parsed)) {
+      co_await me.move_to(*other, parsed);
+      co_return;
+    }
+    me.begin_request(parsed);
     HttpRequest request;
     request.head = std::move(parsed.head);
     request.head.remote_ip = me.remote_ip_;
@@ -359,15 +386,11 @@ Task<void> Connection::hand_over(HttpResponse& response) {
   append_head(response, length);
   flush();
   if (pending()) co_await drained();
-  upgrading_ = true;
-  boost::system::error_code problem;
-  if (reading_) {
-    socket_.cancel(problem);
-    co_await input_.wait();
-  }
-  if (broken_ || closed_) co_return;
+  const bool quiet = co_await stop_reading();
+  if (!quiet) co_return;
   const int fd = ::fcntl(socket_.native_handle(), F_DUPFD_CLOEXEC, 0);
   if (fd < 0) co_return;
+  boost::system::error_code problem;
   StreamSocket socket(core_->loop.get_executor());
   socket.assign(socket_.local_endpoint().protocol(), fd, problem);
   std::string rest(input());
@@ -376,6 +399,39 @@ Task<void> Connection::hand_over(HttpResponse& response) {
   co_await std::move(task);
   handler_runs_ = false;
   broken_ = true;  // nothing more is said here
+}
+
+// The socket is somebody else's from here on. False when there is nobody at its other end.
+Task<bool> Connection::stop_reading() {
+  upgrading_ = true;
+  if (reading_) {
+    boost::system::error_code problem;
+    socket_.cancel(problem);
+    co_await input_.wait();
+  }
+  co_return !broken_ && !closed_;
+}
+
+HttpServer* Connection::steered(const ParsedRequest& parsed) {
+  return core_->steer ? core_->steer(parsed.head, facts_) : nullptr;
+}
+
+// With the request that has begun; what is here of it goes along.
+Task<void> Connection::move_to(HttpServer& other, ParsedRequest& parsed) {
+  flush();
+  if (pending()) co_await drained();
+  const bool quiet = co_await stop_reading();
+  if (!quiet) co_return;
+  auto moved = std::make_shared<MovedConnection>();
+  moved->fd = os::Fd(::fcntl(socket_.native_handle(), F_DUPFD_CLOEXEC, 0));
+  if (!moved->fd) co_return core_->report(errno_error("move a connection", errno).describe());
+  moved->family = socket_.local_endpoint().protocol().family();
+  moved->remote_ip = remote_ip_;
+  moved->remote_port = remote_port_;
+  moved->facts = {facts_.number, facts_.moves + 1};
+  moved->parsed = std::move(parsed);
+  moved->rest = input();
+  other.adopt(std::move(moved));
 }
 
 // Waits for a whole head. False when the connection is to be closed.
@@ -412,6 +468,10 @@ Task<bool> Connection::next_head(ParsedRequest& parsed) {
   }
   read_deadline_ = 0;
   consume(used);
+  co_return true;
+}
+
+void Connection::begin_request(const ParsedRequest& parsed) {
   head_request_ = parsed.head.method == "HEAD";
   version_ = parsed.head.version;
   keep_alive_ = parsed.keep_alive && !core_->stopping;
@@ -422,7 +482,6 @@ Task<bool> Connection::next_head(ParsedRequest& parsed) {
   expect_pending_ = parsed.expect_continue;
   response_begun_ = false;
   decoder_ = ChunkDecoder();
-  co_return true;
 }
 
 // Fills request; the body whole when it is small or here already, else as a stream.

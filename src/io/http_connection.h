@@ -32,6 +32,17 @@ HttpResponse error_answer(const HttpError& problem, std::string_view party, std:
 using ConnectionHook =
     boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 
+// A connection between two servers: the head of a request has been read, nothing is unsent.
+struct MovedConnection {
+  os::Fd fd;
+  int family = 0;
+  std::string remote_ip;
+  std::uint16_t remote_port = 0;
+  ConnectionFacts facts;
+  ParsedRequest parsed;
+  std::string rest;  // what followed the head already
+};
+
 // What the connections of a server share. Belongs to the loop.
 struct ServerCore {
   ServerCore(boost::asio::io_context& l, HttpServerOptions o, HttpHandler h);
@@ -46,6 +57,8 @@ struct ServerCore {
   boost::asio::io_context& loop;
   HttpServerOptions options;
   HttpHandler handler;
+  Steer steer;  // may be null
+  std::uint64_t accepted = 0;
   boost::intrusive::list<Connection, boost::intrusive::base_hook<ConnectionHook>,
                          boost::intrusive::constant_time_size<false>>
       connections;
@@ -66,7 +79,9 @@ class Connection : public std::enable_shared_from_this<Connection>, public Conne
   Connection(std::shared_ptr<ServerCore> core, const SocketAddress& peer);
   ~Connection();
 
-  void start(os::Fd fd, int family);
+  explicit Connection(std::shared_ptr<ServerCore> core, MovedConnection& moved);
+
+  void start(os::Fd fd, int family, std::unique_ptr<ParsedRequest> first = nullptr);
   bool expired() const;
   void on_deadline();
   bool idle() const { return idle_; }
@@ -101,8 +116,12 @@ class Connection : public std::enable_shared_from_this<Connection>, public Conne
   void post_flush();
 
   // The coroutine and its steps. Each gets self so that the connection outlives it.
-  static Task<void> run(std::shared_ptr<Connection> self);
+  static Task<void> run(std::shared_ptr<Connection> self, std::unique_ptr<ParsedRequest> first);
   Task<bool> next_head(ParsedRequest& parsed);
+  void begin_request(const ParsedRequest& parsed);
+  Task<bool> stop_reading();
+  HttpServer* steered(const ParsedRequest& parsed);
+  Task<void> move_to(HttpServer& other, ParsedRequest& parsed);
   Task<bool> receive_body(HttpRequest& request);
   Task<HttpResponse> call_handler(HttpRequest request);
   void answer_last(HttpResponse& response);
@@ -128,6 +147,7 @@ class Connection : public std::enable_shared_from_this<Connection>, public Conne
   Socket socket_;
   std::string remote_ip_;
   std::uint16_t remote_port_ = 0;
+  ConnectionFacts facts_;
   boost::asio::cancellation_signal cancel_;
 
   std::unique_ptr<char[]> in_;

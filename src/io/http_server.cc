@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <cerrno>
 #include <csignal>
@@ -76,6 +77,7 @@ struct HttpServer::State : std::enable_shared_from_this<HttpServer::State> {
 
   void accept_soon();
   void accept_batch();
+  void adopt(MovedConnection& moved);
   bool make_room();
   void tick_soon();
   void on_tick();
@@ -148,6 +150,13 @@ void HttpServer::State::accept_batch() {
   accept_soon();
 }
 
+void HttpServer::State::adopt(MovedConnection& moved) {
+  std::make_shared<Connection>(core, moved)
+      ->start(std::move(moved.fd), moved.family,
+              std::make_unique<ParsedRequest>(std::move(moved.parsed)));
+  tick_soon();
+}
+
 void HttpServer::State::tick_soon() {
   if (ticking || core->open == 0 || core->tick_length.count() == 0) return;
   ticking = true;
@@ -214,11 +223,26 @@ Status HttpServer::listen_fd(os::Fd listener) {
   return ok();
 }
 
-void HttpServer::close() {
-  state_->core->stopping = true;
+void HttpServer::steer_by(Steer steer) {
+  state_->core->steer = std::move(steer);
+}
+
+void HttpServer::adopt(std::shared_ptr<MovedConnection> moved) {
+  boost::asio::post(state_->core->loop,
+                    [weak = std::weak_ptr<State>(state_), moved = std::move(moved)] {
+                      if (const auto state = weak.lock()) state->adopt(*moved);
+                    });
+}
+
+void HttpServer::stop_accepting() {
   boost::system::error_code ignored;
   state_->listener.close(ignored);
   state_->pause.cancel();
+}
+
+void HttpServer::close() {
+  state_->core->stopping = true;
+  stop_accepting();
   state_->ticker.cancel();
   for (auto& connection : state_->snapshot([](const Connection&) { return true; }))
     connection->abort();
@@ -228,9 +252,7 @@ Task<void> HttpServer::stop(milliseconds grace) {
   const auto state = state_;
   const auto core = state->core;
   core->stopping = true;
-  boost::system::error_code ignored;
-  state->listener.close(ignored);
-  state->pause.cancel();
+  stop_accepting();
   for (auto& connection : state->snapshot([](const Connection& c) { return c.idle(); }))
     connection->close();
 

@@ -28,6 +28,18 @@ struct HttpServerOptions {
   std::size_t connections_max = 20'000;
 };
 
+class HttpServer;
+struct MovedConnection;
+
+// A connection as those see it who choose its server.
+struct ConnectionFacts {
+  std::uint64_t number = 0;  // of its server's, or of that which accepted it
+  std::uint32_t moves = 0;   // from one server to another so far
+};
+// Which server is to answer the request with this head, and those that follow it: null, the one
+// that asks. Asked before anything but the head has been taken, on the asking server's loop.
+using Steer = std::function<HttpServer*(const wire::RequestHead&, const ConnectionFacts&)>;
+
 // Belongs to one loop: every call on that loop's thread.
 class HttpServer {
  public:
@@ -40,6 +52,16 @@ class HttpServer {
 
   // Takes over a socket that listens already, for example one of another network namespace.
   Status listen_fd(os::Fd listener);
+
+  // Null: it answers all itself. A server that is named must outlive this one's connections, on
+  // whatever loop it runs; the connection goes there with the request.
+  void steer_by(Steer steer);
+
+  // Goes on with a connection of another server; from any thread.
+  void adopt(std::shared_ptr<MovedConnection> moved);
+
+  // Connections that are there go on.
+  void stop_accepting();
 
   // Stops accepting, closes idle connections, waits until running requests have been answered or
   // grace has passed, then closes the rest. Total.

@@ -3,6 +3,7 @@
 // clients find address and key. Files: store/, packages/, images/, spawner/, lock, server.json,
 // api.key, services.key.
 
+#include <filesystem>
 #include <string>
 
 #include "base/result.h"
@@ -24,6 +25,7 @@ class DataDir {
   static Result<DataDir> open(const std::string& path);
 
   const std::string& path() const { return path_; }  // absolute
+  bool has(const std::string& name) const { return std::filesystem::exists(sub(name)); }
   std::string sub(const std::string& name) const { return path_ + "/" + name; }
 
   // The API key: made at the first start, kept ever after; 0600.

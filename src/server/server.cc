@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <thread>
 
 #include "base/log.h"
 #include "buckets/buckets.h"
@@ -39,6 +40,7 @@
 #include "server/events.h"
 #include "server/layout.h"
 #include "server/publishing.h"
+#include "server/side_loops.h"
 #include "store/store.h"
 
 namespace mayfly::server {
@@ -49,6 +51,7 @@ namespace asio = boost::asio;
 constexpr double kMemoryShare = 0.8;  // of the machine, for instances: EngineSettings' own default
 // What one thread makes and another one frees collects in their caches: up to 32 MB without this.
 constexpr std::uint64_t kAllocatorCacheBytes = 8u << 20;
+constexpr unsigned kLoopsMax = 4;  // unless the setting server.loops says more
 
 // What must happen while there is one thread: limits and signals are inherited by all that follow.
 void prepare_process() {
@@ -103,6 +106,11 @@ std::uint64_t memory_for_instances(std::uint64_t setting) {
   return static_cast<std::uint64_t>(total * kMemoryShare);
 }
 
+unsigned side_loops(const Settings& settings) {
+  if (settings.loops != 0) return settings.loops - 1;
+  return std::clamp(std::thread::hardware_concurrency(), 1u, kLoopsMax) - 1;
+}
+
 // Members in the order in which they are built; destroyed in reverse.
 class Server {
  public:
@@ -118,11 +126,14 @@ class Server {
   void finish();
 
  private:
+  Status start_spawners();
   Status start_state();
+  engine::EngineSettings engine_settings() const;
   Status start_engine();
   Status start_buckets();
   Status start_ports();
   gateway::DoorParts doors();
+  void start_side_loops();
   Status announce(const std::string& gateway, const std::string& api);
   void watch_signals();
   void on_signal();
@@ -133,6 +144,7 @@ class Server {
   Layout layout_;
   std::unique_ptr<DataDir> data_;
   std::unique_ptr<sandbox::Spawner> spawner_;
+  std::vector<std::unique_ptr<sandbox::Spawner>> side_spawners_;
   asio::io_context loop_{1};
   asio::posix::stream_descriptor signals_{loop_};
   int signals_seen_ = 0;
@@ -167,6 +179,7 @@ class Server {
   std::unique_ptr<dialects::connections::Connections> connections_;
   std::unique_ptr<io::HttpServer> gateway_port_;
   std::unique_ptr<io::HttpServer> api_port_;
+  std::unique_ptr<SideLoops> side_loops_;
 };
 
 Status Server::start() {
@@ -179,10 +192,7 @@ Status Server::start() {
   data_ = std::make_unique<DataDir>(std::move(*data));
   data_->withdraw();  // of a server that was killed
 
-  auto spawner =
-      sandbox::Spawner::start({layout_.spawner, data_->sub("spawner"), settings_.network_nat});
-  if (spawner.has_error()) return spawner.error();
-  spawner_ = std::move(*spawner);
+  MAYFLY_TRY(start_spawners());
   // From here on only the spawner holds privilege. No thread has been started yet; these are for
   // low ports, and for files that npm and pip left without permission for their owner.
   MAYFLY_TRY(os::keep_capabilities({CAP_NET_BIND_SERVICE, CAP_DAC_OVERRIDE, CAP_FOWNER}));
@@ -197,6 +207,22 @@ Status Server::start() {
   MAYFLY_TRY(start_ports());
   watch_signals();
   return ok();
+}
+
+Status Server::start_spawners() {
+  auto spawner =
+      sandbox::Spawner::start({layout_.spawner, data_->sub("spawner"), settings_.network_nat});
+  if (spawner.has_error()) return spawner.error();
+  spawner_ = std::move(*spawner);
+  const unsigned wanted = side_loops(settings_);
+  for (unsigned i = 1;; ++i) {
+    const std::string name = "spawner-" + std::to_string(i);
+    // Beyond those that are wanted: cleans up after one of a server that had more.
+    if (i > wanted && !data_->has(name)) return ok();
+    auto side = sandbox::Spawner::start({layout_.spawner, data_->sub(name), settings_.network_nat});
+    if (side.has_error()) return side.error();
+    if (i <= wanted) side_spawners_.push_back(std::move(*side));
+  }
 }
 
 Status Server::start_state() {
@@ -220,11 +246,16 @@ Status Server::start_state() {
   return catalogue_->load();
 }
 
-Status Server::start_engine() {
-  for (const auto& missing : sandboxes_->abilities().missing) log::warn("{}", missing);
+engine::EngineSettings Server::engine_settings() const {
   engine::EngineSettings engine = settings_.engine;
   engine.runtimes_dir = layout_.runtimes_dir;
   engine.runtime_lib = layout_.runtime_lib;
+  return engine;
+}
+
+Status Server::start_engine() {
+  for (const auto& missing : sandboxes_->abilities().missing) log::warn("{}", missing);
+  const engine::EngineSettings engine = engine_settings();
   adapters_ = make_adapters(engine, settings_.http.body_bytes_max);
   auto events = Events::make({loop_, *store_, *pool_, *catalogue_, clock_, *metrics_, engine,
                               settings_.queues, settings_.calls, data_->path()});
@@ -370,8 +401,35 @@ Status Server::start_ports() {
   if (gateway_bound.has_error()) return gateway_bound.error();  // names the flag
   auto api_bound = api_port_->listen(settings_.api_address);
   if (api_bound.has_error()) return api_bound.error();
+  start_side_loops();
   events_->start();
   return announce(local_url(*gateway_bound), local_url(*api_bound));
+}
+
+void Server::start_side_loops() {
+  std::vector<sandbox::Spawner*> spawners;
+  for (const auto& each : side_spawners_) spawners.push_back(each.get());
+  if (spawners.empty()) return;
+  SpreadSettings spread;
+  spread.busy = settings_.loops_busy_percent / 100.0;
+  if (settings_.loops_busy_percent == 0) spread.idle = 0;
+  io::HttpServerOptions http = settings_.http;
+  http.name = "gateway";
+  side_loops_ = std::make_unique<SideLoops>(SideLoops::Parts{loop_, *catalogue_, *dispatcher_,
+                                                             *gateway_port_, clock_, spread,
+                                                             SideLoop::Parts{loop_,
+                                                                             *spawner_,
+                                                                             *telemetry_,
+                                                                             *metrics_,
+                                                                             clock_,
+                                                                             catalogue_->runtimes(),
+                                                                             engine_settings(),
+                                                                             std::move(http),
+                                                                             settings_.poll_us,
+                                                                             events_->services(),
+                                                                             *inside_,
+                                                                             {}},
+                                                             std::move(spawners)});
 }
 
 Status Server::announce(const std::string& gateway, const std::string& api) {
@@ -429,19 +487,19 @@ void Server::on_signal() {
 
 io::Task<void> Server::stop() {
   const SteadyTime deadline = clock_.steady_now() + milliseconds(settings_.drain_timeout_ms);
+  const auto left = [this, deadline] {
+    const auto time = std::chrono::duration_cast<milliseconds>(deadline - clock_.steady_now());
+    return std::max(milliseconds(0), time);
+  };
   api_->close_streams();
   gateway_->sockets().stop();
-  co_await gateway_port_->stop(milliseconds(settings_.drain_timeout_ms));
-  milliseconds left = std::max(
-      milliseconds(0), std::chrono::duration_cast<milliseconds>(deadline - clock_.steady_now()));
-  co_await api_port_->stop(left);
-  left = std::max(milliseconds(0),
-                  std::chrono::duration_cast<milliseconds>(deadline - clock_.steady_now()));
+  gateway_port_->stop_accepting();
+  if (side_loops_) co_await side_loops_->stop(left());
+  co_await gateway_port_->stop(left());
+  co_await api_port_->stop(left());
   events_->quiesce();
-  co_await events_->calls().stop(left);
-  left = std::max(milliseconds(0),
-                  std::chrono::duration_cast<milliseconds>(deadline - clock_.steady_now()));
-  co_await dispatcher_->stop(left);
+  co_await events_->calls().stop(left());
+  co_await dispatcher_->stop(left());
   co_await events_->stop();
 }
 

@@ -142,6 +142,14 @@ void add_server(std::vector<SettingSpec>& table) {
   table.push_back(number("server.poll_us", "us", FIELD(poll_us), 0, 1'000,
                          "How long the server looks for what comes next before it sleeps, while "
                          "that pays. 0: never."));
+  table.push_back(number("server.loops", "loops", FIELD(loops), 0, 16,
+                         "Event loops, each on a thread and with a spawner of its own. The first "
+                         "serves all; when it is full and cores are idle, calls of its busiest "
+                         "function are answered on another one too. 0: one for each core, at most "
+                         "4."));
+  table.push_back(
+      number("server.loops_busy_percent", "%", FIELD(loops_busy_percent), 0, 100,
+             "So much of its time the first loop is busy before another one helps it."));
   table.push_back(text("server.runtimes_dir", "path", FIELD(runtimes_dir),
                        "Folder of the language runtimes. Empty: found beside the program."));
   table.push_back(text("server.spawner", "path", FIELD(spawner),

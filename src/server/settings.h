@@ -37,6 +37,8 @@ struct Settings {
   std::uint32_t drain_timeout_ms = 30'000;
   std::uint32_t blocking_threads = 4;
   std::uint32_t poll_us = 20;
+  std::uint32_t loops = 0;  // 0: one for each core, at most kLoopsMax
+  std::uint32_t loops_busy_percent = 60;
   std::string runtimes_dir;  // empty: found beside the program
   std::string spawner;       // empty: mayfly-spawner beside the program
   bool network_nat = true;

@@ -29,6 +29,7 @@ class GaugeHandle final : public Metrics::Gauge {
  public:
   explicit GaugeHandle(prometheus::Gauge& metric) : metric_(metric) {}
   void set(double value) override { metric_.Set(value); }
+  void add(double n) override { metric_.Increment(n); }
 
  private:
   prometheus::Gauge& metric_;

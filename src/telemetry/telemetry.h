@@ -133,6 +133,7 @@ class Metrics {
    public:
     virtual ~Gauge() = default;
     virtual void set(double value) = 0;
+    virtual void add(double n) = 0;
   };
   class Histogram {
    public:

@@ -467,7 +467,8 @@ class Server:
     def pid(self):
         return self.process.pid
 
-    def spawner_pid(self):
+    def spawner_pid(self, folder="spawner"):
+        """That of the server's first loop; of loop 2 it is in the folder spawner-1, and so on."""
         for pid in descendants(self.pid):
             try:
                 program = os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")  # rebuilt meanwhile
@@ -475,7 +476,7 @@ class Server:
                     with open(f"/proc/{pid}/stat") as f:
                         text = f.read()
                     parent = int(text[text.rindex(")") + 2:].split()[1])
-                    if parent == self.pid:
+                    if parent == self.pid and command_of(pid).split(" --no-nat")[0].endswith("/" + folder):
                         return pid
             except OSError:
                 continue

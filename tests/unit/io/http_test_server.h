@@ -55,6 +55,16 @@ class TestServer {
     return count.get_future().get();
   }
 
+  void steer_by(Steer steer) {
+    std::promise<void> done;
+    boost::asio::post(loop_, [&] {
+      server_->steer_by(std::move(steer));
+      done.set_value();
+    });
+    done.get_future().get();
+  }
+  HttpServer& server() { return *server_; }
+
   boost::asio::io_context& loop() { return loop_; }
   std::string address;
   std::uint16_t port = 0;
