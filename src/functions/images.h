@@ -14,9 +14,9 @@
 #include "base/result.h"
 #include "functions/image_config.h"
 #include "functions/image_trees.h"
-#include "io/keyed_lock.h"
 #include "functions/types.h"
 #include "io/blocking.h"
+#include "io/keyed_lock.h"
 #include "store/store.h"
 
 namespace mayfly::functions {

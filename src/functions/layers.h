@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "io/keyed_lock.h"
 #include "io/blocking.h"
+#include "io/keyed_lock.h"
 #include "store/store.h"
 
 namespace mayfly::functions {

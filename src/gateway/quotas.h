@@ -10,9 +10,9 @@
 
 #include "base/clock.h"
 #include "functions/api.h"
-#include "io/keyed_lock.h"
 #include "io/blocking.h"
 #include "io/body.h"
+#include "io/keyed_lock.h"
 #include "store/store.h"
 
 namespace mayfly::gateway {

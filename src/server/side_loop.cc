@@ -3,16 +3,14 @@
 #include <algorithm>
 #include <atomic>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <map>
-#include <thread>
 
 #include "gateway/gateway.h"
 #include "gateway/plain_call.h"
-#include "io/polling_loop.h"
+#include "io/loop_thread.h"
 #include "os/cpu_meter.h"
 #include "os/time_slice.h"
 #include "server/adapters.h"
@@ -30,7 +28,6 @@ constexpr milliseconds kReportEvery{100};
 struct SideLoop::State {
   State(Parts p, io::HttpServer& home_server);
 
-  void run();
   void report_soon();
   io::HttpServer* steer(const wire::RequestHead& head);
   io::Task<void> end(milliseconds grace);
@@ -38,7 +35,8 @@ struct SideLoop::State {
 
   Parts parts;
   io::HttpServer& home_server;
-  asio::io_context loop{1};
+  io::LoopThread thread;
+  asio::io_context& loop = thread.loop();
   // The preparation whose version it answers; 0: none. Written by the first loop, read for each
   // request; all else that requests touch is this loop's own, counts of references too.
   std::atomic<std::uint64_t> open = 0;
@@ -59,8 +57,6 @@ struct SideLoop::State {
   asio::steady_timer timer{loop};
   os::ThreadMeter meter;
   bool reporting = false;
-  asio::executor_work_guard<asio::io_context::executor_type> work{loop.get_executor()};
-  std::thread thread;
 };
 
 SideLoop::State::State(Parts p, io::HttpServer& home)
@@ -107,12 +103,6 @@ gateway::GatewaySeams SideLoop::State::seams() {
       adapters->http_dialect()};
 }
 
-// On its thread.
-void SideLoop::State::run() {
-  ignore(os::set_time_slice(0, os::kPlatformSlice), "it is slower then beside busy functions");
-  io::run_polling(loop, std::chrono::microseconds(parts.poll_us));
-}
-
 io::HttpServer* SideLoop::State::steer(const wire::RequestHead& head) {
   const auto name = gateway::plain_call(head);
   if (!name) return &home_server;
@@ -152,12 +142,16 @@ io::Task<void> SideLoop::State::end(milliseconds grace) {
 
 SideLoop::SideLoop(Parts parts, io::HttpServer& home_server)
     : state_(std::make_unique<State>(std::move(parts), home_server)) {
-  state_->thread = std::thread([state = state_.get()] { state->run(); });
+  state_->thread.start(
+      [] {
+        ignore(os::set_time_slice(0, os::kPlatformSlice),
+               "it is slower then beside busy functions");
+      },
+      std::chrono::microseconds(state_->parts.poll_us));
 }
 
 SideLoop::~SideLoop() {
-  state_->loop.stop();
-  if (state_->thread.joinable()) state_->thread.join();
+  state_->thread.stop();
 }
 
 void SideLoop::prepare(functions::VersionPtr version, std::uint32_t instances) {
@@ -198,8 +192,7 @@ io::Task<void> SideLoop::stop(milliseconds grace) {
   State* const state = state_.get();
   auto ending = asio::co_spawn(state->loop, state->end(grace), asio::use_awaitable);
   co_await std::move(ending);
-  state->loop.stop();
-  if (state->thread.joinable()) state->thread.join();
+  state->thread.stop();
 }
 
 }  // namespace mayfly::server

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from harness import command_of, descendants, eventually
+from harness import command_of, descendants, eventually, fixture_path
 
 # Whatever is called at all is spread, at once.
 CONFIG = "server:\n  loops: 2\n  loops_busy_percent: 0\n"
@@ -181,10 +181,10 @@ def test_its_spawner_may_die(own):
 
 
 def test_a_stop_lets_calls_end(own):
-    own.deploy_source("f", "f.py", "import time\ndef handler(event, context):\n    time.sleep(0.05)\n    return event\n")
+    own.deploy(fixture_path("sleeper.py"), "--name", "f")  # half a second each
     clients = Clients(own, "f")
     eventually(lambda: spread(own), "the second loop has an instance", 30)
-    clients.wait_for(50)
+    clients.wait_for(12)
     own.census.watch(own.pid)
     own.process.terminate()
     assert own.process.wait(30) == 0
