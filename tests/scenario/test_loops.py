@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from harness import command_of, descendants, eventually, fixture_path
+from harness import command_of, descendants, eventually
 
 # Whatever is called at all is spread, at once.
 CONFIG = "server:\n  loops: 2\n  loops_busy_percent: 0\n"
@@ -27,6 +27,13 @@ def handler(event, context):
     n = json.loads(event["body"])["n"]
     context.state.put("call/%d" % n, context.state.get("other", None))
     return {"n": n}
+"""
+
+SLOW = """
+import threading
+def handler(event, context):
+    threading.Event().wait(0.05)
+    return event
 """
 
 
@@ -181,10 +188,10 @@ def test_its_spawner_may_die(own):
 
 
 def test_a_stop_lets_calls_end(own):
-    own.deploy(fixture_path("sleeper.py"), "--name", "f")  # half a second each
+    own.deploy_source("f", "f.py", SLOW)
     clients = Clients(own, "f")
     eventually(lambda: spread(own), "the second loop has an instance", 30)
-    clients.wait_for(12)
+    clients.wait_for(50)
     own.census.watch(own.pid)
     own.process.terminate()
     assert own.process.wait(30) == 0
