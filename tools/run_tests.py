@@ -307,13 +307,8 @@ def run_programs(run, tally, folder, limit, is_unit, env=None):
     if programs is None:
         tally.fail("ctest", why)
         return
-    if is_unit:
-        side_by_side(tally, lambda mine, each: gtest(run, mine, *each, limit, env),
-                     [each for each in programs if each[0].startswith("unit_")])
-    else:
-        for name, command in programs:
-            if not name.startswith("unit_"):
-                gtest(run, tally, name, command, limit, env)
+    side_by_side(tally, lambda mine, each: gtest(run, mine, *each, limit, env),
+                 [each for each in programs if each[0].startswith("unit_") == is_unit])
 
 
 def stage_unit(run, tally):
@@ -322,7 +317,7 @@ def stage_unit(run, tally):
 
 
 def stage_sandbox(run, tally):
-    """Everything else that CTest knows: programs that make real sandboxes, one after the other."""
+    """Everything else that CTest knows: programs that make real sandboxes, each with a spawner of its own."""
     run_programs(run, tally, f"{ROOT}/build", 900, is_unit=False)
     pytest(run, tally, f"{ROOT}/tests/sandbox", 900)
 
