@@ -125,9 +125,9 @@ def side_by_side(tally, action, items):
 
 # -- ahead of its stage -----------------------------------------------------------------------------
 
-# Runs a command with what others leave of the cores: SCHED_IDLE, which counts for the disk, too. Where the scheduler
-# groups sessions, an idle one has the share of any other, hence the group's nice value. It ends with the run.
-IDLE = """
+# Runs a command that ends with the run; `idle`, it has what others leave of the cores: SCHED_IDLE, which counts for the
+# disk, too. Where the scheduler groups sessions, an idle one has the share of any other, hence the group's nice value.
+LAUNCHER = """
 import ctypes, os, signal, sys
 def attempt(action, *words):
     try:
@@ -137,24 +137,48 @@ def attempt(action, *words):
 def autogroup():
     with open("/proc/self/autogroup", "w") as f:
         f.write("19")
-attempt(autogroup)
-attempt(os.nice, 19)
-attempt(os.sched_setscheduler, 0, os.SCHED_IDLE, os.sched_param(0))
+if sys.argv[1] == "idle":
+    attempt(autogroup)
+    attempt(os.nice, 19)
+    attempt(os.sched_setscheduler, 0, os.SCHED_IDLE, os.sched_param(0))
 PR_SET_PDEATHSIG = 1
 ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-os.execvp(sys.argv[1], sys.argv[1:])
+os.execvp(sys.argv[2], sys.argv[2:])
 """
 
 
+def undo_idle(session):
+    """For the processes of a session, as far as it is allowed: they are waited for, and others may use the machine."""
+    def attempt(action, *words):
+        try:
+            action(*words)
+        except OSError:
+            pass  # or it has just ended
+
+    def take_turns(pid):
+        if os.getsid(pid) == session:
+            attempt(os.setpriority, os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, 0))
+            os.sched_setscheduler(pid, os.SCHED_OTHER, os.sched_param(0))
+
+    def autogroup():
+        with open(f"/proc/{session}/autogroup", "w") as f:
+            f.write("0")
+    attempt(autogroup)
+    for _ in range(2):  # the second time, what one has begun that was still idle
+        for entry in os.listdir("/proc"):
+            if entry.isdigit():
+                attempt(take_turns, int(entry))
+
+
 class Ahead(Run):
-    """Does action(run, tally) in a thread while stages run. Its commands are idle ones."""
+    """Does action(run, tally) in a thread while stages run. Its commands are idle ones until it is waited for."""
 
     PATIENCE = 4  # times the limit of a command that has the cores for itself
 
     def __init__(self, run, action):
         super().__init__(run.options, tempfile.mkdtemp(dir=run.scratch))
         self.lock = threading.Lock()
-        self.ended, self.child = False, None  # protected by lock
+        self.ended, self.idle, self.child = False, True, None  # protected by lock
         self.tally, self.value, self.fault = Tally(), None, None
         self.done = threading.Event()  # and not join(): interrupted once, that holds the thread for ended
         threading.Thread(target=self.work, args=(action,)).start()
@@ -171,7 +195,8 @@ class Ahead(Run):
         with self.lock:
             if self.ended:
                 raise InterruptedError("the run was ended")
-            self.child = super().popen([sys.executable, "-c", IDLE, *words], **options)
+            launcher = [sys.executable, "-c", LAUNCHER, "idle" if self.idle else "in turn"]
+            self.child = super().popen([*launcher, *words], **options)
             return self.child
 
     def command(self, words, timeout, env=None, cwd=ROOT):
@@ -179,6 +204,10 @@ class Ahead(Run):
 
     def wait(self, tally):
         """What action returned; its counts are added to tally."""
+        with self.lock:
+            self.idle, child = False, self.child
+        if child and not self.done.is_set():
+            undo_idle(child.pid)
         self.done.wait()
         if self.fault:
             raise self.fault

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import types
 
 import pytest
@@ -124,6 +125,31 @@ def test_the_sanitized_build_runs_beside_the_stages_with_idle_cores(tmp_path, fa
     assert seen["ninja"][2:4] == [os.SCHED_IDLE, 19] and seen["mine"] == os.SCHED_OTHER
     if os.geteuid() == 0:  # another's second change in a tenth of a second is refused
         assert seen["ninja"][4] == 19
+
+
+def test_who_waits_for_it_has_it_take_turns(tmp_path, fakes):
+    """Others may use the machine: idle, it would wait for them."""
+    ninja = []
+
+    def turns():
+        deadline = time.monotonic() + PATIENCE
+        while any(os.sched_getscheduler(pid) != os.SCHED_OTHER for pid in ninja[:2]):
+            if time.monotonic() > deadline:
+                break
+        ninja[:] = [os.sched_getscheduler(pid) for pid in ninja[:2]]
+        fakes.go()
+
+    def asan(run, tally):
+        ninja.extend(fakes.begun())
+        assert ninja[2] == os.SCHED_IDLE
+        helper = threading.Thread(target=turns)
+        helper.start()
+        run_tests.build_sanitized(run, tally)
+        helper.join()
+
+    assert run_stages(tmp_path, ("build", passes), ("asan", asan)).words() == "2 passed, 0 failed"
+    if os.geteuid() == 0:  # another may not take it back
+        assert ninja == [os.SCHED_OTHER, os.SCHED_OTHER]
 
 
 @pytest.mark.parametrize("stages", [
