@@ -16,7 +16,7 @@ sys.path.insert(0, TOOLS)
 
 import run_tests  # noqa: E402
 
-PATIENCE = 30
+PATIENCE = 120  # seconds; idle programs on a busy machine
 
 # Says what it runs as, in the file `begun`; ends when `go` is opened, or after its own child when it is killed.
 NINJA = """#!/usr/bin/env python3
