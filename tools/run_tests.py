@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import xml.etree.ElementTree as ElementTree
 
@@ -56,18 +57,22 @@ class Run:
     def __init__(self, options, scratch):
         self.options, self.scratch = options, scratch
         self.serial = itertools.count(1)
+        self.sanitized = None  # Ahead with the sanitized build, until a stage takes it
 
     def scratch_file(self, suffix):
         return os.path.join(self.scratch, f"{next(self.serial)}{suffix}")
+
+    def popen(self, words, **options):
+        return subprocess.Popen(words, **options)
 
     def command(self, words, timeout, env=None, cwd=ROOT):
         """Runs to the end or the time limit; returns (exit code or None, output). The whole process
         group is ended with it, so that a hanging test leaves nothing behind."""
         path = self.scratch_file(".out")
         with open(path, "wb") as out:
-            child = subprocess.Popen(words, stdout=out, stderr=subprocess.STDOUT, cwd=cwd,
-                                     stdin=subprocess.DEVNULL, start_new_session=True,
-                                     env={**os.environ, **(env or {})})
+            child = self.popen(words, stdout=out, stderr=subprocess.STDOUT, cwd=cwd,
+                               stdin=subprocess.DEVNULL, start_new_session=True,
+                               env={**os.environ, **(env or {})})
             code = None
             try:
                 code = child.wait(timeout)
@@ -116,6 +121,106 @@ def side_by_side(tally, action, items):
     with concurrent.futures.ThreadPoolExecutor(cores()) as pool:
         for counted in pool.map(one, items):
             tally.add(counted)
+
+
+# -- ahead of its stage -----------------------------------------------------------------------------
+
+# Runs a command that ends with the run; `idle`, it has what others leave of the cores: SCHED_IDLE, which counts for the
+# disk, too. Where the scheduler groups sessions, an idle one has the share of any other, hence the group's nice value.
+LAUNCHER = """
+import ctypes, os, signal, sys
+def attempt(action, *words):
+    try:
+        action(*words)
+    except OSError:
+        pass  # what runs beside it is slower then
+def autogroup():
+    with open("/proc/self/autogroup", "w") as f:
+        f.write("19")
+if sys.argv[1] == "idle":
+    attempt(autogroup)
+    attempt(os.nice, 19)
+    attempt(os.sched_setscheduler, 0, os.SCHED_IDLE, os.sched_param(0))
+PR_SET_PDEATHSIG = 1
+ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
+
+
+def undo_idle(session):
+    """For the processes of a session, as far as it is allowed: they are waited for, and others may use the machine."""
+    def attempt(action, *words):
+        try:
+            action(*words)
+        except OSError:
+            pass  # or it has just ended
+
+    def take_turns(pid):
+        if os.getsid(pid) == session:
+            attempt(os.setpriority, os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, 0))
+            os.sched_setscheduler(pid, os.SCHED_OTHER, os.sched_param(0))
+
+    def autogroup():
+        with open(f"/proc/{session}/autogroup", "w") as f:
+            f.write("0")
+    attempt(autogroup)
+    for _ in range(2):  # the second time, what one has begun that was still idle
+        for entry in os.listdir("/proc"):
+            if entry.isdigit():
+                attempt(take_turns, int(entry))
+
+
+class Ahead(Run):
+    """Does action(run, tally) in a thread while stages run. Its commands are idle ones until it is waited for."""
+
+    PATIENCE = 4  # times the limit of a command that has the cores for itself
+
+    def __init__(self, run, action):
+        super().__init__(run.options, tempfile.mkdtemp(dir=run.scratch))
+        self.lock = threading.Lock()
+        self.ended, self.idle, self.child = False, True, None  # protected by lock
+        self.tally, self.value, self.fault = Tally(), None, None
+        self.done = threading.Event()  # and not join(): interrupted once, that holds the thread for ended
+        threading.Thread(target=self.work, args=(action,)).start()
+
+    def work(self, action):
+        try:
+            self.value = action(self, self.tally)
+        except Exception as e:  # for the stage that waits
+            self.fault = e
+        finally:
+            self.done.set()
+
+    def popen(self, words, **options):
+        with self.lock:
+            if self.ended:
+                raise InterruptedError("the run was ended")
+            launcher = [sys.executable, "-c", LAUNCHER, "idle" if self.idle else "in turn"]
+            self.child = super().popen([*launcher, *words], **options)
+            return self.child
+
+    def command(self, words, timeout, env=None, cwd=ROOT):
+        return super().command(words, timeout * self.PATIENCE, env, cwd)
+
+    def wait(self, tally):
+        """What action returned; its counts are added to tally."""
+        with self.lock:
+            self.idle, child = False, self.child
+        if child and not self.done.is_set():
+            undo_idle(child.pid)
+        self.done.wait()
+        if self.fault:
+            raise self.fault
+        tally.add(self.tally)
+        return self.value
+
+    def end(self):
+        """Ends the command that runs, with its process group. Nothing runs afterwards."""
+        with self.lock:
+            self.ended, child = True, self.child
+        if child and not self.done.is_set():
+            end_group(child)
+        self.done.wait()
 
 
 # -- building ---------------------------------------------------------------------------------------
@@ -231,13 +336,8 @@ def run_programs(run, tally, folder, limit, is_unit, env=None):
     if programs is None:
         tally.fail("ctest", why)
         return
-    if is_unit:
-        side_by_side(tally, lambda mine, each: gtest(run, mine, *each, limit, env),
-                     [each for each in programs if each[0].startswith("unit_")])
-    else:
-        for name, command in programs:
-            if not name.startswith("unit_"):
-                gtest(run, tally, name, command, limit, env)
+    side_by_side(tally, lambda mine, each: gtest(run, mine, *each, limit, env),
+                 [each for each in programs if each[0].startswith("unit_") == is_unit])
 
 
 def stage_unit(run, tally):
@@ -246,7 +346,7 @@ def stage_unit(run, tally):
 
 
 def stage_sandbox(run, tally):
-    """Everything else that CTest knows: programs that make real sandboxes, one after the other."""
+    """Everything else that CTest knows: programs that make real sandboxes, each with a spawner of its own."""
     run_programs(run, tally, f"{ROOT}/build", 900, is_unit=False)
     pytest(run, tally, f"{ROOT}/tests/sandbox", 900)
 
@@ -307,6 +407,9 @@ SANITIZERS = {
 
 def build_sanitized(run, tally):
     """One build for both stages: the second finds it made. Returns its folder, or None."""
+    if run.sanitized:
+        ahead, run.sanitized = run.sanitized, None
+        return ahead.wait(tally)
     folder = f"{ROOT}/build-sanitize"
     made = build(run, tally, folder, ["-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_CXX_FLAGS_DEBUG=-O0 -g1",
                                       "-DCMAKE_CXX_COMPILER=clang++", "-DCMAKE_C_COMPILER=clang",
@@ -361,6 +464,9 @@ STAGES = [
 ]
 
 
+SANITIZED = ("asan", "fuzz")  # what build_sanitized() is for
+
+
 def show(tally):
     for name, output in tally.details:
         lines = output.rstrip().splitlines()
@@ -372,6 +478,30 @@ def show(tally):
             print(f"    {line}")
     for reason, count in sorted(tally.skips.items()):
         print(f"  skipped {count}: {reason}")
+
+
+def run_stages(run, wanted):
+    """Runs them in turn. The sanitized build is made meanwhile, where a stage wants it after the build."""
+    total, ahead = Tally(), None
+    try:
+        for name, function, _ in wanted:
+            tally, begin = Tally(), time.monotonic()
+            print(f"{name} ...", flush=True)
+            try:
+                function(run, tally)
+            except Exception as e:  # a fault of the runner itself must not pass for success
+                tally.fail(name, f"{type(e).__name__}: {e}")
+            show(tally)
+            print(f"{name}: {tally.words()} in {time.monotonic() - begin:.1f} s", flush=True)
+            total.add(tally)
+            if name == "build" and tally.failed:
+                break  # nothing else would tell more
+            if name == "build" and any(other in SANITIZED for other, _, _ in wanted):
+                run.sanitized = ahead = Ahead(run, build_sanitized)
+    finally:
+        if ahead:
+            ahead.end()
+    return total
 
 
 def main():
@@ -387,22 +517,10 @@ def main():
         return 0
     when = FAST if options.fast else WHOLE
     wanted = [s for s in STAGES if (s[0] in options.stage if options.stage else when in s[2])]
-    total = Tally()
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mayfly-tests-") as scratch:
         run = Run(options, scratch)
-        for name, function, _ in wanted:
-            tally, begin = Tally(), time.monotonic()
-            print(f"{name} ...", flush=True)
-            try:
-                function(run, tally)
-            except Exception as e:  # a fault of the runner itself must not pass for success
-                tally.fail(name, f"{type(e).__name__}: {e}")
-            show(tally)
-            print(f"{name}: {tally.words()} in {time.monotonic() - begin:.1f} s", flush=True)
-            total.add(tally)
-            if name == "build" and tally.failed:
-                break  # nothing else would tell more
+        total = run_stages(run, wanted)
     print(f"all stages: {time.monotonic() - started:.0f} s")
     if not total.passed and not total.failed:
         print("no test was selected")
@@ -411,6 +529,13 @@ def main():
     return 1 if total.failed else 0
 
 
-if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+def run_by_hand():
+    """The program: signals that end it let it end what it runs."""
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(each) != signal.SIG_IGN:  # as nohup has it
+            signal.signal(each, lambda number, _: sys.exit(128 + number))
     sys.exit(main())
+
+
+if __name__ == "__main__":
+    run_by_hand()

@@ -26,7 +26,7 @@ EXAMPLES = os.path.join(ROOT, "examples")
 PATIENCE = float(os.environ.get("MAYFLY_TEST_PATIENCE", "3" if re.search("asan|sanitize", BUILD) else "1"))
 
 
-def eventually(check, what, timeout=10.0, interval=0.01):
+def eventually(check, what, timeout=30.0, interval=0.01):
     """Polls until check() is true and returns its value; fails with `what` after the deadline."""
     deadline = time.monotonic() + timeout * PATIENCE
     while True:
