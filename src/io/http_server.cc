@@ -151,6 +151,7 @@ void HttpServer::State::accept_batch() {
 }
 
 void HttpServer::State::adopt(MovedConnection& moved) {
+  if (core->open >= core->options.connections_max && !make_room()) return;  // it is closed
   std::make_shared<Connection>(core, moved)
       ->start(std::move(moved.fd), moved.family,
               std::make_unique<ParsedRequest>(std::move(moved.parsed)));

@@ -57,7 +57,7 @@ class HttpServer {
   // whatever loop it runs; the connection goes there with the request.
   void steer_by(Steer steer);
 
-  // Goes on with a connection of another server; from any thread.
+  // Goes on with a connection of another server, if it has room for one more; from any thread.
   void adopt(std::shared_ptr<MovedConnection> moved);
 
   // Connections that are there go on.

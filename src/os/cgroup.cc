@@ -20,6 +20,7 @@ namespace mayfly::os {
 namespace {
 
 constexpr std::uint32_t kCpuPeriodUs = 100'000;
+constexpr int kCloseMs = 2'000;  // for what nobody has told of: begun when a spawner was killed
 
 struct CgroupMount {
   bool v2 = false;
@@ -320,7 +321,7 @@ bool CgroupTree::remove(const Cgroup& group) const {
 }
 
 void CgroupTree::close() {
-  for (const auto& folder : folders_) ::rmdir(folder.c_str());
+  for (const auto& folder : folders_) destroy_cgroup_folder(folder, kCloseMs);
   folders_.clear();
   kind_ = UsageKind::process;
 }

@@ -74,7 +74,7 @@ class CgroupTree {
   void reset_usage(const Cgroup& group) const;
   // False while something is still inside: try again later.
   bool remove(const Cgroup& group) const;
-  // Removes the folders themselves; every group must be gone.
+  // Removes the folders themselves, and with them groups that nobody knows of.
   void close();
 
  private:

@@ -12,6 +12,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <thread>
 
@@ -221,7 +222,13 @@ Status Server::start_spawners() {
     if (i > wanted && !data_->has(name)) return ok();
     auto side = sandbox::Spawner::start({layout_.spawner, data_->sub(name), settings_.network_nat});
     if (side.has_error()) return side.error();
-    if (i <= wanted) side_spawners_.push_back(std::move(*side));
+    if (i <= wanted) {
+      side_spawners_.push_back(std::move(*side));
+      continue;
+    }
+    side->reset();
+    std::error_code ignored;  // then the next start does the same
+    std::filesystem::remove_all(data_->sub(name), ignored);
   }
 }
 

@@ -145,7 +145,8 @@ void SideLoops::State::look_at(Side& side, const std::string& hottest, double sh
     }
     case Stage::preparing: {
       const bool ready = std::any_of(pools.begin(), pools.end(), [&side](const auto& pool) {
-        return pool.function == side.version->function && pool.instances > 0;
+        return pool.function == side.version->function && pool.revision == side.version->revision &&
+               pool.instances > 0;
       });
       if (ready) {
         side.stage = Stage::open;
@@ -255,7 +256,12 @@ io::Task<void> SideLoops::stop(milliseconds grace) {
     side.loop->close();
     side.stage = Stage::retiring;  // nothing goes there any more
   }
-  for (auto& side : state->sides) co_await side.loop->stop(grace);
+  const SteadyTime deadline = state->parts.clock.steady_now() + grace;
+  for (auto& side : state->sides) {
+    const auto left =
+        std::chrono::duration_cast<milliseconds>(deadline - state->parts.clock.steady_now());
+    co_await side.loop->stop(std::max(milliseconds(0), left));
+  }
 }
 
 }  // namespace mayfly::server

@@ -150,7 +150,12 @@ Status serve(const Options& options) {
   ready.missing = std::move(missing);
   Server server(std::move(state).value(), std::move(host), os::Fd(kEngineFd));
   MAYFLY_TRY(server.try_out());
-  MAYFLY_TRY(os::send_message(kEngineFd, wire::encode_spawner_message(ready)));
+  // A server that has stopped meanwhile hears nothing any more.
+  const Status told = os::send_message(kEngineFd, wire::encode_spawner_message(ready));
+  if (told.has_error()) {
+    server.end();
+    return told;
+  }
   server.run();
   return ok();
 }

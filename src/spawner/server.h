@@ -26,8 +26,11 @@ class Server {
   // Until the engine closes its end. Then kills all, waits for them and leaves nothing behind.
   void run();
 
-  // Prepares the first sandbox, and so finds out whether this machine lets it.
+  // Prepares the first sandbox, and so finds out whether this machine lets it. After an error it
+  // has ended.
   Status try_out();
+  // What run() does at its end, when it is not to begin.
+  void end();
 
  private:
   void on_engine();
@@ -100,7 +103,6 @@ class Server {
   void put_off_refill();
   void idle();
   void sweep_cgroups();
-  void end();
 
   StateDir state_;
   Host host_;

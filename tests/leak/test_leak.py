@@ -3,14 +3,16 @@
 MAYFLY_LEAK_STARTS sets how many (the full run takes 10,000).
 """
 
+import contextlib
 import os
 import re
+import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from harness import (cgroup_tags, descendants, eventually, fixture_path, mayfly_cgroups, network_namespaces,
-                     process_table, waits_without_limit)
+from harness import (BUILD, cgroup_tags, descendants, eventually, fixture_path, mayfly_cgroups,
+                     network_namespaces, process_table, waits_without_limit)
 
 STARTS = int(os.environ.get("MAYFLY_LEAK_STARTS", "300"))
 WARM_UP = 40
@@ -164,3 +166,26 @@ def test_failing_starts_leave_nothing(make_server):
         at_rest(server, "broken", "crasher")
     compare(server, before, rounds * 3)
     assert server.stop() == 0
+
+
+def test_a_spawner_whose_server_stops_before_it_is_ready_leaves_nothing(tmp_path):
+    # As when a server that has just started another one ends: there is nobody to say "ready" to.
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.close()
+    state = str(tmp_path / "spawner")
+    child = os.posix_spawn(os.path.join(BUILD, "mayfly-spawner"), ["mayfly-spawner", "--state-dir", state],
+                           dict(os.environ), file_actions=[(os.POSIX_SPAWN_DUP2, theirs.fileno(), 3)])
+    theirs.close()
+    tags = set()
+
+    def ended():
+        tags.update(cgroup_tags([child, *descendants(child)]))
+        with contextlib.suppress(OSError), open(os.path.join(state, "cgroups")) as f:
+            tags.update(os.path.basename(line.strip()) for line in f)
+        return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG)
+
+    end = eventually(ended, "the spawner's end", 30)
+    assert (end.si_code, end.si_status != 0) == (os.CLD_EXITED, True)
+    assert len(tags) == 1 or not os.path.isdir("/sys/fs/cgroup"), "the test has not seen its cgroups"
+    assert mayfly_cgroups(tags) == set()
+    assert sorted(os.listdir(state)) == ["lock"]

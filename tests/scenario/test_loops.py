@@ -225,5 +225,6 @@ def test_loops_of_a_server_that_had_more_are_cleaned_up(make_server, tmp_path):
     clients.end()
     again = make_server(data=data, config="server:\n  loops: 1\n")
     assert again.spawner_pid("spawner-1") is None
+    assert not os.path.exists(os.path.join(data, "spawner-1"))
     again.call("f", b'{"n":1}').expect(200)
     assert again.stop() == 0

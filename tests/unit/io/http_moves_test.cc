@@ -117,6 +117,27 @@ TEST(HttpMoves, ManyAtOnce) {
   EXPECT_EQ(pair.by_a + pair.by_b, 800);
 }
 
+TEST(HttpMoves, AServerThatIsFullClosesWhatIsIdleOrWhatComes) {
+  const auto gate = Gate::make();
+  HttpServerOptions one;
+  one.connections_max = 1;
+  TestServer b([gate](HttpRequest) { return answer_behind(gate, "B;"); }, one);
+  std::atomic<int> by_a = 0;
+  TestServer a(named("A", by_a));
+  a.steer_by([&b](const wire::RequestHead&, const ConnectionFacts&) { return &b.server(); });
+  RawClient first(a.port), second(a.port), third(a.port);
+  first.send(request_for("/1"));
+  EXPECT_TRUE(gate->wait_arrived());
+  second.send(request_for("/2"));
+  EXPECT_EQ(second.receive_all(), "");  // the first is at work
+  gate->open(b.loop());
+  EXPECT_FALSE(first.receive_until("B;").empty());
+  third.send(request_for("/3"));
+  EXPECT_FALSE(third.receive_until("B;").empty());
+  EXPECT_EQ(first.receive_all(), "");
+  EXPECT_EQ(b.connections(), 1u);
+}
+
 TEST(HttpMoves, AServerThatStopsAnswersWhatIsMovedToIt) {
   Pair pair;
   RawClient client(pair.a.port);
