@@ -416,27 +416,29 @@ Status Server::start_ports() {
 void Server::start_side_loops() {
   std::vector<sandbox::Spawner*> spawners;
   for (const auto& each : side_spawners_) spawners.push_back(each.get());
+  auto& serving = metrics_->gauge("mayfly_loops_serving", "Event loops that answer calls.", {});
+  serving.set(1);
   if (spawners.empty()) return;
   SpreadSettings spread;
   spread.busy = settings_.loops_busy_percent / 100.0;
   if (settings_.loops_busy_percent == 0) spread.idle = 0;
   io::HttpServerOptions http = settings_.http;
   http.name = "gateway";
-  side_loops_ = std::make_unique<SideLoops>(SideLoops::Parts{loop_, *catalogue_, *dispatcher_,
-                                                             *gateway_port_, clock_, spread,
-                                                             SideLoop::Parts{loop_,
-                                                                             *spawner_,
-                                                                             *telemetry_,
-                                                                             *metrics_,
-                                                                             clock_,
-                                                                             catalogue_->runtimes(),
-                                                                             engine_settings(),
-                                                                             std::move(http),
-                                                                             settings_.poll_us,
-                                                                             events_->services(),
-                                                                             *inside_,
-                                                                             {}},
-                                                             std::move(spawners)});
+  side_loops_ = std::make_unique<SideLoops>(
+      SideLoops::Parts{loop_, *catalogue_, *dispatcher_, *gateway_port_, clock_, serving, spread,
+                       SideLoop::Parts{loop_,
+                                       *spawner_,
+                                       *telemetry_,
+                                       *metrics_,
+                                       clock_,
+                                       catalogue_->runtimes(),
+                                       engine_settings(),
+                                       std::move(http),
+                                       settings_.poll_us,
+                                       events_->services(),
+                                       *inside_,
+                                       {}},
+                       std::move(spawners)});
 }
 
 Status Server::announce(const std::string& gateway, const std::string& api) {

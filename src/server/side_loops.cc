@@ -48,6 +48,7 @@ struct SideLoops::State : std::enable_shared_from_this<State> {
   void spread(Side& side, functions::VersionPtr version);
   void withdraw(Side& side);
   void give_back(Side& side);
+  void move(Side& side, Stage stage);
   void check();
   void tell_dispatcher();
 
@@ -149,7 +150,7 @@ void SideLoops::State::look_at(Side& side, const std::string& hottest, double sh
                pool.instances > 0;
       });
       if (ready) {
-        side.stage = Stage::open;
+        move(side, Stage::open);
         side.loop->open();
       } else if (now - side.since > kPrepareMax) {
         withdraw(side);
@@ -174,8 +175,7 @@ void SideLoops::State::spread(Side& side, functions::VersionPtr version) {
     side.version = nullptr;
     return;
   }
-  side.stage = Stage::preparing;
-  side.since = parts.clock.steady_now();
+  move(side, Stage::preparing);
   log::debug("the loop is full and cores idle: calls of {} get another loop",
              side.version->qualified_name());
   side.loop->prepare(side.version, side.instances);
@@ -184,13 +184,20 @@ void SideLoops::State::spread(Side& side, functions::VersionPtr version) {
 void SideLoops::State::withdraw(Side& side) {
   side.loop->close();
   side.loop->retire();
-  side.stage = Stage::retiring;
+  move(side, Stage::retiring);
+}
+
+void SideLoops::State::move(Side& side, Stage stage) {
+  side.stage = stage;
   side.since = parts.clock.steady_now();
+  const auto open = std::count_if(sides.begin(), sides.end(),
+                                  [](const Side& each) { return each.stage == Stage::open; });
+  parts.serving.set(static_cast<double>(1 + open));
 }
 
 void SideLoops::State::give_back(Side& side) {
   parts.dispatcher.take_back(side.bytes(), side.instances);
-  side.stage = Stage::free;
+  move(side, Stage::free);
   side.version = nullptr;
 }
 
@@ -254,7 +261,7 @@ io::Task<void> SideLoops::stop(milliseconds grace) {
   state->timer.cancel();
   for (auto& side : state->sides) {
     side.loop->close();
-    side.stage = Stage::retiring;  // nothing goes there any more
+    state->move(side, Stage::retiring);  // nothing goes there any more
   }
   const SteadyTime deadline = state->parts.clock.steady_now() + grace;
   for (auto& side : state->sides) {

@@ -22,6 +22,7 @@ class SideLoops {
     engine::Dispatcher& dispatcher;  // of the first loop
     io::HttpServer& home_server;     // the gateway's port
     const Clock& clock;
+    telemetry::Metrics::Gauge& serving;  // loops that answer calls, the first one with them
     SpreadSettings spread;
     SideLoop::Parts side;                     // of each, but for spawner and report
     std::vector<sandbox::Spawner*> spawners;  // one for each loop

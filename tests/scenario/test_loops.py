@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from harness import command_of, descendants, eventually
+from harness import eventually
 
 # Whatever is called at all is spread, at once.
 CONFIG = "server:\n  loops: 2\n  loops_busy_percent: 0\n"
@@ -83,9 +83,7 @@ def metric(own, name):
 
 
 def spread(own):
-    """Whether the second loop's spawner has started a function's process."""
-    side = own.spawner_pid("spawner-1")
-    return side is not None and any("/var/runtime/" in command_of(pid) for pid in descendants(side))
+    return metric(own, "mayfly_loops_serving") == 2
 
 
 @pytest.fixture
@@ -98,7 +96,7 @@ def right(clients):
 
 
 def test_calls_are_answered_on_both(own):
-    own.deploy_source("f", "f.py", ANSWER % "one")
+    own.deploy_source("f", "f.py", ANSWER % "one", "--keep-alive", "1")
     clients = Clients(own, "f")
     try:
         eventually(lambda: len({a[3].get("where") for a in clients.answers[-50:]}) > 1, "two instances answer", 30)
@@ -110,6 +108,9 @@ def test_calls_are_answered_on_both(own):
     eventually(lambda: metric(own, "mayfly_invocations_total") >= len(clients.answers), "all are counted", 10)
     assert metric(own, "mayfly_invocations_total") == len(clients.answers)
     assert metric(own, "mayfly_http_requests_in_flight") == 0
+    # What is over is over: instances end, and the first loop has its room back.
+    eventually(lambda: not spread(own), "one loop is enough again", 30)
+    eventually(lambda: metric(own, "mayfly_memory_committed_bytes") == 0, "no instance is left, here or there", 30)
     assert own.stop() == 0
 
 
