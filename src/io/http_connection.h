@@ -26,6 +26,9 @@ class RequestBody;
 // connection.
 inline constexpr std::size_t kBodyPiece = 64 * 1024;
 
+// What a connection reads into at first.
+inline constexpr std::size_t kBufferFirst = 4 * 1024;
+
 // The answer to a request that never reached a handler, or whose handler failed.
 HttpResponse error_answer(const HttpError& problem, std::string_view party, std::string_view phase);
 

@@ -172,7 +172,7 @@ struct Schedules::State : std::enable_shared_from_this<Schedules::State> {
   io::Task<Status> add_tick(queues::Batch* batch, EntryPtr entry, WallTime tick, std::string id);
   io::Task<std::optional<WallTime>> run_due();
   io::Task<void> watch();
-  io::Task<Status> replace(Schedule schedule);
+  io::Task<Result<ScheduleInfo>> replace(Schedule schedule);
   bool due(const Entry& entry) const { return entry.place.fire && *entry.place.fire <= now(); }
   void heed_set_back(Entry& entry) const;
   void changed() {
@@ -456,7 +456,7 @@ io::Task<Result<ScheduleInfo>> Schedules::create(Schedule schedule) {
 }
 
 // The caller holds the lock.
-io::Task<Status> Schedules::State::replace(Schedule schedule) {
+io::Task<Result<ScheduleInfo>> Schedules::State::replace(Schedule schedule) {
   const auto known = entry_of(schedule.group, schedule.name);
   if (known.has_error()) co_return known.error();
   schedule.created = (*known)->schedule.created;
@@ -466,22 +466,19 @@ io::Task<Status> Schedules::State::replace(Schedule schedule) {
   (*entry)->place = (*known)->place;
   plan(**entry, now());
   io::Task<Status> keeping = keep(*entry, false);
-  const Status kept = co_await std::move(keeping);
-  co_return kept;
+  if (Status kept = co_await std::move(keeping); kept.has_error()) co_return kept.error();
+  co_return info_of(**entry);
 }
 
 io::Task<Result<ScheduleInfo>> Schedules::update(Schedule schedule) {
   const auto state = state_;
-  const std::string group = schedule.group, name = schedule.name;
-  io::Task<Result<io::KeyedLock::Guard>> locking = state->locks.lock(id_of(group, name));
+  io::Task<Result<io::KeyedLock::Guard>> locking =
+      state->locks.lock(id_of(schedule.group, schedule.name));
   const auto guard = co_await std::move(locking);
   if (guard.has_error()) co_return guard.error();
-  io::Task<Status> replacing = state->replace(std::move(schedule));
-  if (Status replaced = co_await std::move(replacing); replaced.has_error())
-    co_return replaced.error();
-  const auto entry = state->entry_of(group, name);
-  if (entry.has_error()) co_return entry.error();
-  co_return state->info_of(**entry);
+  io::Task<Result<ScheduleInfo>> replacing = state->replace(std::move(schedule));
+  Result<ScheduleInfo> replaced = co_await std::move(replacing);
+  co_return replaced;
 }
 
 io::Task<Result<ScheduleInfo>> Schedules::enable(std::string group, std::string name,
@@ -494,12 +491,9 @@ io::Task<Result<ScheduleInfo>> Schedules::enable(std::string group, std::string 
   if (known.has_error()) co_return known.error();
   Schedule schedule = (*known)->schedule;
   schedule.enabled = enabled;
-  io::Task<Status> replacing = state->replace(std::move(schedule));
-  if (Status replaced = co_await std::move(replacing); replaced.has_error())
-    co_return replaced.error();
-  const auto entry = state->entry_of(group, name);
-  if (entry.has_error()) co_return entry.error();
-  co_return state->info_of(**entry);
+  io::Task<Result<ScheduleInfo>> replacing = state->replace(std::move(schedule));
+  Result<ScheduleInfo> replaced = co_await std::move(replacing);
+  co_return replaced;
 }
 
 io::Task<Status> Schedules::remove(std::string group, std::string name) {

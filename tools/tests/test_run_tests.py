@@ -226,13 +226,19 @@ WAITING = {
 }
 
 
+def heed_signals():
+    """Whoever runs the tests may have had some ignored (nohup, a shell's &): what is started would inherit that."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
 @pytest.mark.parametrize("where", WAITING)
 def test_it_ends_with_a_run_that_is_interrupted(tmp_path, fakes, where, number):
     stages = f"both = (run_tests.FAST, run_tests.WHOLE)\nrun_tests.STAGES = [{WAITING[where]}]"
     program = RUNNER.format(tools=TOOLS, root=str(tmp_path), stages=stages)
     runner = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                              start_new_session=True)
+                              start_new_session=True, preexec_fn=heed_signals)
     ninja, child = fakes.begun()[:2]
     try:
         runner.send_signal(number)
