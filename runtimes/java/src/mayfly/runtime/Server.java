@@ -47,7 +47,6 @@ final class Server {
   private final Map<Integer, Call> calls = new HashMap<>();
   private final LinkedBlockingQueue<Call> queue = new LinkedBlockingQueue<>();
   private int workers;
-  private int idle;
   private boolean closing; // the end is near: whoever ends the last call ends the process
 
   Server(App app, Channel channel) {
@@ -160,7 +159,8 @@ final class Server {
   private synchronized void accept(Call call) {
     calls.put(call.stream, call);
     queue.add(call);
-    if (idle < queue.size() && workers < Math.max(1, app.concurrency)) {
+    // Every call that is not over has a worker to itself: one that is about to run another's may not count.
+    if (workers < Math.min(calls.size(), Math.max(1, app.concurrency))) {
       workers++;
       Thread worker = new Thread(this::work, "handler-" + workers);
       worker.setDaemon(true);
@@ -224,9 +224,6 @@ final class Server {
 
   /** The next call to run; null when it was cancelled in the queue. */
   private Call next() {
-    synchronized (this) {
-      idle++;
-    }
     Call call = null;
     while (call == null)
       try {
@@ -235,7 +232,6 @@ final class Server {
         continue; // meant for a call that is over
       }
     synchronized (this) {
-      idle--;
       if (!calls.containsKey(call.stream)) return null;
       call.thread = Thread.currentThread();
     }
