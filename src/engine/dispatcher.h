@@ -146,9 +146,10 @@ class Dispatcher {
 
   // Merged into pools(), pool_of(), callers_wait() and the metrics from now on.
   void set_beside(Beside beside);
+  // Whether so much is free, without ending what is idle.
+  bool has_room(std::uint64_t memory_bytes, std::uint32_t instances) const;
   // Takes room for instances off what this one may use, and gives it back; false: so much is not
   // free. What is lent counts as used.
-  bool has_room(std::uint64_t memory_bytes, std::uint32_t instances) const;
   bool lend(std::uint64_t memory_bytes, std::uint32_t instances);
   void take_back(std::uint64_t memory_bytes, std::uint32_t instances);
   // In place of settings.memory_bytes_max and instances_max.

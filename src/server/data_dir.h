@@ -1,7 +1,7 @@
 #pragma once
 // The data directory of a server: made at first start, locked while a server runs, and where
-// clients find address and key. Files: store/, packages/, images/, spawner/, lock, server.json,
-// api.key, services.key.
+// clients find address and key. Files: store/, packages/, images/, spawner/ (spawner-N/ of loops
+// beside the first), lock, server.json, api.key, services.key.
 
 #include <filesystem>
 #include <string>
