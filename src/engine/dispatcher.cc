@@ -121,30 +121,6 @@ struct Dispatcher::State : std::enable_shared_from_this<State> {
   Beside beside;
 };
 
-namespace {
-
-// Of the same version, on two loops.
-void add(PoolStats& sum, const PoolStats& more) {
-  sum.instances += more.instances;
-  sum.starting += more.starting;
-  sum.busy += more.busy;
-  sum.running += more.running;
-  sum.waiting += more.waiting;
-  sum.memory_bytes += more.memory_bytes;
-  sum.templates += more.templates;
-  sum.template_bytes += more.template_bytes;
-  sum.shells += more.shells;
-  sum.clones += more.clones;
-  if (sum.start_failure.empty()) sum.start_failure = more.start_failure;
-}
-
-bool same_pool(const PoolStats& one, const PoolStats& other) {
-  return one.function == other.function && one.version == other.version &&
-         one.revision == other.revision;
-}
-
-}  // namespace
-
 Dispatcher::Dispatcher(Parts parts) : state_(std::make_shared<State>(std::move(parts))) {
   if (!state_->beside_another) state_->register_gauges();
 }
@@ -487,33 +463,21 @@ std::vector<PoolStats> Dispatcher::pools() const {
   std::vector<PoolStats> stats;
   stats.reserve(state_->core->pools.size());
   for (const auto& [key, pool] : state_->core->pools) stats.push_back(pool->stats());
-  for (const auto& more : state_->beside.pools) {
-    const auto known = std::find_if(stats.begin(), stats.end(),
-                                    [&more](const auto& each) { return same_pool(each, more); });
-    if (known == stats.end())
-      stats.push_back(more);
-    else
-      add(*known, more);
-  }
+  merge(stats, state_->beside.pools);
   return stats;
 }
 
 std::optional<PoolStats> Dispatcher::pool_of(const functions::Version& version) const {
-  const auto pool = state_->core->find_pool(version);
-  std::optional<PoolStats> stats;
-  if (pool) stats = pool->stats();
-  PoolStats wanted;
-  wanted.function = version.function;
-  wanted.version = version.number;
-  wanted.revision = version.revision;
-  for (const auto& more : state_->beside.pools) {
-    if (!same_pool(wanted, more)) continue;
-    if (stats)
-      add(*stats, more);
-    else
-      stats = more;
-  }
-  return stats;
+  std::vector<PoolStats> stats;
+  if (const auto pool = state_->core->find_pool(version)) stats.push_back(pool->stats());
+  std::vector<PoolStats> beside;
+  for (const auto& each : state_->beside.pools)
+    if (each.function == version.function && each.version == version.number &&
+        each.revision == version.revision)
+      beside.push_back(each);
+  merge(stats, beside);
+  if (stats.empty()) return std::nullopt;
+  return std::move(stats.front());
 }
 
 void Dispatcher::set_beside(Beside beside) {

@@ -11,6 +11,7 @@
 #include "engine/function_services.h"
 #include "engine/instance_protocol.h"
 #include "engine/invocation.h"
+#include "engine/pool_stats.h"
 #include "engine/services_door.h"
 #include "sandbox/sandbox.h"
 #include "telemetry/telemetry.h"
@@ -53,19 +54,6 @@ struct KeepAliveStats {
   milliseconds stay{-1};       // -1: none was idle yet
   milliseconds again_from{0};  // then one is started ahead of the next call; 0: no
   std::uint32_t gaps = 0;      // known ones; old ones fade
-};
-
-struct PoolStats {
-  std::string function;
-  std::uint64_t version = 0;
-  std::string revision;
-  std::uint32_t instances = 0, starting = 0, busy = 0, running = 0, waiting = 0;
-  std::uint64_t memory_bytes = 0;    // committed limits
-  std::uint32_t templates = 0;       // 1 when clones can be made
-  std::uint64_t template_bytes = 0;  // what the template holds
-  std::uint32_t shells = 0;          // kept prepared for clones
-  std::uint64_t clones = 0;          // made since the server's start
-  std::string start_failure;         // of the last start; empty when it went well
 };
 
 // What the dispatchers of the server's other loops have at work, for one that speaks for all.

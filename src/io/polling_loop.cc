@@ -1,5 +1,7 @@
 #include "io/polling_loop.h"
 
+#include "os/allocator.h"
+
 namespace mayfly::io {
 namespace {
 
@@ -12,15 +14,23 @@ bool look(boost::asio::io_context& loop, std::chrono::microseconds at_most) {
   return false;
 }
 
+// loop.run_one(). A loop that has worked and has had nothing to do since gives back memory first.
+std::size_t turn(boost::asio::io_context& loop, os::QuietMemory& memory) {
+  memory.worked();
+  if (memory.is_worth_it()) {
+    const std::size_t ran = loop.run_one_for(os::QuietMemory::kQuiet);
+    if (ran > 0 || loop.stopped()) return ran;
+    memory.give_back();
+  }
+  return loop.run_one();
+}
+
 }  // namespace
 
 void run_polling(boost::asio::io_context& loop, std::chrono::microseconds most) {
-  if (most.count() <= 0) {
-    loop.run();
-    return;
-  }
+  os::QuietMemory memory;
   PollBudget budget(most);
-  while (loop.run_one() > 0) {
+  while (turn(loop, memory) > 0) {
     loop.poll();
     for (auto time = budget.next(); time.count() > 0 && !loop.stopped(); time = budget.next()) {
       const bool found = look(loop, time);

@@ -34,8 +34,9 @@ class PollBudget {
   std::uint32_t in_vain_ = 0, pause_ = 0;
 };
 
-// loop.run(), with looks of at most `most`; zero: without. Returns when the loop is stopped or has
-// no work left.
+// loop.run(), with looks of at most `most`; zero: without. When half a second passes in which
+// nothing runs, freed memory goes back to the kernel. Returns when the loop is stopped or has no
+// work left.
 void run_polling(boost::asio::io_context& loop, std::chrono::microseconds most);
 
 }  // namespace mayfly::io

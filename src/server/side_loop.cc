@@ -160,6 +160,7 @@ void SideLoop::prepare(functions::VersionPtr version, std::uint32_t instances) {
     const std::uint64_t bytes = std::uint64_t{version->settings.memory_mb} << 20;
     state->version = std::make_shared<const functions::Version>(*version);
     state->serving = serial;
+    if (state->port->connections() == 0) state->seen.clear();  // nothing was let in
     state->seen[version->function] = state->version;
     state->dispatcher->set_room(bytes * instances, instances);
     state->dispatcher->keep(state->version);

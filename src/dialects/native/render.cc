@@ -145,19 +145,7 @@ json::array render_stats(const std::vector<telemetry::FunctionTotals>& totals,
   for (const auto& name : known) by_name[name].function = name;
   for (const auto& each : totals) by_name[each.function] = each;
   std::map<std::string, engine::PoolStats> sums;
-  for (const auto& pool : pools) {
-    auto& sum = sums[pool.function];
-    sum.instances += pool.instances;
-    sum.starting += pool.starting;
-    sum.busy += pool.busy;
-    sum.running += pool.running;
-    sum.waiting += pool.waiting;
-    sum.memory_bytes += pool.memory_bytes;
-    sum.templates += pool.templates;
-    sum.template_bytes += pool.template_bytes;
-    sum.shells += pool.shells;
-    sum.clones += pool.clones;
-  }
+  for (const auto& pool : pools) engine::add(sums[pool.function], pool);
   json::array array;
   for (const auto& [name, each] : by_name) {
     json::object object = render_totals(each);

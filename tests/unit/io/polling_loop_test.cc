@@ -4,8 +4,12 @@
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
 #include <thread>
 #include <vector>
+
+#include "os/allocator.h"
 
 namespace mayfly::io {
 namespace {
@@ -66,6 +70,21 @@ TEST(PollingLoopTest, StopsWhenItIsToldTo) {
     other.join();
     EXPECT_TRUE(loop.stopped());
   }
+}
+
+TEST(PollingLoopTest, RunsOnAfterItWasQuiet) {
+  boost::asio::io_context loop;
+  int turns = 0;
+  std::function<void()> again = [&] {
+    if (++turns < 1000) boost::asio::post(loop, again);
+  };
+  again();
+  boost::asio::steady_timer later(loop, os::QuietMemory::kQuiet * 3 / 2);
+  bool ran = false;
+  later.async_wait([&](const boost::system::error_code&) { ran = true; });
+  run_polling(loop, microseconds(0));
+  EXPECT_EQ(turns, 1000);
+  EXPECT_TRUE(ran);
 }
 
 }  // namespace
