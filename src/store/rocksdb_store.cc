@@ -16,8 +16,8 @@
 
 #include "store/evaluate.h"
 #include "store/rocksdb_families.h"
+#include "store/rocksdb_files.h"
 #include "store/rocksdb_open.h"
-#include "store/rocksdb_room.h"
 #include "store/rocksdb_watch.h"
 #include "store/store.h"
 
@@ -331,7 +331,7 @@ Result<std::unique_ptr<Store>> open_rocksdb(const std::string& directory) {
   auto options = make_options();
   const auto errors = std::make_shared<BackgroundErrors>();
   options.listeners.push_back(errors);
-  auto env = make_env_that_leaves_room(kFreeBytesMerging);
+  auto env = make_environment(kFreeBytesMerging);
   options.env = env.get();
   const auto status = open_db(options, directory, opened);
   if (status.ok()) {
