@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -138,36 +137,69 @@ TEST_F(LogAheadTest, WhatWasWrittenIsThereAfterAPowerCut) {
   EXPECT_EQ(copy->get("large")->size(), 1u << 20);
 }
 
-// Blocks reach the disk in any order until the next fsync. What is there after a start is what was
+// Pages reach the disk in any order until the next fsync. What is there after a start is what was
 // written up to some moment, and all that was synced.
-TEST_F(LogAheadTest, AGapEndsWhatIsThere) {
-  constexpr int kSynced = 300, kAll = 1200;
-  const auto store = open(directory_.path());
-  for (int i = 0; i < kSynced; ++i)
-    put(*store, i, i + 1 < kSynced ? Durability::buffered : Durability::synced);
-  const std::uint64_t synced = end_of_log(log_in(directory_.path()));
-  for (int i = kSynced; i < kAll; ++i) put(*store, i, Durability::buffered);
-  const std::uint64_t end = end_of_log(log_in(directory_.path()));
-  std::mt19937 random(7);
-  for (int round = 0; round < 20; ++round) {
-    constexpr std::uint64_t kPage = 4096;
-    const std::string copy = cut_power(directory_.path());
-    const std::uint64_t pages = end / kPage - synced / kPage - 1;
-    const std::uint64_t lost = synced / kPage + 1 + random() % pages;
-    {
+class GapTest : public LogAheadTest {
+ protected:
+  static constexpr int kSynced = 200, kAll = 700;
+  static constexpr std::uint64_t kPage = 4096;
+
+  static std::string key(int number) { return std::to_string(20'000 + number); }
+  static void write(Store& store, int number, std::size_t size, Durability durability) {
+    ASSERT_TRUE(store.commit(Transaction().put(key(number), std::string(size, 'v')), durability)
+                    .has_value());
+  }
+  // Size of a value whose record is so long.
+  std::size_t value_for(Store& store, std::size_t record) {
+    const auto end = [this] { return end_of_log(log_in(directory_.path())); };
+    write(store, -2, 1000, Durability::synced);
+    const std::uint64_t before = end();
+    write(store, -1, 1000, Durability::synced);
+    const std::size_t overhead = end() - before - 1000;
+    // What follows begins with a page.
+    write(store, 0, 2 * kPage - end() % kPage - overhead, Durability::synced);
+    EXPECT_EQ(end() % kPage, 0u);
+    return record - overhead;
+  }
+  // Writes, loses pages of what was not synced, and looks at what is there.
+  void lose_pages(std::size_t record, std::uint64_t pages) {
+    const auto store = open(directory_.path());
+    ASSERT_NE(store, nullptr);
+    const std::size_t size = value_for(*store, record);
+    for (int i = 1; i < kSynced; ++i) write(*store, i, size, Durability::buffered);
+    write(*store, kSynced, size, Durability::synced);
+    const std::uint64_t first = end_of_log(log_in(directory_.path())) / kPage + 1;
+    for (int i = kSynced + 1; i < kAll; ++i) write(*store, i, size, Durability::buffered);
+    const std::uint64_t last = end_of_log(log_in(directory_.path())) / kPage - pages;
+    for (int round = 0; round < 10; ++round) {
+      const std::string copy = cut_power(directory_.path());
+      const std::uint64_t lost = first + (last - first) * static_cast<std::uint64_t>(round) / 10;
       std::fstream file(log_in(copy), std::ios::binary | std::ios::in | std::ios::out);
       file.seekp(static_cast<std::streamoff>(lost * kPage));
-      file << std::string(kPage * (round % 2 == 0 ? 1 : 8), '\0');
+      file << std::string(pages * kPage, '\0');
+      file.close();
+      const auto after = open(copy);
+      ASSERT_NE(after, nullptr);
+      int gone = 0;
+      while (gone < kAll && after->get(key(gone)).has_value()) ++gone;
+      EXPECT_GT(gone, kSynced);
+      EXPECT_LT(gone, kAll);
+      for (int i = gone; i < kAll; ++i)
+        ASSERT_FALSE(after->get(key(i)).has_value()) << i << " without " << gone;
     }
-    const auto after = open(copy);
-    ASSERT_NE(after, nullptr);
-    int first_gone = 0;
-    while (first_gone < kAll && has(*after, first_gone)) ++first_gone;
-    EXPECT_GE(first_gone, kSynced);
-    EXPECT_LT(first_gone, kAll);
-    for (int i = first_gone; i < kAll; ++i)
-      ASSERT_FALSE(has(*after, i)) << i << " without " << first_gone << ", page " << lost;
   }
+};
+
+TEST_F(GapTest, OfWholeRecordsEndsWhatIsThere) {
+  lose_pages(kPage, 1);
+}
+
+TEST_F(GapTest, InARecordEndsWhatIsThere) {
+  lose_pages(911, 1);
+}
+
+TEST_F(GapTest, OfWholeBlocksEndsWhatIsThere) {
+  lose_pages(911, 16);
 }
 
 }  // namespace
