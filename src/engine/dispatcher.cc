@@ -106,7 +106,7 @@ struct Dispatcher::State : std::enable_shared_from_this<State> {
   explicit State(Parts parts)
       : beside_another(parts.beside), core(std::make_shared<Core>(std::move(parts))) {}
 
-  static io::Task<Answer> run(std::shared_ptr<Core> core, Invocation invocation);
+  static io::Task<Answer> run(std::shared_ptr<Core> core, Invocation& invocation);
   static io::Task<std::shared_ptr<Failure>> get_slot(std::shared_ptr<Call> call,
                                                      const Invocation* invocation);
   static io::Task<Answer> settle(std::shared_ptr<Call> call, InstanceProtocol::Called called);
@@ -173,13 +173,13 @@ io::Task<Answer> Dispatcher::invoke(Invocation invocation) {
   const auto core = state_->core;
   const bool throws = co_await boost::asio::this_coro::throw_if_cancelled();
   co_await boost::asio::this_coro::throw_if_cancelled(false);
-  auto running = State::run(core, std::move(invocation));
+  auto running = State::run(core, invocation);
   Answer answer = co_await std::move(running);
   co_await boost::asio::this_coro::throw_if_cancelled(throws);
   co_return answer;
 }
 
-io::Task<Answer> Dispatcher::State::run(std::shared_ptr<Core> core, Invocation invocation) {
+io::Task<Answer> Dispatcher::State::run(std::shared_ptr<Core> core, Invocation& invocation) {
   if (invocation.request_id.empty()) invocation.request_id = new_uuid();
   const auto pool = core->pool_for(invocation.version);
   const auto call = std::make_shared<Call>(core, pool, invocation);

@@ -2,6 +2,7 @@
 // One event for one version, and what came of it. The engine does not look into payloads: what they
 // mean belongs to the dialects.
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -101,5 +102,8 @@ struct Answer {
   telemetry::CallReport report;  // of a call whose log_tail was wanted; its lines: report_lines.h
   Receipt receipt;
 };
+
+// Dispatcher::invoke(), of whichever.
+using Invoke = std::function<io::Task<Answer>(Invocation&&)>;
 
 }  // namespace mayfly::engine

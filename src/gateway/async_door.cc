@@ -7,7 +7,7 @@ std::string text_of(const wire::RequestHead& head, std::string_view name) {
   return std::string(head.headers.find(name).value_or(""));
 }
 
-triggers::NewCall call_of(engine::Invocation invocation, AsyncWish wish) {
+triggers::NewCall call_of(engine::Invocation& invocation, AsyncWish& wish) {
   triggers::NewCall call;
   auto& message = call.message;
   message.target.kind = triggers::Target::Kind::function;
@@ -39,8 +39,9 @@ AsyncWish async_wish(const wire::RequestHead& head, bool by_path) {
   return wish;
 }
 
-io::Task<Result<io::HttpResponse>> accept_call(AcceptCall accept, engine::Invocation invocation,
-                                               AsyncWish wish, std::size_t body_limit) {
+io::Task<Result<io::HttpResponse>> accept_call(const AcceptCall& accept,
+                                               engine::Invocation& invocation, AsyncWish& wish,
+                                               std::size_t body_limit) {
   if (invocation.more) {
     auto reading = io::read_all(std::move(invocation.body), std::move(invocation.more), body_limit,
                                 "setting calls.payload_bytes_max");
@@ -49,8 +50,7 @@ io::Task<Result<io::HttpResponse>> accept_call(AcceptCall accept, engine::Invoca
     invocation.body = std::move(*body);
   }
   std::string name = wish.call_id;
-  triggers::NewCall call = call_of(std::move(invocation), std::move(wish));
-  io::Task<Result<triggers::AcceptedCall>> accepting = accept(std::move(call));
+  io::Task<Result<triggers::AcceptedCall>> accepting = accept(call_of(invocation, wish));
   const Result<triggers::AcceptedCall> accepted = co_await std::move(accepting);
   if (accepted.has_error()) co_return accepted.error();
   if (name.empty()) name = accepted->id;

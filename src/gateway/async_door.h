@@ -12,7 +12,7 @@
 
 namespace mayfly::gateway {
 
-using AcceptCall = std::function<io::Task<Result<triggers::AcceptedCall>>(triggers::NewCall call)>;
+using AcceptCall = std::function<io::Task<Result<triggers::AcceptedCall>>(triggers::NewCall&&)>;
 
 // What the headers say: X-Mayfly-Async: 1 (or the path /async-function/), X-Call-Id,
 // X-Callback-Url, Idempotency-Key.
@@ -22,8 +22,10 @@ struct AsyncWish {
 };
 AsyncWish async_wish(const wire::RequestHead& head, bool by_path);
 
-// Durable before the answer. body_limit: bytes of a body that is still coming.
-io::Task<Result<io::HttpResponse>> accept_call(AcceptCall accept, engine::Invocation invocation,
-                                               AsyncWish wish, std::size_t body_limit);
+// Durable before the answer. Takes the invocation and the wish apart; they live until it returns.
+// body_limit: bytes of a body that is still coming.
+io::Task<Result<io::HttpResponse>> accept_call(const AcceptCall& accept,
+                                               engine::Invocation& invocation, AsyncWish& wish,
+                                               std::size_t body_limit);
 
 }  // namespace mayfly::gateway

@@ -77,7 +77,7 @@ io::Task<Result<Identity>> Gateway::State::signer_of(io::HttpRequest& request,
   co_return identity;
 }
 
-io::Task<io::HttpResponse> Gateway::State::call_url(io::HttpRequest request, UrlAddress address,
+io::Task<io::HttpResponse> Gateway::State::call_url(io::HttpRequest& request, UrlAddress& address,
                                                     const std::string& id) {
   const std::shared_ptr<const UrlTarget> target = seams.doors.find_url(address.id);
   RouteMatch match;
@@ -108,7 +108,7 @@ io::Task<io::HttpResponse> Gateway::State::call_url(io::HttpRequest request, Url
     match.path = std::move(address.path);
     match.api_id = target->id;
     match.url = true;
-    io::Task<io::HttpResponse> task = call(std::move(request), std::move(match), id);
+    io::Task<io::HttpResponse> task = call(request, match, id);
     response = co_await std::move(task);
   }
   if (!target->streaming && response.more) {

@@ -30,7 +30,7 @@ class Gate {
 
   struct Parts {
     std::function<functions::VersionPtr(std::string_view name_and_qualifier)> find_version;
-    std::function<io::Task<engine::Answer>(engine::Invocation)> invoke;
+    engine::Invoke invoke;
     const Clock* clock = nullptr;
     const AuthorizerDialect* dialect = nullptr;
     Quotas* quotas = nullptr;

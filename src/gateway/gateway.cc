@@ -108,7 +108,7 @@ io::Task<io::HttpResponse> Gateway::handle(io::HttpRequest request) {
   const auto state = state_;  // the gateway may go away while this waits
   InFlight in_flight(state->metrics, request.head.method);
   const std::string id = new_uuid();
-  io::Task<io::HttpResponse> task = state->route(std::move(request), id);
+  io::Task<io::HttpResponse> task = state->route(request, id);
   io::HttpResponse response = co_await std::move(task);
   if (response.head.headers.contains(kRequestId))
     response.head.headers.set(kRequestId, id);  // the function's word does not count
@@ -118,32 +118,33 @@ io::Task<io::HttpResponse> Gateway::handle(io::HttpRequest request) {
   co_return response;
 }
 
-io::Task<io::HttpResponse> Gateway::State::route(io::HttpRequest request, const std::string& id) {
+io::Task<io::HttpResponse> Gateway::State::route(io::HttpRequest& request, const std::string& id) {
   if (seams.doors.find_url) {
     if (auto address = url_address(request.head)) {
-      io::Task<io::HttpResponse> task = call_url(std::move(request), std::move(*address), id);
+      io::Task<io::HttpResponse> task = call_url(request, *address, id);
       io::HttpResponse response = co_await std::move(task);
       co_return response;
     }
   }
   FunctionPath parts;
   if (split_function_path(request.head.path(), parts)) {
-    // Copies: the views in parts end when the request moves.
+    // Copies: the views in parts end when the request is taken apart.
     RouteMatch match;
     match.route_key = "$default";
     match.base.assign(parts.base);
     match.path.assign(parts.rest);
     match.async = parts.async;
     if (match.async) match.base = "/function/" + match.base.substr(kAsyncBase.size());
-    io::Task<io::HttpResponse> task =
-        call_path(std::move(request), std::move(match), std::move(parts.name), id);
+    if (const Status found = find_function(parts.name, match); found.has_error())
+      co_return error_response(found.error(), Party::client, Phase::route, id);
+    io::Task<io::HttpResponse> task = call(request, match, id);
     io::HttpResponse response = co_await std::move(task);
     co_return response;
   }
   const auto routes = router();  // kept while pointers into it are in use
   if (const functions::App* app = routes->socket_app(request.head.path());
       app != nullptr && seams.doors.sockets != nullptr) {
-    io::Task<io::HttpResponse> task = call_socket(std::move(request), *app, routes, id);
+    io::Task<io::HttpResponse> task = call_socket(request, *app, routes, id);
     io::HttpResponse response = co_await std::move(task);
     co_return response;
   }
@@ -170,9 +171,9 @@ io::Task<io::HttpResponse> Gateway::State::route(io::HttpRequest request, const 
 
   app = found.app;
   const std::string origin(request.head.headers.find("Origin").value_or(""));
-  io::Task<io::HttpResponse> task =
-      is_static(*found.route) ? serve(std::move(request), std::move(found), std::move(*path), id)
-                              : call_route(std::move(request), std::move(found), routes, id);
+  io::Task<io::HttpResponse> task = is_static(*found.route)
+                                        ? serve(request, found, *path, id)
+                                        : call_route(request, found, routes, id);
   io::HttpResponse response = co_await std::move(task);
   add_cors(app->cors, origin, response.head);
   co_return response;
@@ -208,26 +209,19 @@ io::HttpResponse Gateway::State::unrouted(const io::HttpRequest& request,
   return error_response(error, Party::client, Phase::route, id);
 }
 
-io::Task<io::HttpResponse> Gateway::State::call_path(io::HttpRequest request, RouteMatch match,
-                                                     std::string function, const std::string& id) {
-  match.version = seams.find_version(function);
-  if (!match.version) {
-    Error error{Code::not_found,
-                "There is no function '" + function + "'. 'mayfly ls' lists the functions.",
-                "find function"};
-    co_return error_response(error, Party::client, Phase::route, id);
-  }
-  if (!match.version->settings.direct) {
-    Error error{Code::permission_denied,
-                "The function '" + function +
-                    "' is not called by its name here: only by the routes of its application, its "
-                    "function URL and its triggers (its setting 'direct' is off).",
-                "find function"};
-    co_return error_response(error, Party::client, Phase::route, id);
-  }
-  io::Task<io::HttpResponse> task = call(std::move(request), std::move(match), id);
-  io::HttpResponse response = co_await std::move(task);
-  co_return response;
+Status Gateway::State::find_function(const std::string& name, RouteMatch& match) const {
+  match.version = seams.find_version(name);
+  if (!match.version)
+    return Error{Code::not_found,
+                 "There is no function '" + name + "'. 'mayfly ls' lists the functions.",
+                 "find function"};
+  if (!match.version->settings.direct)
+    return Error{Code::permission_denied,
+                 "The function '" + name +
+                     "' is not called by its name here: only by the routes of its application, its "
+                     "function URL and its triggers (its setting 'direct' is off).",
+                 "find function"};
+  return ok();
 }
 
 io::Task<std::optional<io::HttpResponse>> Gateway::State::admit(io::HttpRequest& request,
@@ -273,7 +267,8 @@ bool has_rules(const functions::App& app, const functions::Stage* stage,
 
 }  // namespace
 
-io::Task<io::HttpResponse> Gateway::State::call_route(io::HttpRequest request, Router::Found found,
+io::Task<io::HttpResponse> Gateway::State::call_route(io::HttpRequest& request,
+                                                      Router::Found& found,
                                                       std::shared_ptr<const Router> routes,
                                                       const std::string& id) {
   RouteMatch match;
@@ -306,12 +301,12 @@ io::Task<io::HttpResponse> Gateway::State::call_route(io::HttpRequest request, R
     std::optional<io::HttpResponse> kept = co_await std::move(asking);
     if (kept) co_return std::move(*kept);
   }
-  io::Task<io::HttpResponse> task = call(std::move(request), std::move(match), id);
+  io::Task<io::HttpResponse> task = call(request, match, id);
   io::HttpResponse response = co_await std::move(task);
   co_return response;
 }
 
-io::Task<io::HttpResponse> Gateway::State::call_socket(io::HttpRequest request,
+io::Task<io::HttpResponse> Gateway::State::call_socket(io::HttpRequest& request,
                                                        const functions::App& app,
                                                        std::shared_ptr<const Router> routes,
                                                        const std::string& id) {
@@ -335,7 +330,7 @@ io::Task<io::HttpResponse> Gateway::State::call_socket(io::HttpRequest request,
   co_return response;
 }
 
-io::Task<io::HttpResponse> Gateway::State::call(io::HttpRequest request, RouteMatch match,
+io::Task<io::HttpResponse> Gateway::State::call(io::HttpRequest& request, RouteMatch& match,
                                                 const std::string& id) {
   const auto arrived = std::chrono::steady_clock::now();
   functions::Model model = match.version->model;
@@ -348,9 +343,16 @@ io::Task<io::HttpResponse> Gateway::State::call(io::HttpRequest request, RouteMa
       functions::takes_http(model) ? seams.http_dialect : seams.event_dialect;
   AsyncWish wish = async_wish(request.head, match.async);
   match.accept = request.head.headers.find("Accept").value_or("");
-  io::Task<Result<engine::Invocation>> conversion =
-      dialect.to_invocation(std::move(request), match, id);
-  Result<engine::Invocation> invocation = co_await std::move(conversion);
+  const auto most = dialect.whole_body_max();
+  if (most && (request.more || request.body.size() > *most)) {
+    io::Task<Result<std::string>> reading = io::read_all(
+        std::move(request.body), std::move(request.more), *most, "setting http.body_bytes_max");
+    Result<std::string> body = co_await std::move(reading);
+    if (!body) co_return error_response(body.error(), blame(body.error().code), Phase::accept, id);
+    request.body = std::move(*body);
+    request.more = nullptr;
+  }
+  Result<engine::Invocation> invocation = dialect.to_invocation(request, match, id);
   if (!invocation)
     co_return error_response(invocation.error(), blame(invocation.error().code), Phase::accept, id);
   if (wish.wanted) {
@@ -358,8 +360,8 @@ io::Task<io::HttpResponse> Gateway::State::call(io::HttpRequest request, RouteMa
       Error error{Code::unsupported, "This server takes no async calls.", "accept"};
       co_return error_response(error, Party::platform, Phase::accept, id);
     }
-    io::Task<Result<io::HttpResponse>> accepting = accept_call(
-        seams.accept_call, std::move(*invocation), std::move(wish), seams.payload_bytes_max);
+    io::Task<Result<io::HttpResponse>> accepting =
+        accept_call(seams.accept_call, *invocation, wish, seams.payload_bytes_max);
     Result<io::HttpResponse> accepted = co_await std::move(accepting);
     if (!accepted)
       co_return error_response(accepted.error(), blame(accepted.error().code), Phase::accept, id);
@@ -379,8 +381,8 @@ io::Task<io::HttpResponse> Gateway::State::call(io::HttpRequest request, RouteMa
   co_return response;
 }
 
-io::Task<io::HttpResponse> Gateway::State::serve(io::HttpRequest request, Router::Found found,
-                                                 PathSegments path, const std::string& id) {
+io::Task<io::HttpResponse> Gateway::State::serve(io::HttpRequest& request, Router::Found& found,
+                                                 const PathSegments& path, const std::string& id) {
   const functions::Route& route = *found.route;
   if (request.head.method != "GET" && request.head.method != "HEAD") {
     found.allowed = methods_of(route);

@@ -55,10 +55,13 @@ struct RouteMatch {
 class HttpDialect {
  public:
   virtual ~HttpDialect() = default;
-  // May read the whole body (event models need it). An error becomes a 4xx to the client.
-  virtual io::Task<Result<engine::Invocation>> to_invocation(io::HttpRequest request,
-                                                             const RouteMatch& match,
-                                                             std::string request_id) const = 0;
+  // The most that is read of a body before to_invocation(), setting http.body_bytes_max. Nullopt:
+  // it is handed on as it comes.
+  virtual std::optional<std::size_t> whole_body_max() const = 0;
+  // Takes the request apart. An error becomes a 4xx to the client.
+  virtual Result<engine::Invocation> to_invocation(io::HttpRequest& request,
+                                                   const RouteMatch& match,
+                                                   const std::string& request_id) const = 0;
   // Never fails: a reply that breaks its contract becomes a 502 naming the function, and the
   // answer's receipt is told. Takes the reply out of the answer.
   virtual io::HttpResponse to_response(engine::Answer& answer, const RouteMatch& match) const = 0;
@@ -95,7 +98,7 @@ struct GatewaySeams {
   std::function<std::vector<functions::App>()> apps;
   std::function<std::uint64_t()> generation;  // changes whenever apps() does
   std::function<io::Task<Result<functions::Model>>(functions::VersionPtr)> model_of;
-  std::function<io::Task<engine::Answer>(engine::Invocation)> invoke;
+  engine::Invoke invoke;
   telemetry::Metrics& metrics;
   const HttpDialect& event_dialect;
   const HttpDialect& http_dialect;

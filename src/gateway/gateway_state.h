@@ -40,20 +40,22 @@ struct Gateway::State {
   std::shared_ptr<const Router> router();
   io::BlockingPool& files();
 
-  io::Task<io::HttpResponse> route(io::HttpRequest request, const std::string& id);
-  io::Task<io::HttpResponse> call_path(io::HttpRequest request, RouteMatch match,
-                                       std::string function, const std::string& id);
-  io::Task<io::HttpResponse> call_route(io::HttpRequest request, Router::Found found,
+  // Each takes what it is given by reference apart; it lives until the task is over.
+  io::Task<io::HttpResponse> route(io::HttpRequest& request, const std::string& id);
+  io::Task<io::HttpResponse> call_route(io::HttpRequest& request, Router::Found& found,
                                         std::shared_ptr<const Router> routes,
                                         const std::string& id);
-  io::Task<io::HttpResponse> call(io::HttpRequest request, RouteMatch match, const std::string& id);
-  io::Task<io::HttpResponse> serve(io::HttpRequest request, Router::Found found, PathSegments path,
-                                   const std::string& id);
-  io::Task<io::HttpResponse> call_socket(io::HttpRequest request, const functions::App& app,
+  io::Task<io::HttpResponse> call(io::HttpRequest& request, RouteMatch& match,
+                                  const std::string& id);
+  io::Task<io::HttpResponse> serve(io::HttpRequest& request, Router::Found& found,
+                                   const PathSegments& path, const std::string& id);
+  io::Task<io::HttpResponse> call_socket(io::HttpRequest& request, const functions::App& app,
                                          std::shared_ptr<const Router> routes,
                                          const std::string& id);
+  // The version of /function/NAME, if it may be called there.
+  Status find_function(const std::string& name, RouteMatch& match) const;
   // function_urls.cc
-  io::Task<io::HttpResponse> call_url(io::HttpRequest request, UrlAddress address,
+  io::Task<io::HttpResponse> call_url(io::HttpRequest& request, UrlAddress& address,
                                       const std::string& id);
   // Reads the whole body. kind none: refusal says why.
   io::Task<Result<Identity>> signer_of(io::HttpRequest& request, std::string_view service,

@@ -12,7 +12,7 @@ GatewaySeams seams_of(GatewayParts parts) {
       [dispatcher](functions::VersionPtr version) {
         return dispatcher->model_of(std::move(version));
       },
-      [dispatcher](engine::Invocation invocation) {
+      [dispatcher](engine::Invocation&& invocation) {
         return dispatcher->invoke(std::move(invocation));
       },
       parts.metrics,

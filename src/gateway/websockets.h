@@ -48,7 +48,7 @@ class WebSockets {
  public:
   struct Parts {
     std::function<functions::VersionPtr(std::string_view name_and_qualifier)> find_version;
-    std::function<io::Task<engine::Answer>(engine::Invocation)> invoke;
+    engine::Invoke invoke;
     const SocketDialect* dialect = nullptr;
     SocketSettings settings;
     const Clock* clock = nullptr;

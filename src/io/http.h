@@ -41,7 +41,7 @@ struct HttpResponse {
 // (and later read() of the response's more) is cancelled with cancellation_type::terminal, and
 // request.more ends with an error. The server frames the response: Connection, Keep-Alive and
 // Transfer-Encoding of a response head are not sent (Connection: close is obeyed).
-using HttpHandler = std::function<Task<HttpResponse>(HttpRequest)>;
+using HttpHandler = std::function<Task<HttpResponse>(HttpRequest&&)>;
 
 // A complete small response.
 HttpResponse text_response(int status, std::string body,

@@ -318,7 +318,7 @@ Task<void> Connection::run(std::shared_ptr<Connection> self, std::unique_ptr<Par
       if (!received) break;
     }
     if (me.pending() && !me.in_callback_) me.post_flush();
-    Task<HttpResponse> task = me.call_handler(std::move(request));
+    Task<HttpResponse> task = me.call_handler(request);
     HttpResponse response = co_await std::move(task);
     if (me.broken_ || me.closed_) break;
     if (me.eof_) {
@@ -453,7 +453,7 @@ Task<bool> Connection::receive_body(HttpRequest& request) {
   co_return true;
 }
 
-Task<HttpResponse> Connection::call_handler(HttpRequest request) {
+Task<HttpResponse> Connection::call_handler(HttpRequest& request) {
   handler_runs_ = true;
   std::string thrown;
   try {

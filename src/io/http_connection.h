@@ -126,7 +126,7 @@ class Connection : public std::enable_shared_from_this<Connection>, public Conne
   HttpServer* steered(const ParsedRequest& parsed);
   Task<void> move_to(HttpServer& other, ParsedRequest& parsed);
   Task<bool> receive_body(HttpRequest& request);
-  Task<HttpResponse> call_handler(HttpRequest request);
+  Task<HttpResponse> call_handler(HttpRequest& request);
   void answer_last(HttpResponse& response);
   Task<void> hand_over(HttpResponse& response);
   Task<void> stream(HttpResponse& response, OutFraming framing, std::uint64_t length);

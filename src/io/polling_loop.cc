@@ -14,13 +14,14 @@ bool look(boost::asio::io_context& loop, std::chrono::microseconds at_most) {
   return false;
 }
 
-// loop.run_one(). A loop that has worked and has had nothing to do since gives back memory first.
+// loop.run_one(). A loop that has worked and has had nothing to do since gives back free pages
+// first.
 std::size_t turn(boost::asio::io_context& loop, os::QuietMemory& memory) {
   memory.worked();
   if (memory.is_worth_it()) {
     const std::size_t ran = loop.run_one_for(os::QuietMemory::kQuiet);
     if (ran > 0 || loop.stopped()) return ran;
-    memory.give_back();
+    memory.release();
   }
   return loop.run_one();
 }

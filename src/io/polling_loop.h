@@ -35,7 +35,7 @@ class PollBudget {
 };
 
 // loop.run(), with looks of at most `most`; zero: without. When half a second passes in which
-// nothing runs, freed memory goes back to the kernel. Returns when the loop is stopped or has no
+// nothing runs, free pages go back to the kernel. Returns when the loop is stopped or has no
 // work left.
 void run_polling(boost::asio::io_context& loop, std::chrono::microseconds most);
 

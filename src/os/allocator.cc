@@ -6,7 +6,6 @@
 extern "C" {
 [[gnu::weak]] int MallocExtension_GetNumericProperty(const char* property, std::size_t* value);
 [[gnu::weak]] int MallocExtension_SetNumericProperty(const char* property, std::size_t value);
-[[gnu::weak]] void MallocExtension_MarkThreadIdle();
 [[gnu::weak]] void MallocExtension_ReleaseFreeMemory();
 }
 
@@ -37,11 +36,8 @@ void limit_allocator_caches(std::uint64_t bytes) {
   MallocExtension_SetNumericProperty("tcmalloc.max_total_thread_cache_bytes", bytes);
 }
 
-void give_back_free_memory() {
-  if (MallocExtension_MarkThreadIdle == nullptr || MallocExtension_ReleaseFreeMemory == nullptr)
-    return;
-  MallocExtension_MarkThreadIdle();
-  MallocExtension_ReleaseFreeMemory();
+void release_free_pages() {
+  if (MallocExtension_ReleaseFreeMemory != nullptr) MallocExtension_ReleaseFreeMemory();
 }
 
 }  // namespace mayfly::os

@@ -3,9 +3,7 @@
 // under sanitizers, these do nothing. Thread-safe.
 
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
-#include <mutex>
 #include <optional>
 
 namespace mayfly::os {
@@ -22,32 +20,21 @@ std::optional<AllocatorUse> allocator_use();
 // What all threads together may keep of freed memory for themselves.
 void limit_allocator_caches(std::uint64_t bytes);
 
-// What this thread keeps of freed memory goes to the lists of all, and what is free in whole pages
-// to the kernel. Takes 0.1 to some ms; what comes next takes its memory anew.
-void give_back_free_memory();
+// Whole pages that are free go to the kernel. Takes up to some ms. What threads and lists keep of
+// smaller pieces stays: given back, it only moves to lists of which each page has something in use.
+void release_free_pages();
 
-// For a thread that waits for work: when to give back. Belongs to that thread.
+// For a loop: when to release. Belongs to its thread.
 class QuietMemory {
  public:
-  // After so much silence a thread is quiet.
+  // After so much silence a loop is quiet.
   static constexpr std::chrono::milliseconds kQuiet{500};
   void worked() { ++turns_; }
   // False: too little was done since the last time to be worth waking for.
   bool is_worth_it() const { return turns_ >= kTurnsMin; }
-  void give_back() {
+  void release() {
     turns_ = 0;
-    give_back_free_memory();
-  }
-  // wake.wait(lock, called) after a turn of work. Gives back without the lock.
-  template <class Called>
-  void wait(std::condition_variable& wake, std::unique_lock<std::mutex>& lock, Called called) {
-    worked();
-    if (is_worth_it() && !wake.wait_for(lock, kQuiet, called)) {
-      lock.unlock();
-      give_back();
-      lock.lock();
-    }
-    wake.wait(lock, called);
+    release_free_pages();
   }
 
  private:

@@ -64,7 +64,7 @@ triggers::AsyncCalls::Parts call_parts(Calls::Parts& parts) {
       [catalogue](const std::string& name, const std::string& qualifier) {
         return catalogue->find(name, qualifier);
       },
-      [dispatcher](engine::Invocation invocation) {
+      [dispatcher](engine::Invocation&& invocation) {
         return dispatcher->invoke(std::move(invocation));
       },
       parts.settings.calls,

@@ -343,7 +343,7 @@ gateway::DoorParts Server::doors() {
 Status Server::start_ports() {
   gateway_ = std::make_unique<gateway::Gateway>(gateway::GatewayParts{
       *catalogue_, *dispatcher_, *metrics_, adapters_->event_dialect(), adapters_->http_dialect(),
-      [calls = &events_->calls().calls()](triggers::NewCall call) {
+      [calls = &events_->calls().calls()](triggers::NewCall&& call) {
         return calls->accept(std::move(call));
       },
       settings_.calls.calls.payload_bytes_max, doors()});
@@ -392,14 +392,14 @@ Status Server::start_ports() {
   io::HttpServerOptions options = settings_.http;
   options.name = "gateway";
   gateway_port_ = std::make_unique<io::HttpServer>(
-      loop_, options, [gateway = gateway_.get()](io::HttpRequest request) {
+      loop_, options, [gateway = gateway_.get()](io::HttpRequest&& request) {
         return gateway->handle(std::move(request));
       });
   options.name = "api";
   // Whatever comes in here has a limit of its own: packages, objects, the bodies of each service.
   options.body_bytes_max = SIZE_MAX;
   api_port_ = std::make_unique<io::HttpServer>(
-      loop_, options, [api = api_.get(), aws = &aws_->endpoint()](io::HttpRequest request) {
+      loop_, options, [api = api_.get(), aws = &aws_->endpoint()](io::HttpRequest&& request) {
         return aws::Endpoint::takes(request.head) ? aws->handle(std::move(request))
                                                   : api->handle(std::move(request));
       });

@@ -81,7 +81,7 @@ SideLoop::State::State(Parts p, io::HttpServer& home)
           &door,
           true})),
       gateway(std::make_unique<gateway::Gateway>(seams())),
-      port(std::make_unique<io::HttpServer>(loop, parts.http, [this](io::HttpRequest request) {
+      port(std::make_unique<io::HttpServer>(loop, parts.http, [this](io::HttpRequest&& request) {
         return gateway->handle(std::move(request));
       })) {
   port->steer_by(
@@ -97,7 +97,7 @@ gateway::GatewaySeams SideLoop::State::seams() {
       [] { return std::vector<functions::App>(); },
       [] { return std::uint64_t{1}; },
       [this](functions::VersionPtr version) { return dispatcher->model_of(std::move(version)); },
-      [this](engine::Invocation invocation) { return dispatcher->invoke(std::move(invocation)); },
+      [this](engine::Invocation&& invocation) { return dispatcher->invoke(std::move(invocation)); },
       parts.metrics,
       adapters->event_dialect(),
       adapters->http_dialect()};

@@ -2,8 +2,6 @@
 
 #include <boost/asio/post.hpp>
 
-#include "os/allocator.h"
-
 namespace mayfly::store {
 
 namespace asio = boost::asio;
@@ -92,14 +90,12 @@ void Committer::hand_over() {
 
 void Committer::run() {
   std::vector<Store::Change> changes;
-  os::QuietMemory memory;
-  const auto called = [this] { return stopping_ || !queued_.empty(); };
   for (;;) {
     auto group = std::make_shared<Group>();
     {
       std::unique_lock lock(mutex_);
       idle_ = queued_.empty();
-      memory.wait(wake_, lock, called);
+      wake_.wait(lock, [this] { return stopping_ || !queued_.empty(); });
       idle_ = false;
       if (queued_.empty()) return;
       group->swap(queued_);

@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
-#include "os/allocator.h"
 #include "telemetry/bytes.h"
 
 namespace mayfly::telemetry {
@@ -146,7 +145,6 @@ void Recorder::flush() {
 
 void Recorder::run() {
   Batch batch;
-  os::QuietMemory memory;
   for (;;) {
     std::uint64_t flushing = 0;
     bool last = false;
@@ -157,7 +155,7 @@ void Recorder::run() {
       if (retry_)
         wake_writer_.wait_for(lock, kRetryPause, called);
       else
-        memory.wait(wake_writer_, lock, called);
+        wake_writer_.wait(lock, called);
       if (!hurry())
         wake_writer_.wait_for(lock, kBatchWindow, [&] {
           return hurry() || queue_.records.size() >= kBatchRecordsFull;

@@ -101,7 +101,7 @@ AsyncCalls::AsyncCalls(Parts parts) : state_(std::make_shared<State>(std::move(p
 }
 AsyncCalls::~AsyncCalls() = default;
 
-io::Task<Result<AcceptedCall>> AsyncCalls::accept(NewCall call) {
+io::Task<Result<AcceptedCall>> AsyncCalls::accept(NewCall&& call) {
   return state_->accept(std::move(call));
 }
 io::Task<Result<PreparedCall>> AsyncCalls::prepare(NewCall call) {

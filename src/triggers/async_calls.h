@@ -84,7 +84,7 @@ class AsyncCalls {
     Targets& targets;  // gets the kind function from here
     std::function<functions::VersionPtr(const std::string& name, const std::string& qualifier)>
         find_version;
-    std::function<io::Task<engine::Answer>(engine::Invocation)> invoke;
+    engine::Invoke invoke;
     CallSettings settings;
     std::string region, account;  // for ARNs
     std::string spill_folder;
@@ -105,7 +105,7 @@ class AsyncCalls {
   void start();
 
   // Durable when it resumes. invalid_argument, too_large, unavailable (stopping), io_error.
-  io::Task<Result<AcceptedCall>> accept(NewCall call);
+  io::Task<Result<AcceptedCall>> accept(NewCall&& call);
   // Everything but the commit; no idempotency key. A payload over the inline limit is in its file
   // then, and is removed at the next start when nobody commits.
   io::Task<Result<PreparedCall>> prepare(NewCall call);

@@ -8,9 +8,11 @@ namespace {
 
 class HttpModels final : public gateway::HttpDialect {
  public:
-  io::Task<Result<engine::Invocation>> to_invocation(io::HttpRequest request,
-                                                     const gateway::RouteMatch& match,
-                                                     std::string request_id) const override {
+  std::optional<std::size_t> whole_body_max() const override { return std::nullopt; }
+
+  Result<engine::Invocation> to_invocation(io::HttpRequest& request,
+                                           const gateway::RouteMatch& match,
+                                           const std::string& request_id) const override {
     engine::Invocation invocation;
     invocation.arrived = std::chrono::steady_clock::now();
     invocation.version = match.version;
@@ -19,8 +21,8 @@ class HttpModels final : public gateway::HttpDialect {
     invocation.head = wire::encode_request_head(request.head, match.path, match.base);
     invocation.body = std::move(request.body);
     invocation.more = std::move(request.more);
-    invocation.request_id = std::move(request_id);
-    co_return invocation;
+    invocation.request_id = request_id;
+    return invocation;
   }
 
   io::HttpResponse to_response(engine::Answer& answer, const gateway::RouteMatch&) const override {

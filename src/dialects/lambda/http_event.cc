@@ -10,27 +10,21 @@ class EventDialect final : public gateway::HttpDialect {
  public:
   explicit EventDialect(EventSettings settings) : settings_(std::move(settings)) {}
 
-  io::Task<Result<engine::Invocation>> to_invocation(io::HttpRequest request,
-                                                     const gateway::RouteMatch& match,
-                                                     std::string request_id) const override {
-    const gateway::RouteMatch route = match;  // the caller's may be gone after the body is read
+  std::optional<std::size_t> whole_body_max() const override { return settings_.body_bytes_max; }
+
+  Result<engine::Invocation> to_invocation(io::HttpRequest& request,
+                                           const gateway::RouteMatch& route,
+                                           const std::string& request_id) const override {
     engine::Invocation invocation;
     invocation.arrived = std::chrono::steady_clock::now();
-    if (request.more) {
-      auto reading = io::read_all(std::move(request.body), std::move(request.more),
-                                  settings_.body_bytes_max, "setting http.body_bytes_max");
-      Result<std::string> body = co_await std::move(reading);
-      if (body.has_error()) co_return std::move(body).error();
-      request.body = std::move(*body);
-    }
     invocation.version = route.version;
     invocation.kind = engine::PayloadKind::event;
     invocation.trace_id = trace_of(request.head.headers);
     const auto write = route.event == functions::EventForm::v1 ? write_v1_event : write_v2_event;
     invocation.body = write(request.head, request.body, route, request_id,
                             std::chrono::system_clock::now(), settings_);
-    invocation.request_id = std::move(request_id);
-    co_return invocation;
+    invocation.request_id = request_id;
+    return invocation;
   }
 
   io::HttpResponse to_response(engine::Answer& answer,

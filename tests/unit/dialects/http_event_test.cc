@@ -260,36 +260,22 @@ T run(io::Task<T> task) {
   return std::move(*result);
 }
 
-TEST(EventDialect, ReadsTheWholeBody) {
-  const auto dialect = lambda::make_event_dialect();
+TEST(EventDialect, MakesAnEventOfARequest) {
+  lambda::EventSettings settings;
+  settings.body_bytes_max = 5;
+  const auto dialect = lambda::make_event_dialect(settings);
+  EXPECT_EQ(dialect->whole_body_max(), 5u);
   io::HttpRequest http;
   http.head = request("POST", "/function/f/x");
   http.head.headers.add("traceparent", "00-abc");
-  http.body = "one,";
-  http.more = std::make_unique<OneBody>("two");
-  const auto match = route("/x");
-  auto invocation = run(dialect->to_invocation(std::move(http), match, "id-1"));
+  http.body = "one,two";
+  auto invocation = dialect->to_invocation(http, route("/x"), "id-1");
   ASSERT_TRUE(invocation.has_value());
   EXPECT_EQ(invocation->kind, engine::PayloadKind::event);
   EXPECT_EQ(invocation->request_id, "id-1");
   EXPECT_EQ(invocation->trace_id, "00-abc");
   EXPECT_NE(invocation->body.find("\"body\":\"one,two\""), std::string::npos);
   EXPECT_EQ(invocation->more, nullptr);
-}
-
-TEST(EventDialect, BodyOverTheLimitNamesTheSetting) {
-  lambda::EventSettings settings;
-  settings.body_bytes_max = 5;
-  const auto dialect = lambda::make_event_dialect(settings);
-  io::HttpRequest http;
-  http.head = request("POST", "/");
-  http.body = "one,";
-  http.more = std::make_unique<OneBody>("two");
-  const auto match = route("/");
-  const auto invocation = run(dialect->to_invocation(std::move(http), match, "id"));
-  ASSERT_TRUE(invocation.has_error());
-  EXPECT_EQ(invocation.error().code, Code::too_large);
-  EXPECT_NE(invocation.error().message.find("http.body_bytes_max"), std::string::npos);
 }
 
 TEST(EventDialect, MalformedReplyIsA502ThatNamesTheFunction) {
@@ -332,7 +318,8 @@ TEST(HttpDialect, PassesHeadAndBodyThrough) {
   http.body = "bytes";
   auto match = route("/a%20b");
   match.base = "/function/f";
-  auto invocation = run(dialect->to_invocation(std::move(http), match, "id"));
+  EXPECT_EQ(dialect->whole_body_max(), std::nullopt);
+  auto invocation = dialect->to_invocation(http, match, "id");
   ASSERT_TRUE(invocation.has_value());
   EXPECT_EQ(invocation->kind, engine::PayloadKind::http);
   EXPECT_EQ(invocation->body, "bytes");

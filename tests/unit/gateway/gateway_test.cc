@@ -21,18 +21,15 @@ namespace {
 class FakeDialect final : public HttpDialect {
  public:
   explicit FakeDialect(std::string name) : name_(std::move(name)) {}
-  io::Task<Result<engine::Invocation>> to_invocation(io::HttpRequest request,
-                                                     const RouteMatch& match,
-                                                     std::string request_id) const override {
-    Result<std::string> body =
-        co_await io::read_all(std::move(request.body), std::move(request.more), 10, "some.limit");
-    if (!body) co_return body.error();
+  std::optional<std::size_t> whole_body_max() const override { return 10; }
+  Result<engine::Invocation> to_invocation(io::HttpRequest&, const RouteMatch& match,
+                                           const std::string& request_id) const override {
     engine::Invocation invocation;
     invocation.request_id = request_id;
     invocation.version = match.version;
     invocation.body = name_ + "|" + match.route_key + "|" + match.base + "|" + match.path;
     for (const auto& [name, value] : match.parameters) invocation.body += "|" + name + "=" + value;
-    co_return invocation;
+    return invocation;
   }
   io::HttpResponse to_response(engine::Answer& answer, const RouteMatch&) const override {
     io::HttpResponse response = io::text_response(200, answer.reply.body);
@@ -226,7 +223,7 @@ TEST_F(GatewayTest, TurnsErrorsOfTheDialectIntoClientErrors) {
   const auto large = send("POST", "/function/hello", {}, "more than ten bytes");
   EXPECT_EQ(large.status, 413);
   EXPECT_EQ(large.header("X-Mayfly-Error"), "too_large; party=client; phase=accept");
-  EXPECT_TRUE(large.says("some.limit"));
+  EXPECT_TRUE(large.says("http.body_bytes_max"));
 }
 
 TEST_F(GatewayTest, WhatTheUsersCodeSaidIsNotForThePublic) {
