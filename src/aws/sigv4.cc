@@ -136,13 +136,7 @@ bool is_blank(char c) {
 void append_value(std::string& out, std::string_view value) {
   while (!value.empty() && is_blank(value.front())) value.remove_prefix(1);
   while (!value.empty() && is_blank(value.back())) value.remove_suffix(1);
-  bool plain = true;
-  char before = 0;
-  for (const char c : value) {
-    plain &= c != '\t' && (c != ' ' || before != ' ');
-    before = c;
-  }
-  if (plain) {
+  if (value.find('\t') == std::string_view::npos && value.find("  ") == std::string_view::npos) {
     out.append(value);
     return;
   }

@@ -109,6 +109,7 @@ struct Dispatcher::State : std::enable_shared_from_this<State> {
   static io::Task<Answer> run(std::shared_ptr<Core> core, Invocation& invocation);
   static io::Task<std::shared_ptr<Failure>> get_slot(std::shared_ptr<Call> call,
                                                      const Invocation* invocation);
+  static Answer complete(Call& call, Reply reply);
   static io::Task<Answer> settle(std::shared_ptr<Call> call, InstanceProtocol::Called called);
   static io::Task<Answer> collect(std::shared_ptr<Call> call, Answer answer);
   static io::Task<Pool::Watcher*> first_start(std::shared_ptr<Core> core,
@@ -219,8 +220,13 @@ io::Task<Answer> Dispatcher::State::run(std::shared_ptr<Core> core, Invocation& 
     gone->free_slot();
   }
   std::string effects = std::move(called.reply.effects);
-  auto settling = settle(call, std::move(called));
-  Answer answer = co_await std::move(settling);
+  Answer answer;
+  if (!called.failure && !called.reply.more && !call->timed_out) {
+    answer = complete(*call, std::move(called.reply));
+  } else {
+    auto settling = settle(call, std::move(called));
+    answer = co_await std::move(settling);
+  }
   if (answer.failure || (effects.empty() && !invocation.settlement)) co_return answer;
   // The instance is free already; the caller waits until it is durable.
   answer.reply.effects = std::move(effects);
@@ -245,6 +251,22 @@ io::Task<std::shared_ptr<Failure>> Dispatcher::State::get_slot(std::shared_ptr<C
   co_return nullptr;
 }
 
+// A reply that is here as a whole: its call is over.
+Answer Dispatcher::State::complete(Call& call, Reply reply) {
+  Answer answer = answer_of(call);
+  answer.reply = std::move(reply);
+  call.record.bytes_out += answer.reply.body.size();
+  if (call.want_tail) {
+    if (call.pool->concurrency() == 1) call.instance->drain_logs();
+    answer.reply.log_tail = call.log_tail();
+  }
+  answer.run_us = call.run_us_so_far();
+  call.finish({}, Call::Slot::free);
+  add_report(answer, call);
+  return answer;
+}
+
+// A call that failed, or whose reply is still coming.
 io::Task<Answer> Dispatcher::State::settle(std::shared_ptr<Call> call,
                                            InstanceProtocol::Called called) {
   if (call->timed_out) co_return failed(*call, call->timeout_failure(), Call::Slot::aborted);
@@ -275,22 +297,12 @@ io::Task<Answer> Dispatcher::State::settle(std::shared_ptr<Call> call,
   Answer answer = answer_of(*call);
   answer.reply = std::move(called.reply);
   call->record.bytes_out += answer.reply.body.size();
-  if (answer.reply.more) {
-    answer.reply.more = wrap_answer(call, std::move(answer.reply.more));
-    if (answer.reply.kind == PayloadKind::event) {
-      auto collecting = collect(call, std::move(answer));
-      answer = co_await std::move(collecting);
-    }
-    answer.run_us = call->run_us_so_far();
-    co_return answer;
-  }
-  if (call->want_tail) {
-    if (call->pool->concurrency() == 1) call->instance->drain_logs();
-    answer.reply.log_tail = call->log_tail();
+  answer.reply.more = wrap_answer(call, std::move(answer.reply.more));
+  if (answer.reply.kind == PayloadKind::event) {
+    auto collecting = collect(call, std::move(answer));
+    answer = co_await std::move(collecting);
   }
   answer.run_us = call->run_us_so_far();
-  call->finish({}, Call::Slot::free);
-  add_report(answer, *call);
   co_return answer;
 }
 

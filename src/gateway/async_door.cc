@@ -50,7 +50,8 @@ io::Task<Result<io::HttpResponse>> accept_call(const AcceptCall& accept,
     invocation.body = std::move(*body);
   }
   std::string name = wish.call_id;
-  io::Task<Result<triggers::AcceptedCall>> accepting = accept(call_of(invocation, wish));
+  triggers::NewCall call = call_of(invocation, wish);
+  io::Task<Result<triggers::AcceptedCall>> accepting = accept(std::move(call));
   const Result<triggers::AcceptedCall> accepted = co_await std::move(accepting);
   if (accepted.has_error()) co_return accepted.error();
   if (name.empty()) name = accepted->id;

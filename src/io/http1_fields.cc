@@ -3,6 +3,8 @@
 #include <charconv>
 #include <cstring>
 
+#include "base/eights.h"
+
 namespace mayfly::io::http1 {
 namespace {
 
@@ -139,7 +141,7 @@ bool split_field(std::string_view line, std::string_view& name, std::string_view
   }
   name = line.substr(0, colon);
   value = trim(line.substr(colon + 1));
-  if (!all(value, kValue)) {
+  if (!all(value.substr(printable_start(value)), kValue)) {
     error = {400, "The header " + std::string(name) +
                       " has a control character in its value (RFC 9110 5.5)."};
     return false;

@@ -12,7 +12,9 @@ namespace json = boost::json;
 constexpr char kVersion = 1;
 
 void put_u64_be(std::string& out, std::uint64_t value) {
-  for (int shift = 56; shift >= 0; shift -= 8) out += static_cast<char>(value >> shift);
+  char bytes[8];
+  for (int i = 7; i >= 0; --i, value >>= 8) bytes[i] = static_cast<char>(value);
+  out.append(bytes, sizeof(bytes));
 }
 
 // Writes and reads the fields of a record one after the other.

@@ -211,7 +211,7 @@ io::Task<Result<PreparedCall>> AsyncCalls::State::prepare(NewCall call) {
   co_return prepared;
 }
 
-io::Task<Result<AcceptedCall>> AsyncCalls::State::accept(NewCall call) {
+io::Task<Result<AcceptedCall>> AsyncCalls::State::accept(NewCall&& call) {
   accepted_at = parts.clock.steady_now();
   if (!call.idempotency_key.empty()) {
     io::Task<Result<AcceptedCall>> once = accept_once(std::move(call));

@@ -104,7 +104,8 @@ class AsyncCalls {
   // Begins to run calls.
   void start();
 
-  // Durable when it resumes. invalid_argument, too_large, unavailable (stopping), io_error.
+  // Durable when it resumes. The call is taken apart, and lives until then. invalid_argument,
+  // too_large, unavailable (stopping), io_error.
   io::Task<Result<AcceptedCall>> accept(NewCall&& call);
   // Everything but the commit; no idempotency key. A payload over the inline limit is in its file
   // then, and is removed at the next start when nobody commits.

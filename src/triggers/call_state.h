@@ -88,7 +88,7 @@ struct AsyncCalls::State : std::enable_shared_from_this<AsyncCalls::State> {
   bool has_way(const CallMessage& message, const std::string& queue) const;
   io::Task<Status> make_way(CallMessage* message, std::string queue);
   void write_out(const CallMessage& message, PreparedCall& prepared);
-  io::Task<Result<AcceptedCall>> accept(NewCall call);
+  io::Task<Result<AcceptedCall>> accept(NewCall&& call);
   io::Task<Result<AcceptedCall>> accept_once(NewCall call);
   io::Task<Status> add_delivery(queues::Batch* batch, Target target, Delivery delivery,
                                 std::uint32_t hops);

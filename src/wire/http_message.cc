@@ -5,7 +5,9 @@
 #include <boost/json/monotonic_resource.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
+#include <cstdint>
 
+#include "base/eights.h"
 #include "base/hex.h"
 #include "wire/utf8.h"
 
@@ -44,6 +46,11 @@ void append_escaped(std::string& out, char c) {
   out += "\\u00";
   out += kHex[byte >> 4];
   out += kHex[byte & 15];
+}
+
+// JSON takes them as they are.
+bool is_plain(std::uint64_t eight) {
+  return all_printable(eight) && !has_character(eight, '"') && !has_character(eight, '\\');
 }
 
 void append_pairs(std::string& out, const Headers& headers) {
@@ -187,6 +194,10 @@ void append_json_string(std::string& out, std::string_view text) {
   std::size_t at = 0;
   const auto flush = [&] { out.append(text.data() + plain, at - plain); };
   while (at < text.size()) {
+    if (text.size() - at >= 8 && is_plain(eight_at(text, at))) {
+      at += 8;
+      continue;
+    }
     const auto byte = static_cast<unsigned char>(text[at]);
     if (byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\') {
       ++at;

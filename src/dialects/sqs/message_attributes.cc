@@ -4,6 +4,7 @@
 
 #include "aws/digest.h"
 #include "base/base64.h"
+#include "base/eights.h"
 #include "dialects/sqs/faults.h"
 #include "dialects/text.h"
 
@@ -182,12 +183,7 @@ std::vector<MessageAttribute> chosen(const std::vector<MessageAttribute>& attrib
 }
 
 bool is_message_text(std::string_view text) {
-  // Nearly always nothing but what needs no second look; the compiler makes vectors of this.
-  const auto unusual = [](char c) { return static_cast<signed char>(c) < 0x20; };
-  std::size_t seen = 0;
-  for (const char c : text) seen += unusual(c) ? 1 : 0;
-  if (seen == 0) return true;
-  for (std::size_t i = 0; i < text.size(); ++i) {
+  for (std::size_t i = printable_start(text); i < text.size(); ++i) {
     const auto byte = static_cast<unsigned char>(text[i]);
     if (byte < 0x20 && byte != '\t' && byte != '\n' && byte != '\r') return false;
     // U+FFFE and U+FFFF
