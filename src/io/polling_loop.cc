@@ -5,6 +5,8 @@
 namespace mayfly::io {
 namespace {
 
+constexpr std::chrono::milliseconds kQuiet{500};
+
 // True: something ran.
 bool look(boost::asio::io_context& loop, std::chrono::microseconds at_most) {
   const auto until = std::chrono::steady_clock::now() + at_most;
@@ -14,24 +16,19 @@ bool look(boost::asio::io_context& loop, std::chrono::microseconds at_most) {
   return false;
 }
 
-// loop.run_one(). A loop that has worked and has had nothing to do since gives back free pages
-// first.
-std::size_t turn(boost::asio::io_context& loop, os::QuietMemory& memory) {
-  memory.worked();
-  if (memory.is_worth_it()) {
-    const std::size_t ran = loop.run_one_for(os::QuietMemory::kQuiet);
-    if (ran > 0 || loop.stopped()) return ran;
-    memory.release();
-  }
+// loop.run_one(). When nothing runs for a while, free pages are released before it sleeps on.
+std::size_t turn(boost::asio::io_context& loop) {
+  const std::size_t ran = loop.run_one_for(kQuiet);
+  if (ran > 0 || loop.stopped()) return ran;
+  os::release_free_pages();
   return loop.run_one();
 }
 
 }  // namespace
 
 void run_polling(boost::asio::io_context& loop, std::chrono::microseconds most) {
-  os::QuietMemory memory;
   PollBudget budget(most);
-  while (turn(loop, memory) > 0) {
+  while (turn(loop) > 0) {
     loop.poll();
     for (auto time = budget.next(); time.count() > 0 && !loop.stopped(); time = budget.next()) {
       const bool found = look(loop, time);

@@ -13,6 +13,8 @@ namespace mayfly::os {
 
 namespace {
 
+constexpr std::uint64_t kFreePagesMin = 1u << 20;  // less is not worth the faults that follow
+
 std::uint64_t property(const char* name) {
   std::size_t value = 0;
   return MallocExtension_GetNumericProperty(name, &value) != 0 ? value : 0;
@@ -37,7 +39,8 @@ void limit_allocator_caches(std::uint64_t bytes) {
 }
 
 void release_free_pages() {
-  if (MallocExtension_ReleaseFreeMemory != nullptr) MallocExtension_ReleaseFreeMemory();
+  if (MallocExtension_ReleaseFreeMemory == nullptr) return;
+  if (property("tcmalloc.pageheap_free_bytes") > kFreePagesMin) MallocExtension_ReleaseFreeMemory();
 }
 
 }  // namespace mayfly::os

@@ -2,7 +2,6 @@
 // The program's allocator where it is tcmalloc (docs/decisions/0012-warm-path.md); elsewhere, as
 // under sanitizers, these do nothing. Thread-safe.
 
-#include <chrono>
 #include <cstdint>
 #include <optional>
 
@@ -20,26 +19,9 @@ std::optional<AllocatorUse> allocator_use();
 // What all threads together may keep of freed memory for themselves.
 void limit_allocator_caches(std::uint64_t bytes);
 
-// Whole pages that are free go to the kernel. Takes up to some ms. What threads and lists keep of
-// smaller pieces stays: given back, it only moves to lists of which each page has something in use.
+// Whole pages that are free go to the kernel, if there is over a megabyte of them. Takes up to some
+// ms. What threads and lists keep of smaller pieces stays: given back, it only moves to lists of
+// which each page has something in use.
 void release_free_pages();
-
-// For a loop: when to release. Belongs to its thread.
-class QuietMemory {
- public:
-  // After so much silence a loop is quiet.
-  static constexpr std::chrono::milliseconds kQuiet{500};
-  void worked() { ++turns_; }
-  // False: too little was done since the last time to be worth waking for.
-  bool is_worth_it() const { return turns_ >= kTurnsMin; }
-  void release() {
-    turns_ = 0;
-    release_free_pages();
-  }
-
- private:
-  static constexpr std::uint32_t kTurnsMin = 256;
-  std::uint32_t turns_ = 0;
-};
 
 }  // namespace mayfly::os

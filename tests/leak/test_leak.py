@@ -189,3 +189,17 @@ def test_a_spawner_whose_server_stops_before_it_is_ready_leaves_nothing(tmp_path
     assert len(tags) == 1 or not os.path.isdir("/sys/fs/cgroup"), "the test has not seen its cgroups"
     assert mayfly_cgroups(tags) == set()
     assert sorted(os.listdir(state)) == ["lock"]
+
+
+def test_the_memory_of_a_burst_goes_back(make_server):
+    """Once nothing runs, what the server's allocator has free is the machine's again."""
+    server = make_server()
+    server.deploy_source("measure", "measure.py", "def handler(event, context):\n    return len(event['text'])\n")
+    server.invoke("measure", {"text": ""}).expect(200)
+    before, body = rss_kb(server.pid), {"text": "x" * 2_000_000}
+    with ThreadPoolExecutor(8) as pool:
+        assert all(answer.json == 2_000_000 for answer in pool.map(lambda _: server.invoke("measure", body), range(48)))
+    peak = rss_kb(server.pid)
+    assert peak > before + 30_000, "else this shows nothing"
+    eventually(lambda: rss_kb(server.pid) < before + 12_000, lambda: f"{before}, {peak}, {rss_kb(server.pid)}")
+    assert server.stop() == 0

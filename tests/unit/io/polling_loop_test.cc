@@ -9,8 +9,6 @@
 #include <thread>
 #include <vector>
 
-#include "os/allocator.h"
-
 namespace mayfly::io {
 namespace {
 
@@ -79,7 +77,7 @@ TEST(PollingLoopTest, RunsOnAfterItWasQuiet) {
     if (++turns < 1000) boost::asio::post(loop, again);
   };
   again();
-  boost::asio::steady_timer later(loop, os::QuietMemory::kQuiet * 3 / 2);
+  boost::asio::steady_timer later(loop, std::chrono::milliseconds(700));
   bool ran = false;
   later.async_wait([&](const boost::system::error_code&) { ran = true; });
   run_polling(loop, microseconds(0));
