@@ -2,11 +2,12 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <vector>
+#include <cstdint>
 
 #include "os/fd.h"
 
@@ -15,6 +16,8 @@ namespace {
 
 // Each costs one write of the journal, and at the next fsync so many bytes more.
 constexpr std::uint64_t kAheadBytes = 512u << 10;
+// Not of the room that commits are refused to keep (rocksdb_store.cc).
+constexpr std::uint64_t kFreeBytesMin = 64u << 20;
 
 // RocksDB's format: blocks of 32 KB; a record is a header (checksum, length, type) and its bytes,
 // and lies in one block. What is too short for a header at the end of a block is filled with zeros.
@@ -51,13 +54,18 @@ class LogAhead final : public rocksdb::FSWritableFileOwnerWrapper {
 
  private:
   void make_blocks(std::size_t size) {
-    if (failed_ || written_ + size <= zeroed_) return;
-    static const std::vector<char> zeros(kAheadBytes, 0);
+    if (failed_ || written_ + size <= zeroed_ || !has_room()) return;
+    static std::array<char, kAheadBytes> zeros;  // a constant would be in the program
     zeroed_ = std::max(zeroed_, written_);
     // From here on its appends go over the old end, and new blocks begin there.
     const auto wrote = ::pwrite(fd_.get(), zeros.data(), zeros.size(), static_cast<off_t>(zeroed_));
     if (wrote > 0) zeroed_ += static_cast<std::uint64_t>(wrote);
     if (wrote != static_cast<ssize_t>(zeros.size())) failed_ = true;
+  }
+  bool has_room() const {
+    struct statvfs info;
+    return ::fstatvfs(fd_.get(), &info) == 0 &&
+           static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize >= kFreeBytesMin;
   }
   rocksdb::IOStatus appended(std::size_t size, rocksdb::IOStatus status) {
     written_ += size;
@@ -122,9 +130,9 @@ std::uint64_t end_of_log(const std::string& path) {
     if (::pread(fd.get(), header.data(), header.size(), static_cast<off_t>(at)) !=
         static_cast<ssize_t>(header.size()))
       return size;
-    if (std::all_of(header.begin(), header.end(), [](unsigned char byte) { return byte == 0; }))
-      return at;
     const std::size_t length = header[4] | std::size_t{header[5]} << 8;
+    // Where a page begins in the middle of a header, a checksum may stand before the zeros.
+    if (length == 0 && header[6] == 0) return at;
     if (header[6] == 0 || header[6] > kTypeMax || kHeaderBytes + length > left) return size;
     at += kHeaderBytes + length;
   }

@@ -12,7 +12,7 @@
 namespace mayfly::store {
 
 // Writes zeros ahead of what is appended, and cuts off what is left of them when it is closed.
-// Without room for them it appends as always.
+// On a disk that is nearly full it appends as always.
 std::unique_ptr<rocksdb::FSWritableFile> write_log_ahead(
     std::unique_ptr<rocksdb::FSWritableFile> file, const std::string& path);
 
@@ -21,8 +21,9 @@ std::unique_ptr<rocksdb::FSWritableFile> write_log_ahead(
 std::unique_ptr<rocksdb::FSSequentialFile> end_log_at_zeros(
     std::unique_ptr<rocksdb::FSSequentialFile> file, const std::string& path);
 
-// The offset of the first header of zeros. Where there is none, or something that RocksDB would not
-// have written comes first, which it is to judge itself: the size of the file, or more.
+// The offset of the first header without length and type. Where there is none, or something that
+// RocksDB would not have written comes first, which it is to judge itself: the size of the file, or
+// more.
 std::uint64_t end_of_log(const std::string& path);
 
 }  // namespace mayfly::store

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "store/small_disk.h"
 #include "store/store.h"
 #include "store/temp_dir.h"
 
@@ -58,11 +59,13 @@ TEST_F(EndOfLogTest, WhatIsTooShortForAHeaderIsNoEnd) {
 TEST_F(EndOfLogTest, WhatComesAfterAGapIsNotRead) {
   const std::string block = record(kBlock - 7, 2);
   EXPECT_EQ(end_of(block + std::string(kBlock, '\0') + block), kBlock);
+  // The page that is missing begins behind a checksum.
+  EXPECT_EQ(end_of(record(100) + "sum." + std::string(kBlock - 111, '\0') + block), 107u);
 }
 
 TEST_F(EndOfLogTest, WhatIsNoLogIsLeftToRocksdb) {
   for (const std::string& odd :
-       {record(10, 9), record(10, 0), record(kBlock, 1), std::string("?")}) {
+       {record(10, 9), record(10, 0), record(kBlock, 1), std::string("some text")}) {
     const std::string bytes = record(5) + odd + std::string(kBlock, '\0');
     EXPECT_EQ(end_of(bytes), bytes.size());
   }
@@ -112,6 +115,16 @@ TEST_F(LogAheadTest, CommitsDoNotLetTheFileGrow) {
   for (int i = 1; i < 100; ++i) put(*store, i, Durability::synced);
   EXPECT_EQ(fs::file_size(log), size);
   EXPECT_GE(end_of_log(log), end + 99 * 900);
+}
+
+TEST_F(LogAheadTest, TakesNothingOfADiskThatIsNearlyFull) {
+  const test::SmallDisk disk("size=60m");
+  if (!disk.mounted()) GTEST_SKIP() << "needs root, to mount a small file system";
+  const auto store = open(disk.path());
+  for (int i = 0; i < 10; ++i) put(*store, i, Durability::synced);
+  const std::string log = log_in(disk.path());
+  EXPECT_EQ(fs::file_size(log), end_of_log(log));
+  EXPECT_GT(end_of_log(log), 9'000u);
 }
 
 TEST_F(LogAheadTest, AClosedLogHasNoZeros) {

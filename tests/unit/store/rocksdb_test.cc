@@ -7,7 +7,6 @@
 #include <rocksdb/db.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,6 +20,7 @@
 #include <thread>
 
 #include "os/fd.h"
+#include "store/small_disk.h"
 #include "store/store.h"
 #include "store/temp_dir.h"
 
@@ -307,25 +307,8 @@ TEST(WalChecksum, IsCrc32c) {
 }
 #endif
 
-// A small file system of its own, unmounted at the end.
-class SmallDisk {
- public:
-  explicit SmallDisk(const std::string& options) {
-    mounted_ = mount("tmpfs", directory_.path().c_str(), "tmpfs", 0, options.c_str()) == 0;
-  }
-  ~SmallDisk() {
-    if (mounted_) umount2(directory_.path().c_str(), MNT_DETACH);
-  }
-  bool mounted() const { return mounted_; }
-  const std::string& path() const { return directory_.path(); }
-
- private:
-  test::TempDir directory_;
-  bool mounted_ = false;
-};
-
 TEST(RocksdbStore, FullDiskChangesNothingAndSpaceHeals) {
-  SmallDisk disk("size=48m");
+  test::SmallDisk disk("size=48m");
   if (!disk.mounted()) GTEST_SKIP() << "needs the privilege to mount a small file system";
   auto store = open_or_die(disk.path() + "/store");
   ASSERT_NE(store, nullptr);
@@ -358,7 +341,7 @@ TEST(RocksdbStore, FullDiskChangesNothingAndSpaceHeals) {
 
 // Writes until the small disk itself says no, however it says it: what was acknowledged stays.
 TEST(RocksdbStore, FillingTheDiskWithDataKeepsWhatWasAcknowledged) {
-  SmallDisk disk("size=40m");
+  test::SmallDisk disk("size=40m");
   if (!disk.mounted()) GTEST_SKIP() << "needs the privilege to mount a small file system";
   auto store = open_or_die(disk.path() + "/store");
   ASSERT_NE(store, nullptr);
@@ -393,7 +376,7 @@ void fill_but(const std::string& disk, std::uint64_t left) {
 }
 
 TEST(RocksdbStore, OpeningOnADiskThatIsFullToTheLastByteSaysSo) {
-  SmallDisk disk("size=48m");
+  test::SmallDisk disk("size=48m");
   if (!disk.mounted()) GTEST_SKIP() << "needs the privilege to mount a small file system";
   auto store = open_or_die(disk.path() + "/store");
   ASSERT_NE(store, nullptr);
@@ -414,7 +397,7 @@ TEST(RocksdbStore, OpeningOnADiskThatIsFullToTheLastByteSaysSo) {
 }
 
 TEST(RocksdbStore, WhatRemovesMayGoFurtherIntoAFullDisk) {
-  SmallDisk disk("size=64m");
+  test::SmallDisk disk("size=64m");
   if (!disk.mounted()) GTEST_SKIP() << "needs the privilege to mount a small file system";
   auto store = open_or_die(disk.path() + "/store");
   ASSERT_NE(store, nullptr);
