@@ -57,7 +57,7 @@ class LogAhead final : public rocksdb::FSWritableFileOwnerWrapper {
     if (failed_ || written_ + size <= zeroed_ || !has_room()) return;
     static std::array<char, kAheadBytes> zeros;  // a constant would be in the program
     zeroed_ = std::max(zeroed_, written_);
-    // From here on its appends go over the old end, and new blocks begin there.
+    // The file itself goes on appending at written_, over the zeros.
     const auto wrote = ::pwrite(fd_.get(), zeros.data(), zeros.size(), static_cast<off_t>(zeroed_));
     if (wrote > 0) zeroed_ += static_cast<std::uint64_t>(wrote);
     if (wrote != static_cast<ssize_t>(zeros.size())) failed_ = true;
